@@ -1,0 +1,106 @@
+//! Server blocks, and the steps that a query goes through in each, in CoreDNS's order.
+//!
+//! A block is chosen by the listener that received the query and by the longest of the blocks'
+//! zones that holds the QNAME. Steps are data: [`crate::answer`] carries them out, so that a step
+//! that needs an upstream can stop there and go on later.
+
+use crate::wire::{Name, QName};
+use crate::zone;
+
+/// Which listener received a query: the position of its address in [`Chain::listeners`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u16);
+
+/// Which of a snapshot's zones a step asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ZoneId(pub u16);
+
+/// Which group of upstreams a step asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub u16);
+
+/// One server block as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockOptions {
+    /// `zones` of the block, lower-case; the root for the top-level one.
+    pub zones: Vec<Name>,
+    /// The listeners that serve this block.
+    pub listeners: Vec<ListenerId>,
+    /// Its `kubernetes` table.
+    pub kubernetes: Option<zone::Options>,
+    /// Its `forward` tables: what is asked there, for which names.
+    pub forward: Vec<(Name, UpstreamId)>,
+}
+
+/// One thing that a block does with a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Answers from the cluster's data.
+    Kubernetes(ZoneId),
+    /// Asks these upstreams for names at or below this one.
+    Forward(Name, UpstreamId),
+}
+
+/// One server block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    zones: Vec<Name>,
+    listeners: Vec<ListenerId>,
+    steps: Vec<Step>,
+}
+
+impl Block {
+    /// Returns the block's steps in the order in which they are tried.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+/// Every server block.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Chain {
+    blocks: Vec<Block>,
+}
+
+impl Chain {
+    /// Builds the blocks, and returns them with the options of the zones that their steps name, by
+    /// [`ZoneId`].
+    pub fn build(options: &[BlockOptions]) -> (Self, Vec<zone::Options>) {
+        let mut zones = Vec::new();
+        let blocks = options
+            .iter()
+            .map(|block| {
+                let mut steps = Vec::new();
+                if let Some(kubernetes) = &block.kubernetes {
+                    let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
+                    steps.push(Step::Kubernetes(ZoneId(id)));
+                    zones.push(kubernetes.clone());
+                }
+                let mut forward = block.forward.clone();
+                forward.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.label_count()));
+                steps.extend(
+                    forward
+                        .into_iter()
+                        .map(|(zone, id)| Step::Forward(zone, id)),
+                );
+                Block {
+                    zones: block.zones.clone(),
+                    listeners: block.listeners.clone(),
+                    steps,
+                }
+            })
+            .collect();
+        (Self { blocks }, zones)
+    }
+
+    /// Returns the block that answers `qname` on `listener`, or `None` where no block's zone holds
+    /// the name.
+    pub fn select(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
+        self.blocks
+            .iter()
+            .filter(|block| block.listeners.contains(&listener))
+            .filter_map(|block| Some((qname.longest_suffix(&block.zones)?.label_count(), block)))
+            .max_by_key(|(labels, _)| *labels)
+            .map(|(_, block)| block)
+    }
+}

@@ -1,0 +1,2 @@
+//! The `tenantdns` program: arguments in, exit status out.
+fn main() {}

@@ -1,0 +1,143 @@
+//! The cluster as this server understands it: plain data, free of Kubernetes' API types and of sockets.
+//!
+//! Both sources, manifests and the API watch, produce these values; only [`crate::index`] consumes
+//! them. They hold what the API object says. What can be put on the wire, and who may see it, is
+//! decided later, so that one odd object can never make another one unreadable.
+
+mod endpoints;
+mod namespace;
+mod node;
+mod pod;
+mod selector;
+mod service;
+
+pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, SliceOwner};
+pub use namespace::Namespace;
+pub use node::Node;
+pub use pod::{Phase, Pod};
+pub use selector::{Selector, SelectorError};
+pub use service::{Port, Service, ServiceImport, ServiceKind};
+
+use std::collections::BTreeMap;
+
+/// Labels or annotations of an object, sorted by key.
+pub type Labels = BTreeMap<Box<str>, Box<str>>;
+
+/// The namespace and name of an object, as the API spells them. A cluster-scoped object has an
+/// empty namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// `metadata.namespace`; empty for Namespaces and Nodes.
+    pub namespace: Box<str>,
+    /// `metadata.name`.
+    pub name: Box<str>,
+}
+
+impl ObjectKey {
+    /// Returns the key of `name` in `namespace`.
+    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    /// Returns the key of a cluster-scoped object.
+    pub fn cluster(name: impl Into<Box<str>>) -> Self {
+        Self::new("", name)
+    }
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// The kinds of object that the server reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `v1` Namespace.
+    Namespace,
+    /// `v1` Service.
+    Service,
+    /// `discovery.k8s.io/v1` EndpointSlice.
+    EndpointSlice,
+    /// `v1` Pod.
+    Pod,
+    /// `v1` Node.
+    Node,
+    /// `multicluster.x-k8s.io` ServiceImport.
+    ServiceImport,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are read from a source.
+    pub const ALL: [Self; 6] = [
+        Self::Namespace,
+        Self::Node,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::ServiceImport,
+        Self::Pod,
+    ];
+
+    /// Returns the `kind` of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::ServiceImport => "ServiceImport",
+        }
+    }
+}
+
+/// One object of any kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// A Namespace.
+    Namespace(Namespace),
+    /// A Service.
+    Service(Service),
+    /// An EndpointSlice.
+    EndpointSlice(EndpointSlice),
+    /// A Pod.
+    Pod(Pod),
+    /// A Node.
+    Node(Node),
+    /// A ServiceImport.
+    ServiceImport(ServiceImport),
+}
+
+impl Object {
+    /// Returns the object's kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Namespace(_) => Kind::Namespace,
+            Self::Service(_) => Kind::Service,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Pod(_) => Kind::Pod,
+            Self::Node(_) => Kind::Node,
+            Self::ServiceImport(_) => Kind::ServiceImport,
+        }
+    }
+
+    /// Returns the object's namespace and name.
+    pub fn key(&self) -> ObjectKey {
+        match self {
+            Self::Namespace(o) => ObjectKey::cluster(o.name.clone()),
+            Self::Node(o) => ObjectKey::cluster(o.name.clone()),
+            Self::Service(o) => o.key.clone(),
+            Self::EndpointSlice(o) => o.key.clone(),
+            Self::Pod(o) => o.key.clone(),
+            Self::ServiceImport(o) => o.key.clone(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Service and ServiceImport: the names that pods ask for.
+
+use super::{Labels, ObjectKey};
+use std::net::IpAddr;
+
+/// What a Service's name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ServiceKind {
+    /// One or more cluster addresses: ClusterIP, NodePort and LoadBalancer alike. The list is empty
+    /// while none is allocated.
+    ClusterIp(Vec<IpAddr>),
+    /// `clusterIP: None`: the name stands for its endpoints' addresses.
+    #[default]
+    Headless,
+    /// `type: ExternalName`: the name is an alias of this text, which need not be a legal name.
+    ExternalName(Box<str>),
+}
+
+/// One entry of `spec.ports`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Port {
+    /// `name`; empty when unset.
+    pub name: Box<str>,
+    /// `protocol`: `TCP`, `UDP` or `SCTP`; empty when unset.
+    pub protocol: Box<str>,
+    /// `port`.
+    pub number: u16,
+}
+
+/// A Service as the source gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `metadata.annotations`.
+    pub annotations: Labels,
+    /// What the name stands for.
+    pub kind: ServiceKind,
+    /// `spec.ports`.
+    pub ports: Vec<Port>,
+}
+
+/// A ServiceImport of the multicluster API: a service of the cluster set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceImport {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `spec.ips` of a `ClusterSetIP` import; `None` for `type: Headless`.
+    pub ips: Option<Vec<IpAddr>>,
+    /// `spec.ports`.
+    pub ports: Vec<Port>,
+}

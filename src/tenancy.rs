@@ -1,0 +1,4 @@
+//! Who may see what.
+
+mod options;
+pub use options::*;

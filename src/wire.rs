@@ -1,0 +1,25 @@
+//! The DNS wire format, on borrowed bytes: RFC 1035 messages with one question, EDNS of RFC 6891.
+//!
+//! Reading ([`Query`]) checks everything that a later step relies on, so that nothing behind it can
+//! fail; writing ([`ResponseBuilder`]) fills a caller's buffer record by record and cuts where
+//! CoreDNS cuts. Nothing here allocates, and nothing here knows what the names mean.
+//!
+//! Names: [`Name`] is owned and keeps its spelling, [`NameBuf`] is a name on the stack, [`QName`]
+//! is the name of a question, with its lower-case form and its label offsets beside the bytes that
+//! were sent.
+
+mod edns;
+mod header;
+mod name;
+mod query;
+mod response;
+mod rtype;
+
+pub use edns::{Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, PAYLOAD_SIZE};
+pub use header::{HEADER_LEN, Header, Opcode, Rcode};
+pub use name::{
+    MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels, lower_label,
+};
+pub use query::{MAX_LABELS, QName, Query, QueryError};
+pub use response::{Full, NameParts, Owner, ResponseBuilder, Section};
+pub use rtype::{QClass, RType};

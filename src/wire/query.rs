@@ -1,0 +1,299 @@
+//! Reading a query. Everything malformed is found here, before any look-up, so that what a client
+//! learns from a malformed message can't depend on the cluster.
+
+use super::edns::Edns;
+use super::header::{HEADER_LEN, Header, Opcode};
+use super::name::{MAX_LABEL, MAX_NAME, Name};
+use super::{QClass, RType};
+use std::fmt;
+
+/// Labels of a name at most, the root label not counted: 255 octets hold no more.
+pub const MAX_LABELS: usize = 127;
+
+/// A query that can be answered: one question, no or one OPT record.
+#[derive(Debug, Clone)]
+pub struct Query<'a> {
+    /// The message's header.
+    pub header: Header,
+    /// The name asked for.
+    pub qname: QName<'a>,
+    /// The type asked for.
+    pub qtype: RType,
+    /// The class asked for.
+    pub qclass: QClass,
+    /// What the OPT record says, where there is one.
+    pub edns: Option<Edns<'a>>,
+    /// The question's octets, to be echoed.
+    pub(super) question: &'a [u8],
+}
+
+/// Why a message is not a query that can be answered, and so how to reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryError<'a> {
+    /// Fewer than twelve octets: no reply.
+    Short,
+    /// A response: no reply.
+    Response,
+    /// An opcode other than QUERY: NOTIMP, header only.
+    Opcode(Header),
+    /// No readable question, or not exactly one: FORMERR, header only.
+    Question(Header),
+    /// The question is readable, what follows is not: FORMERR with the question, and with OPT where
+    /// the query's could be read up to a bad option.
+    Records {
+        /// The message's header.
+        header: Header,
+        /// The question's octets.
+        question: &'a [u8],
+        /// Whether the reply carries OPT.
+        opt: bool,
+    },
+}
+
+impl<'a> Query<'a> {
+    /// Reads a message.
+    ///
+    /// Octets behind the last record are ignored, and so are records other than OPT, as every
+    /// server does (`Z`, `AA`, `TC` and unknown EDNS flags likewise).
+    ///
+    /// # Errors
+    /// What is wrong with the message; the error says how to reply.
+    pub fn parse(message: &'a [u8]) -> Result<Self, QueryError<'a>> {
+        let header = Header::parse(message).ok_or(QueryError::Short)?;
+        if header.is_response() {
+            return Err(QueryError::Response);
+        }
+        if header.opcode() != Opcode::QUERY {
+            return Err(QueryError::Opcode(header));
+        }
+        let [1, answers, authorities, additionals] = header.counts else {
+            return Err(QueryError::Question(header));
+        };
+        let body = message.get(HEADER_LEN..).unwrap_or(&[]);
+        let (qname, rest) = QName::parse(body).ok_or(QueryError::Question(header))?;
+        let (fixed, rest) = rest
+            .split_first_chunk::<4>()
+            .ok_or(QueryError::Question(header))?;
+        let [t0, t1, c0, c1] = *fixed;
+        let question = body.get(..body.len() - rest.len()).unwrap_or(&[]);
+        let mut records = Records { rest };
+        let edns = records
+            .skip(u32::from(answers) + u32::from(authorities))
+            .and_then(|()| records.additional(additionals))
+            .map_err(|opt| QueryError::Records {
+                header,
+                question,
+                opt,
+            })?;
+        Ok(Self {
+            header,
+            qname,
+            qtype: RType(u16::from_be_bytes([t0, t1])),
+            qclass: QClass(u16::from_be_bytes([c0, c1])),
+            edns,
+            question,
+        })
+    }
+}
+
+/// The records behind the question. Errors are whether the reply should carry OPT.
+struct Records<'a> {
+    rest: &'a [u8],
+}
+
+struct Record<'a> {
+    at_root: bool,
+    rtype: RType,
+    class: u16,
+    ttl: u32,
+    rdata: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    /// Reads past `count` records; an OPT among them is malformed (RFC 6891 section 6.1.1).
+    fn skip(&mut self, count: u32) -> Result<(), bool> {
+        for _ in 0..count {
+            if self.next().ok_or(false)?.rtype == RType::OPT {
+                return Err(false);
+            }
+        }
+        Ok(())
+    }
+
+    fn additional(&mut self, count: u16) -> Result<Option<Edns<'a>>, bool> {
+        let mut edns = None;
+        for _ in 0..count {
+            let record = self.next().ok_or(false)?;
+            match record.rtype {
+                RType::OPT if edns.is_some() || !record.at_root => return Err(false),
+                RType::OPT => {
+                    edns = Some(Edns::parse(record.class, record.ttl, record.rdata).ok_or(true)?);
+                }
+                RType::TSIG if !is_tsig(record.rdata) => return Err(false),
+                _ => {}
+            }
+        }
+        Ok(edns)
+    }
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (at_root, rest) = skip_name(self.rest)?;
+        let (fixed, rest) = rest.split_first_chunk::<10>()?;
+        let [t0, t1, c0, c1, l0, l1, l2, l3, n0, n1] = *fixed;
+        let (rdata, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([n0, n1])))?;
+        self.rest = rest;
+        Some(Record {
+            at_root,
+            rtype: RType(u16::from_be_bytes([t0, t1])),
+            class: u16::from_be_bytes([c0, c1]),
+            ttl: u32::from_be_bytes([l0, l1, l2, l3]),
+            rdata,
+        })
+    }
+}
+
+/// Reads past an owner name, which may end in a compression pointer. Returns whether it is the
+/// root, and what follows.
+fn skip_name(bytes: &[u8]) -> Option<(bool, &[u8])> {
+    let mut rest = bytes;
+    let mut first = true;
+    loop {
+        let (&len, tail) = rest.split_first()?;
+        match len {
+            0 => return Some((first, tail)),
+            0xc0.. => return Some((false, tail.get(1..)?)),
+            1..=63 => rest = tail.get(usize::from(len)..)?,
+            _ => return None,
+        }
+        first = false;
+    }
+}
+
+/// Returns whether RDATA has the fields of a TSIG record (RFC 8945 section 4.2). It is not
+/// verified: no key is known here.
+fn is_tsig(rdata: &[u8]) -> bool {
+    let sized = |bytes: &[u8], skip: usize| -> Option<usize> {
+        let (len, rest) = bytes.get(skip..)?.split_first_chunk::<2>()?;
+        let len = usize::from(u16::from_be_bytes(*len));
+        (rest.len() >= len).then_some(skip + 2 + len)
+    };
+    let Some((_, rest)) = skip_name(rdata) else {
+        return false;
+    };
+    let Some(mac_end) = sized(rest, 8) else {
+        return false;
+    };
+    sized(rest, mac_end + 4).is_some()
+}
+
+// === QName ===
+
+/// The name of a question: as sent, in lower case, and where its labels start.
+#[derive(Clone)]
+pub struct QName<'a> {
+    wire: &'a [u8],
+    lower: [u8; MAX_NAME],
+    count: u8,
+    starts: [u8; MAX_LABELS + 1],
+}
+
+impl<'a> QName<'a> {
+    /// Reads a name, and returns it with the octets behind it.
+    ///
+    /// Returns `None` where it is cut, over 255 octets, or has a label of an unknown kind.
+    /// Compression is refused as well: a first name has nothing to point at.
+    pub fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let mut starts = [0u8; MAX_LABELS + 1];
+        let mut count = 0u8;
+        let mut at = 0usize;
+        loop {
+            let len = usize::from(*bytes.get(at)?);
+            *starts.get_mut(usize::from(count))? = u8::try_from(at).ok()?;
+            at += 1;
+            if len == 0 {
+                break;
+            }
+            if len > MAX_LABEL {
+                return None;
+            }
+            at += len;
+            count += 1;
+        }
+        if at > MAX_NAME {
+            return None;
+        }
+        let (wire, rest) = bytes.split_at_checked(at)?;
+        let mut lower = [0u8; MAX_NAME];
+        lower.get_mut(..at)?.copy_from_slice(wire);
+        // Length octets are at most 63, so that lower-casing every octet leaves them alone.
+        lower.get_mut(..at)?.make_ascii_lowercase();
+        Some((
+            Self {
+                wire,
+                lower,
+                count,
+                starts,
+            },
+            rest,
+        ))
+    }
+
+    /// Returns the name as sent, root label included.
+    pub fn as_wire(&self) -> &'a [u8] {
+        self.wire
+    }
+
+    /// Returns the name in lower case, root label included.
+    pub fn lower(&self) -> &[u8] {
+        self.lower.get(..self.wire.len()).unwrap_or(&[])
+    }
+
+    /// Returns the number of labels, the root label not counted.
+    pub fn label_count(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Returns the `index`th label from the left, in lower case.
+    pub fn label(&self, index: usize) -> Option<&[u8]> {
+        (index < self.label_count()).then_some(())?;
+        let start = usize::from(*self.starts.get(index)?);
+        let len = usize::from(*self.lower.get(start)?);
+        self.lower.get(start + 1..start + 1 + len)
+    }
+
+    /// Returns the offset in the name at which its last `labels` labels start.
+    pub fn suffix_offset(&self, labels: usize) -> Option<usize> {
+        let index = self.label_count().checked_sub(labels)?;
+        self.starts.get(index).map(|&start| usize::from(start))
+    }
+
+    /// Returns whether the name is at or below `zone`, which is in lower case.
+    pub fn is_at_or_below(&self, zone: &Name, zone_labels: usize) -> bool {
+        self.suffix_offset(zone_labels)
+            .and_then(|start| self.lower().get(start..))
+            .is_some_and(|suffix| suffix == zone.as_wire())
+    }
+
+    /// Returns the longest of `zones` (in lower case) that the name is at or below.
+    pub fn longest_suffix<'z>(&self, zones: &'z [Name]) -> Option<&'z Name> {
+        zones
+            .iter()
+            .filter(|zone| self.is_at_or_below(zone, zone.label_count()))
+            .max_by_key(|zone| zone.as_wire().len())
+    }
+}
+
+impl fmt::Debug for QName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for QName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        super::name::write_name(f, self.wire)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,490 @@
+//! Writing a response into a caller's buffer. Records go in one by one, in the order of the
+//! sections; the first that does not fit ends the message, with TC set, wherever it stands: so
+//! CoreDNS cuts, also where only additional records are lost.
+
+use super::edns::{EDE_LEN, ExtendedError, MIN_PAYLOAD, OPT_LEN, PAYLOAD_SIZE, write_opt};
+use super::header::{AA_BIT, HEADER_LEN, Header, TC_BIT};
+use super::name::{labels, write_name};
+use super::{QClass, Query, QueryError, RType, Rcode};
+use std::fmt;
+
+/// A pointer reaches offsets below this (RFC 1035 section 4.1.4).
+const MAX_POINTER: usize = 0x4000;
+/// The QNAME, as an owner: a pointer to where the question's name always stands.
+pub(crate) const QNAME_POINTER: [u8; 2] = [0xc0, HEADER_LEN as u8];
+/// Names whose positions are remembered for compression. Enough for the longest alias chain and
+/// the name servers; a name that finds the table full is written in full.
+const MAX_POSITIONS: usize = 48;
+
+/// A section of a response behind the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// What was asked for.
+    Answer = 0,
+    /// SOA of negative answers.
+    Authority = 1,
+    /// Addresses of names in the answer.
+    Additional = 2,
+}
+
+/// A record did not fit: TC is set, and every later record is refused too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// A response under construction.
+pub struct ResponseBuilder<'b> {
+    out: &'b mut [u8],
+    at: usize,
+    limit: usize,
+    section: Section,
+    counts: [u16; 3],
+    full: bool,
+    rcode: Rcode,
+    flags: u16,
+    opt: Option<bool>,
+    error: Option<ExtendedError>,
+    positions: [u16; MAX_POSITIONS],
+    known: usize,
+}
+
+impl<'b> ResponseBuilder<'b> {
+    /// Starts the response to `query`: its question is in, RD and CD are copied. The message will
+    /// have at most `limit` octets, and at most those of `out`.
+    pub fn new(query: &Query<'_>, limit: usize, out: &'b mut [u8]) -> Self {
+        let opt = query.edns.map(|edns| edns.dnssec_ok);
+        let mut builder = Self::start(
+            &query.header,
+            query.header.reply_flags(),
+            query.question,
+            limit,
+            out,
+        );
+        builder.opt = opt;
+        if opt.is_some() {
+            builder.limit = builder.limit.saturating_sub(OPT_LEN);
+        }
+        builder.note_name(HEADER_LEN);
+        builder
+    }
+
+    /// Returns the most octets that a response to `query` may have over UDP: min(client, 1232),
+    /// sizes below 512 and absent ones counting as 512.
+    pub fn udp_limit(query: &Query<'_>) -> usize {
+        let size = query.edns.map_or(MIN_PAYLOAD, |edns| edns.payload_size);
+        usize::from(size.clamp(MIN_PAYLOAD, PAYLOAD_SIZE))
+    }
+
+    /// Writes the reply to a message that is not a query, and returns its length; `None` where
+    /// there is to be no reply.
+    pub fn error(error: QueryError<'_>, out: &'b mut [u8]) -> Option<usize> {
+        let (header, rcode, question, opt) = match error {
+            QueryError::Short | QueryError::Response => return None,
+            QueryError::Opcode(header) => (header, Rcode::NOTIMP, &[][..], false),
+            QueryError::Question(header) => (header, Rcode::FORMERR, &[][..], false),
+            QueryError::Records {
+                header,
+                question,
+                opt,
+            } => (header, Rcode::FORMERR, question, opt),
+        };
+        let limit = usize::from(MIN_PAYLOAD);
+        let flags = header.bare_reply_flags();
+        let mut builder = Self::start(&header, flags, question, limit, out);
+        builder.opt = opt.then_some(false);
+        builder.rcode = rcode;
+        Some(builder.finish())
+    }
+
+    fn start(
+        header: &Header,
+        flags: u16,
+        question: &[u8],
+        limit: usize,
+        out: &'b mut [u8],
+    ) -> Self {
+        let limit = limit.min(out.len());
+        let mut builder = Self {
+            out,
+            at: HEADER_LEN,
+            limit,
+            section: Section::Answer,
+            counts: [0; 3],
+            full: false,
+            rcode: Rcode::NOERROR,
+            flags,
+            opt: None,
+            error: None,
+            positions: [0; MAX_POSITIONS],
+            known: 0,
+        };
+        let [i0, i1] = header.id.to_be_bytes();
+        let questions = u8::from(!question.is_empty());
+        builder.patch(0, &[i0, i1, 0, 0, 0, questions, 0, 0, 0, 0, 0, 0]);
+        builder.put(question);
+        builder
+    }
+
+    /// Sets the response code.
+    pub fn set_rcode(&mut self, rcode: Rcode) {
+        self.rcode = rcode;
+    }
+
+    /// Marks the answer as authoritative.
+    pub fn set_authoritative(&mut self) {
+        self.flags |= AA_BIT;
+    }
+
+    /// Marks the answer as cut.
+    pub fn set_truncated(&mut self) {
+        self.flags |= TC_BIT;
+    }
+
+    /// Says more about an error, to clients that use EDNS.
+    pub fn set_extended_error(&mut self, error: ExtendedError) {
+        if self.opt.is_some() && self.error.is_none() {
+            self.error = Some(error);
+            self.limit = self.limit.saturating_sub(EDE_LEN);
+        }
+    }
+
+    /// Returns whether a record did not fit.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Returns the number of records in a section.
+    pub fn count(&self, section: Section) -> u16 {
+        self.counts.get(section as usize).copied().unwrap_or(0)
+    }
+
+    /// Goes on to a later section.
+    pub fn section(&mut self, section: Section) {
+        self.section = self.section.max(section);
+    }
+
+    /// Appends whole records that are already in wire form, all of the same length `stride`, with
+    /// owners that are pointers to the QNAME. Starts at the record `first` and wraps around.
+    ///
+    /// # Errors
+    /// Not all of them fit; those that did are in.
+    pub fn push_encoded(
+        &mut self,
+        records: &[u8],
+        stride: usize,
+        first: usize,
+    ) -> Result<(), Full> {
+        let (head, tail) = records
+            .split_at_checked(first * stride)
+            .unwrap_or((records, &[]));
+        for part in [tail, head] {
+            if part.is_empty() {
+                continue;
+            }
+            if self.full {
+                return Err(Full);
+            }
+            let room = self.limit.saturating_sub(self.at) / stride.max(1);
+            let taken = part.get(..room.saturating_mul(stride)).unwrap_or(part);
+            self.put(taken);
+            self.add_count(taken.len() / stride.max(1));
+            if taken.len() < part.len() {
+                return self.overflow();
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends one record whose RDATA has no name in it.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn push_record(
+        &mut self,
+        owner: Owner<'_>,
+        rtype: RType,
+        ttl: u32,
+        rdata: &[&[u8]],
+    ) -> Result<(), Full> {
+        self.record(owner, rtype, ttl, |b| {
+            rdata.iter().for_each(|part| b.put(part));
+        })
+    }
+
+    /// Appends one record whose RDATA is a name that may be compressed (CNAME, NS, PTR).
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn push_name_record(
+        &mut self,
+        owner: Owner<'_>,
+        rtype: RType,
+        ttl: u32,
+        target: NameParts<'_>,
+    ) -> Result<(), Full> {
+        self.record(owner, rtype, ttl, |b| b.put_name(target))
+    }
+
+    /// Appends a SOA record whose owner starts `zone_offset` octets into the QNAME: MNAME is
+    /// `ns.dns` and RNAME `hostmaster` below it, as CoreDNS's kubernetes plugin has them. `numbers`
+    /// are serial, refresh, retry, expire and minimum.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn push_soa(
+        &mut self,
+        zone_offset: usize,
+        ttl: u32,
+        numbers: [u32; 5],
+    ) -> Result<(), Full> {
+        let zone = pointer(HEADER_LEN + zone_offset);
+        self.record(Owner::Pointer(zone), RType::SOA, ttl, |b| {
+            b.put(b"\x02ns\x03dns");
+            b.put(&zone);
+            b.put(b"\x0ahostmaster");
+            b.put(&zone);
+            numbers.iter().for_each(|n| b.put(&n.to_be_bytes()));
+        })
+    }
+
+    /// Appends an SRV record of the QNAME with priority 0. The target is not compressed (RFC 2782).
+    /// Returns where the target stands, to be the owner of its addresses.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn push_srv(
+        &mut self,
+        ttl: u32,
+        weight: u16,
+        port: u16,
+        target: NameParts<'_>,
+    ) -> Result<usize, Full> {
+        let mut position = 0;
+        self.record(Owner::QName, RType::SRV, ttl, |b| {
+            b.put(&[0, 0]);
+            b.put(&weight.to_be_bytes());
+            b.put(&port.to_be_bytes());
+            position = b.at;
+            target.0.iter().for_each(|part| b.put(part));
+        })?;
+        Ok(position)
+    }
+
+    fn record(
+        &mut self,
+        owner: Owner<'_>,
+        rtype: RType,
+        ttl: u32,
+        rdata: impl FnOnce(&mut Self),
+    ) -> Result<(), Full> {
+        if self.full {
+            return Err(Full);
+        }
+        let (start, known) = (self.at, self.known);
+        match owner {
+            Owner::QName => self.put(&QNAME_POINTER),
+            Owner::Pointer(pointer) => self.put(&pointer),
+            Owner::Position(position) if position < MAX_POINTER => self.put(&pointer(position)),
+            Owner::Position(position) => self.repeat_name(position),
+            Owner::Name(name) => self.put_name(name),
+        }
+        self.put(&rtype.0.to_be_bytes());
+        self.put(&QClass::IN.0.to_be_bytes());
+        self.put(&ttl.to_be_bytes());
+        let length_at = self.at;
+        self.put(&[0, 0]);
+        rdata(self);
+        if self.at > self.limit {
+            self.at = start;
+            self.known = known;
+            return self.overflow();
+        }
+        let length = u16::try_from(self.at - length_at - 2).unwrap_or(u16::MAX);
+        self.patch(length_at, &length.to_be_bytes());
+        self.add_count(1);
+        Ok(())
+    }
+
+    fn overflow(&mut self) -> Result<(), Full> {
+        self.full = true;
+        self.set_truncated();
+        Err(Full)
+    }
+
+    fn add_count(&mut self, records: usize) {
+        if let Some(count) = self.counts.get_mut(self.section as usize) {
+            *count = count.saturating_add(u16::try_from(records).unwrap_or(u16::MAX));
+        }
+    }
+
+    /// Writes `bytes` at the end. Past the buffer only the length grows: the caller finds the limit
+    /// exceeded and takes the record back.
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.out.get_mut(self.at..self.at + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        self.at += bytes.len();
+    }
+
+    fn patch(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(room) = self.out.get_mut(at..at + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+    }
+
+    /// Writes a name, its longest known suffix as a pointer (letter case counts, as in miekg/dns,
+    /// so that a cut message holds as many records as CoreDNS's).
+    fn put_name(&mut self, name: NameParts<'_>) {
+        let known = self.known;
+        for (skipped, label) in name.labels().enumerate() {
+            if let Some(position) = self.find(name, skipped, known) {
+                self.put(&pointer(position));
+                return;
+            }
+            if self.at < MAX_POINTER {
+                self.note(self.at);
+            }
+            self.put(&[label.len() as u8]);
+            self.put(label);
+        }
+        self.put(&[0]);
+    }
+
+    /// Returns where the name without its first `skipped` labels stands, among the first `known`
+    /// positions: those behind belong to the name that is being written.
+    fn find(&self, name: NameParts<'_>, skipped: usize, known: usize) -> Option<usize> {
+        self.positions
+            .iter()
+            .take(known)
+            .map(|&p| usize::from(p))
+            .find(|&position| {
+                let mut wanted = name.labels().skip(skipped);
+                let mut there = self.labels_at(position);
+                loop {
+                    match (wanted.next(), there.next()) {
+                        (None, None) => return true,
+                        (Some(a), Some(b)) if a == b => {}
+                        _ => return false,
+                    }
+                }
+            })
+    }
+
+    /// Returns the labels of the name at `position`, following pointers, which only lead back.
+    fn labels_at(&self, position: usize) -> impl Iterator<Item = &[u8]> {
+        let mut at = position;
+        std::iter::from_fn(move || {
+            loop {
+                let len = *self.out.get(at)?;
+                match len {
+                    0 => return None,
+                    1..=63 => {
+                        let label = self.out.get(at + 1..at + 1 + usize::from(len))?;
+                        at += 1 + usize::from(len);
+                        return Some(label);
+                    }
+                    _ => {
+                        let low = *self.out.get(at + 1)?;
+                        let next = usize::from(u16::from_be_bytes([len & 0x3f, low]));
+                        if next >= at {
+                            return None;
+                        }
+                        at = next;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Writes the name at `position` again, in full: it stands too far back for a pointer.
+    fn repeat_name(&mut self, position: usize) {
+        let mut at = position;
+        while let Some(&len) = self.out.get(at).filter(|&&len| (1..=63).contains(&len)) {
+            let end = at + 1 + usize::from(len);
+            if self.at + (end - at) < self.out.len() {
+                self.out.copy_within(at..end, self.at);
+            }
+            self.at += end - at;
+            at = end;
+        }
+        self.put(&[0]);
+    }
+
+    /// Remembers the labels of the name in the question.
+    fn note_name(&mut self, position: usize) {
+        let mut at = position;
+        while let Some(&len) = self.out.get(at).filter(|&&len| (1..=63).contains(&len)) {
+            self.note(at);
+            at += 1 + usize::from(len);
+        }
+    }
+
+    fn note(&mut self, position: usize) {
+        if let (Some(slot), Ok(position)) =
+            (self.positions.get_mut(self.known), u16::try_from(position))
+        {
+            *slot = position;
+            self.known += 1;
+        }
+    }
+
+    /// Completes the message with OPT and the header, and returns its length.
+    pub fn finish(mut self) -> usize {
+        let [high, low] = self.rcode_parts();
+        if let Some(dnssec_ok) = self.opt {
+            let at = self.at;
+            let room = self.out.get_mut(at..).unwrap_or(&mut []);
+            let written = write_opt(room, high, dnssec_ok, self.error);
+            self.at += written;
+            if written > 0 {
+                self.section = Section::Additional;
+                self.add_count(1);
+            }
+        }
+        let [f0, f1] = self.flags.to_be_bytes();
+        self.patch(2, &[f0, f1 | low]);
+        let counts = self.counts;
+        for (i, count) in counts.iter().enumerate() {
+            self.patch(6 + 2 * i, &count.to_be_bytes());
+        }
+        self.at
+    }
+
+    /// Splits the response code into OPT's eight bits and the header's four.
+    fn rcode_parts(&self) -> [u8; 2] {
+        [(self.rcode.0 >> 4) as u8, (self.rcode.0 & 0xf) as u8]
+    }
+}
+
+/// The owner of a record.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    /// The QNAME.
+    QName,
+    /// A name that stands at this offset of the message.
+    Position(usize),
+    /// A pointer to part of the QNAME.
+    Pointer([u8; 2]),
+    /// This name, compressed where it can be.
+    Name(NameParts<'a>),
+}
+
+/// A name in wire form, in pieces that follow each other; only the last ends in the root label.
+#[derive(Clone, Copy)]
+pub struct NameParts<'a>(pub &'a [&'a [u8]]);
+
+impl<'a> NameParts<'a> {
+    fn labels(self) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().flat_map(|part| labels(part))
+    }
+}
+
+impl fmt::Debug for NameParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| write_name(f, part))
+    }
+}
+
+fn pointer(position: usize) -> [u8; 2] {
+    let [high, low] = u16::try_from(position).unwrap_or(0).to_be_bytes();
+    [0xc0 | high, low]
+}

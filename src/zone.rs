@@ -1,0 +1,4 @@
+//! Names to RRsets.
+
+mod options;
+pub use options::{Options, PodMode};

@@ -1,0 +1,73 @@
+//! A `kubernetes` table as values: the words of CoreDNS's `kubernetes` block, with its meanings
+//! and defaults. Reading it from a file is [`crate::config`]'s.
+
+use crate::model::Selector;
+use crate::wire::Name;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The settings of one [`super::Zone`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// `zones`: the origins, lower-case; at least one is not a reverse zone.
+    pub origins: Vec<Name>,
+    /// `ttl`, 0 to 3600 seconds.
+    pub ttl: u32,
+    /// `pods`.
+    pub pods: PodMode,
+    /// `endpoint_pod_names`: endpoints without hostname are named after their pod.
+    pub endpoint_pod_names: bool,
+    /// `namespaces`: the only ones that are answered; empty for all. Lower-case.
+    pub namespaces: Vec<Box<str>>,
+    /// `namespace_labels`: the only namespaces that are answered, by label.
+    pub namespace_labels: Option<Selector>,
+    /// `labels`: the only Services, EndpointSlices and Pods that are read.
+    pub labels: Selector,
+    /// `noendpoints`: no headless services, endpoint names or endpoints' reverse names.
+    pub noendpoints: bool,
+    /// `ignore_empty_service`: a service without ready endpoints is absent.
+    pub ignore_empty_service: bool,
+    /// `multicluster`: those of the origins that hold ServiceImports.
+    pub multicluster: Vec<Name>,
+    /// `startup_timeout`.
+    pub startup_timeout: Duration,
+    /// `fallthrough`: names below these go to the next step when they are absent.
+    pub fallthrough: Vec<Name>,
+    /// The server's own addresses, for NS and `ns.dns`: the explicit listen addresses, else the
+    /// interfaces'.
+    pub own_addresses: Vec<IpAddr>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let name = |text: &str| text.parse().unwrap_or_else(|_| Name::root());
+        Self {
+            origins: ["cluster.local", "in-addr.arpa", "ip6.arpa"]
+                .map(name)
+                .to_vec(),
+            ttl: 5,
+            pods: PodMode::Disabled,
+            endpoint_pod_names: false,
+            namespaces: Vec::new(),
+            namespace_labels: None,
+            labels: Selector::default(),
+            noendpoints: false,
+            ignore_empty_service: false,
+            multicluster: Vec::new(),
+            startup_timeout: Duration::from_secs(5),
+            fallthrough: Vec::new(),
+            own_addresses: Vec::new(),
+        }
+    }
+}
+
+/// What names under `pod` answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodMode {
+    /// Nothing.
+    Disabled,
+    /// Any address in any namespace, without looking at pods.
+    Insecure,
+    /// Pods that exist.
+    Verified,
+}
