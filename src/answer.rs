@@ -1,10 +1,26 @@
 //! From the bytes of a query to the bytes of its answer: a synchronous function of one snapshot.
 //!
-//! Not here: sockets, clocks and logs. What they need to know is in the [`Outcome`].
+//! [`respond`] reads the query, walks the steps of its server block, and writes the sections. It
+//! takes no lock and allocates nothing for in-zone answers (invariant I4), never panics and never
+//! exceeds its limit (I7). What it can't answer by itself it hands back: [`Outcome::Hold`] for a
+//! client that may be known in a moment, [`Outcome::Ask`] for names that an upstream knows, whose
+//! reply goes into [`resume`].
+//!
+//! Not here: sockets, clocks and logs. What they need to know is in the [`Verdict`].
 
-use crate::chain::ListenerId;
+mod alias;
+mod kubernetes;
+mod records;
+mod services;
+mod wild;
+
+use crate::chain::{ListenerId, Step, UpstreamId, ZoneId};
 use crate::snapshot::Snapshot;
-use crate::wire::Rcode;
+use crate::tenancy::ClientClass;
+use crate::wire::{
+    ExtendedError, Name, NameBuf, QClass, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
+    eq_ignore_case,
+};
 use std::net::{IpAddr, SocketAddr};
 
 /// How the query came.
@@ -25,7 +41,7 @@ pub struct Request<'a> {
     pub peer: SocketAddr,
     /// The address it was sent to, where known.
     pub local: Option<IpAddr>,
-    /// The client that a proxy in front named, where the transport carries one.
+    /// The client that a proxy in front named. Nobody is trusted to name one yet.
     pub claimed: Option<IpAddr>,
     /// How it came.
     pub transport: Transport,
@@ -67,15 +83,230 @@ pub enum DropReason {
 pub struct Verdict {
     /// The response code.
     pub rcode: Rcode,
+    /// The zone that answered.
+    pub zone: Option<ZoneId>,
+    /// The kind of client, where it mattered.
+    pub client: Option<ClientClass>,
 }
 
-/// placeholder
-#[derive(Debug)]
-pub struct Plan {}
+/// What to ask an upstream, as plain data. Going on needs nothing else: the answer is a function of
+/// snapshot, request and reply.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Whom to ask.
+    pub upstream: UpstreamId,
+    /// The name, in wire form.
+    pub qname: NameBuf,
+    /// The type.
+    pub qtype: RType,
+}
 
-/// Answers a query from one snapshot, into `out`. `out` should hold 65,535 octets for TCP and at
-/// least 1,232 for UDP; an answer never exceeds it.
+/// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP. An answer
+/// never exceeds its limit.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-    let _ = (snapshot, request, out);
-    Outcome::Drop(DropReason::Short)
+    run(snapshot, request, None, out)
+}
+
+/// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`
+/// is what the upstream said, or `None` where it said nothing that can be used.
+pub fn resume(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    plan: &Plan,
+    reply: Option<&[u8]>,
+    out: &mut [u8],
+) -> Outcome {
+    let said = Said {
+        plan,
+        reply: reply.and_then(Reply::parse),
+        bytes: reply,
+    };
+    run(snapshot, request, Some(&said), out)
+}
+
+/// What an upstream said to which plan.
+struct Said<'a> {
+    plan: &'a Plan,
+    reply: Option<Reply<'a>>,
+    bytes: Option<&'a [u8]>,
+}
+
+impl<'a> Said<'a> {
+    /// Returns the reply, if it is to a question for this name.
+    fn reply_to(&self, name: &Name) -> Option<Reply<'a>> {
+        self.reply
+            .filter(|_| eq_ignore_case(self.plan.qname.as_wire(), name.as_wire()))
+    }
+}
+
+/// What a step made of a query.
+enum Done {
+    /// An answer, in the builder; the zone and the client that it is for.
+    Answer(Option<(ZoneId, ClientClass)>),
+    /// The name is for the next step.
+    Next,
+    Hold,
+    Ask(Plan),
+}
+
+fn run(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    said: Option<&Said<'_>>,
+    out: &mut [u8],
+) -> Outcome {
+    let query = match Query::parse(request.bytes) {
+        Ok(query) => query,
+        Err(QueryError::Short) => return Outcome::Drop(DropReason::Short),
+        Err(QueryError::Response) => return Outcome::Drop(DropReason::Response),
+        Err(error) => return refuse_message(error, out),
+    };
+    let limit = match request.transport {
+        Transport::Udp => ResponseBuilder::udp_limit(&query),
+        Transport::Tcp => usize::from(u16::MAX),
+    };
+    let mut builder = ResponseBuilder::new(&query, limit, out);
+    let rcode = unanswerable(&query);
+    let done = match rcode {
+        Some(rcode) => {
+            builder.set_rcode(rcode);
+            Done::Answer(None)
+        }
+        None => walk(snapshot, request, &query, said, &mut builder),
+    };
+    match done {
+        Done::Hold => Outcome::Hold,
+        Done::Ask(plan) => Outcome::Ask(plan),
+        Done::Next => finish(builder, None),
+        Done::Answer(at) => match (at, said.and_then(|s| s.bytes), builder.is_relay()) {
+            (None, Some(bytes), true) => relay(&query, bytes, limit, builder),
+            _ => finish(builder, at),
+        },
+    }
+}
+
+fn finish(builder: ResponseBuilder<'_>, at: Option<(ZoneId, ClientClass)>) -> Outcome {
+    let verdict = Verdict {
+        rcode: builder.rcode(),
+        zone: at.map(|a| a.0),
+        client: at.map(|a| a.1),
+    };
+    Outcome::Reply(builder.finish(), verdict)
+}
+
+/// What is refused before any name is looked at, in CoreDNS's order: class, EDNS version, transfers.
+fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
+    if query.qclass != QClass::IN {
+        Some(Rcode::REFUSED)
+    } else if query.edns.is_some_and(|edns| edns.version != 0) {
+        Some(Rcode::BADVERS)
+    } else if matches!(query.qtype, RType::AXFR | RType::IXFR) {
+        Some(Rcode::REFUSED)
+    } else {
+        None
+    }
+}
+
+/// Tries the steps of the query's block, and leaves REFUSED where no step is for the name, SERVFAIL
+/// where one passed it on to nobody.
+fn walk(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    query: &Query<'_>,
+    said: Option<&Said<'_>>,
+    builder: &mut ResponseBuilder<'_>,
+) -> Done {
+    let block = snapshot.chain.select(request.listener, &query.qname);
+    let mut passed_on = false;
+    for step in block.map_or(&[][..], |block| block.steps()) {
+        match step {
+            Step::Kubernetes(id) => {
+                match kubernetes::answer(snapshot, request, query, *id, said, builder) {
+                    Some(Done::Next) => passed_on = true,
+                    Some(done) => return done,
+                    None => {}
+                }
+            }
+            Step::Forward(zone, upstream) => {
+                if query.qname.is_at_or_below(zone, zone.label_count()) {
+                    return ask(query, *upstream, said, builder);
+                }
+            }
+        }
+    }
+    builder.set_rcode(if passed_on {
+        Rcode::SERVFAIL
+    } else {
+        Rcode::REFUSED
+    });
+    Done::Next
+}
+
+/// Asks an upstream the question itself, or passes on what it said.
+fn ask(
+    query: &Query<'_>,
+    upstream: UpstreamId,
+    said: Option<&Said<'_>>,
+    builder: &mut ResponseBuilder<'_>,
+) -> Done {
+    let Some(said) = said else {
+        let mut qname = NameBuf::new();
+        // A QNAME fits: it was read from a query.
+        let _ = qname.push_wire(query.qname.as_wire());
+        return Done::Ask(Plan {
+            upstream,
+            qname,
+            qtype: query.qtype,
+        });
+    };
+    match said.reply {
+        Some(_) => builder.set_relay(),
+        None => builder.set_rcode(Rcode::SERVFAIL),
+    }
+    Done::Answer(None)
+}
+
+/// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
+fn relay(
+    query: &Query<'_>,
+    reply: &[u8],
+    limit: usize,
+    mut builder: ResponseBuilder<'_>,
+) -> Outcome {
+    let rcode = Reply::parse(reply).map_or(Rcode::SERVFAIL, |reply| reply.header.rcode());
+    let verdict = Verdict {
+        rcode,
+        zone: None,
+        client: None,
+    };
+    if reply.len() > limit {
+        builder.set_rcode(rcode);
+        builder.set_truncated();
+        return Outcome::Reply(builder.finish(), verdict);
+    }
+    Outcome::Reply(builder.replace(query.header.id, reply), verdict)
+}
+
+fn refuse_message(error: QueryError<'_>, out: &mut [u8]) -> Outcome {
+    let rcode = match error {
+        QueryError::Opcode(_) => Rcode::NOTIMP,
+        _ => Rcode::FORMERR,
+    };
+    match ResponseBuilder::error(error, out) {
+        Some(len) => Outcome::Reply(
+            len,
+            Verdict {
+                rcode,
+                zone: None,
+                client: None,
+            },
+        ),
+        None => Outcome::Drop(DropReason::Short),
+    }
+}
+
+/// SERVFAIL or REFUSED that says nothing of the name.
+fn failure(builder: &mut ResponseBuilder<'_>, rcode: Rcode, error: ExtendedError) {
+    builder.set_rcode(rcode);
+    builder.set_extended_error(error);
 }

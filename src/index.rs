@@ -1,5 +1,27 @@
-//! placeholder
+//! The cluster's mutable state: events in, snapshots out. One writer, no locks, no clock, no I/O.
+//!
+//! [`Index::apply`] takes an event into the tables and notes what it touched; [`Index::snapshot`]
+//! rebuilds those parts and shares the rest (invariant I9). Events may come in any order across
+//! objects: what is kept is a function of the objects alone (invariants I5, I6).
+
+mod dirty;
+mod numbers;
+mod objects;
+mod owners;
+mod rebuild;
+
+use crate::chain::{BlockOptions, Chain};
+use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
+use crate::snapshot::Snapshot;
+use crate::tenancy::{self, ClientIndex, Compiler, Directory};
+use crate::zone::ZoneWriter;
+use dirty::Dirty;
+use numbers::Numbers;
+use objects::Objects;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 /// One change of the cluster, from either source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -10,3 +32,104 @@ pub enum Event {
     /// Every object of this kind has been given once.
     Synced(Kind),
 }
+
+/// The single writer of snapshots.
+pub struct Index {
+    objects: Objects,
+    numbers: Numbers,
+    dirty: Dirty,
+    directory: Directory,
+    compiler: Compiler,
+    clients: ClientIndex,
+    zones: Vec<ZoneWriter>,
+    chain: Arc<Chain>,
+    awaited: BTreeSet<Kind>,
+    generation: u64,
+    serial: u32,
+}
+
+/// The serial of every SOA where it does not follow changes.
+const STATIC_SERIAL: u32 = 1;
+
+impl Index {
+    /// Returns an index without objects. It is synced once every kind of `awaited` is.
+    pub fn new(
+        blocks: &[BlockOptions],
+        tenancy: tenancy::Options,
+        awaited: impl IntoIterator<Item = Kind>,
+        seed: &Seed,
+    ) -> Self {
+        let (chain, zones) = Chain::build(blocks);
+        let wildcards = tenancy.wildcards();
+        Self {
+            objects: Objects::default(),
+            numbers: Numbers::default(),
+            dirty: Dirty::default(),
+            directory: Directory::new(seed.clone()),
+            clients: ClientIndex::new(seed.clone()),
+            zones: zones
+                .into_iter()
+                .map(|z| ZoneWriter::new(z, wildcards, seed))
+                .collect(),
+            chain: Arc::new(chain),
+            awaited: awaited.into_iter().collect(),
+            generation: 0,
+            serial: if tenancy.serial_follows_changes() {
+                0
+            } else {
+                STATIC_SERIAL
+            },
+            compiler: Compiler::new(tenancy),
+        }
+    }
+
+    /// Takes in one event. Nothing shows before the next [`Index::snapshot`].
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Apply(object) => self.put(object.kind(), object.key(), Some(object)),
+            Event::Delete(kind, key) => self.put(kind, key, None),
+            Event::Synced(kind) => {
+                self.awaited.remove(&kind);
+            }
+        }
+    }
+
+    /// Returns whether every awaited kind has been read once.
+    pub fn is_synced(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// Rebuilds what events have touched since the last call, and returns the snapshot of now.
+    /// `unix_time` becomes the SOA serial where that follows changes and something has changed.
+    pub fn snapshot(&mut self, unix_time: u32) -> Snapshot {
+        let changed = self.rebuild();
+        if changed && self.compiler.policy().options().serial_follows_changes() {
+            self.serial = unix_time;
+        }
+        self.zones
+            .iter_mut()
+            .for_each(|zone| zone.set_serial(self.serial));
+        self.generation += 1;
+        Snapshot {
+            generation: self.generation,
+            synced: self.is_synced(),
+            chain: self.chain.clone(),
+            zones: self
+                .zones
+                .iter()
+                .map(|writer| writer.zone().clone())
+                .collect(),
+            directory: self.directory.clone(),
+            clients: self.clients.clone(),
+            policy: self.compiler.policy().clone(),
+        }
+    }
+
+    /// Returns the objects as they are now, for commands that explain a decision.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+}
+
+#[cfg(test)]
+mod tests;

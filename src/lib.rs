@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod chain;
+pub mod cow;
 pub mod index;
 pub mod model;
 pub mod server;

@@ -1,18 +1,65 @@
 //! The immutable value that queries read: names, clients and policy of one instant.
+//!
+//! A query loads it once, so that it never sees new names with an old policy (invariant I1). Its
+//! parts are shared with the index's own state and with the snapshots before and after it.
 
 mod cell;
+
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
+use crate::chain::{Chain, ZoneId};
+use crate::tenancy::{Client, ClientIndex, Directory, Policy, View};
+use crate::zone::Zone;
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-/// placeholder
-#[derive(Debug, Default)]
-pub struct Snapshot {}
+/// Everything that an answer is made from, of one instant.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// Counts the snapshots of one index.
+    pub generation: u64,
+    /// Whether every kind of object has been read once.
+    pub synced: bool,
+    /// The server blocks.
+    pub chain: Arc<Chain>,
+    /// The zones, by [`ZoneId`].
+    pub zones: Arc<[Zone]>,
+    /// The numbers of namespaces and services.
+    pub directory: Directory,
+    /// Whose each address is.
+    pub clients: ClientIndex,
+    /// Who may see what.
+    pub policy: Policy,
+}
 
 impl Snapshot {
-    /// Returns whether the index holds an owner for this address, whatever it may see.
+    /// Returns who an address is.
+    pub fn identify(&self, source: IpAddr) -> Client {
+        self.clients.identify(source)
+    }
+
+    /// Returns what a client sees.
+    pub fn view(&self, client: Client) -> View<'_> {
+        View::new(client, &self.policy, &self.directory, &self.clients)
+    }
+
+    /// Returns a zone.
+    pub fn zone(&self, id: ZoneId) -> Option<&Zone> {
+        self.zones.get(usize::from(id.0))
+    }
+
+    /// Returns whether waiting longer for this address would change nothing: somebody has it.
     pub fn knows(&self, source: IpAddr) -> bool {
-        let _ = source;
-        false
+        self.clients.owner(source).is_some()
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("generation", &self.generation)
+            .field("synced", &self.synced)
+            .finish_non_exhaustive()
     }
 }

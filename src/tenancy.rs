@@ -1,4 +1,26 @@
 //! Who may see what.
+//!
+//! [`ClientIndex`] tells who an address is, [`Policy`] holds what each client sees as rows of bits,
+//! and a [`View`] is both for one query: the argument without which nothing can be looked up. What
+//! decides is in [`decide`]; [`Compiler`] turns its verdicts into rows when namespaces or services
+//! change, so that a query costs one bit test.
+//!
+//! Not here: names and records ([`crate::zone`]), and reading tenants from the API.
 
+mod client;
+mod compile;
+mod decide;
+mod directory;
 mod options;
+mod policy;
+mod tenant;
+mod view;
+
+pub use client::{Client, ClientIndex, Owner};
+pub use compile::Compiler;
+pub use decide::{Asker, Decision, Step, Target, decide};
+pub use directory::{Directory, NsId, ServiceId};
 pub use options::*;
+pub use policy::{ClientClass, Policy, Row, Sight};
+pub use tenant::{NamespaceFacts, ServiceFacts, Tenant};
+pub use view::{Absence, Seen, View};

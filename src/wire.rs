@@ -12,6 +12,7 @@ mod edns;
 mod header;
 mod name;
 mod query;
+mod reply;
 mod response;
 mod rtype;
 
@@ -21,5 +22,6 @@ pub use name::{
     MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels, lower_label,
 };
 pub use query::{MAX_LABELS, QName, Query, QueryError};
+pub use reply::{Reply, ReplyData, ReplyRecord};
 pub use response::{Full, NameParts, Owner, ResponseBuilder, Section};
 pub use rtype::{QClass, RType};

@@ -16,7 +16,7 @@ pub enum SliceOwner {
 }
 
 /// One entry of `endpoints`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Endpoint {
     /// `addresses`: those that are IP addresses in canonical text.
     pub addresses: Vec<IpAddr>,

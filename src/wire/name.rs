@@ -234,6 +234,12 @@ impl NameBuf {
     }
 }
 
+impl fmt::Debug for NameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_name(f, self.as_wire())
+    }
+}
+
 impl Default for NameBuf {
     fn default() -> Self {
         Self::new()

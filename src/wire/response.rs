@@ -39,6 +39,7 @@ pub struct ResponseBuilder<'b> {
     section: Section,
     counts: [u16; 3],
     full: bool,
+    relay: bool,
     rcode: Rcode,
     flags: u16,
     opt: Option<bool>,
@@ -110,6 +111,7 @@ impl<'b> ResponseBuilder<'b> {
             section: Section::Answer,
             counts: [0; 3],
             full: false,
+            relay: false,
             rcode: Rcode::NOERROR,
             flags,
             opt: None,
@@ -127,6 +129,28 @@ impl<'b> ResponseBuilder<'b> {
     /// Sets the response code.
     pub fn set_rcode(&mut self, rcode: Rcode) {
         self.rcode = rcode;
+    }
+
+    /// Returns the response code.
+    pub fn rcode(&self) -> Rcode {
+        self.rcode
+    }
+
+    /// Says that the message will be replaced by an upstream's reply.
+    pub fn set_relay(&mut self) {
+        self.relay = true;
+    }
+
+    /// Returns whether the message is to be replaced by an upstream's reply.
+    pub fn is_relay(&self) -> bool {
+        self.relay
+    }
+
+    /// Puts a whole message in the place of this one, under this ID, and returns its length.
+    pub fn replace(mut self, id: u16, message: &[u8]) -> usize {
+        self.patch(0, message);
+        self.patch(0, &id.to_be_bytes());
+        message.len().min(self.out.len())
     }
 
     /// Marks the answer as authoritative.
@@ -150,6 +174,11 @@ impl<'b> ResponseBuilder<'b> {
     /// Returns whether a record did not fit.
     pub fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// Returns the octets so far: where the next record will start.
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// Returns the number of records in a section.

@@ -1,0 +1,248 @@
+//! ExternalName: following a CNAME inside the server's own zones, as the client, and asking on
+//! where the chain leaves them.
+//!
+//! Each hop is looked up with the same view, so that an alias to a hidden name answers like one to
+//! an absent name. The chain is kept on the stack: one frame a hop, at most eleven.
+
+use super::Plan;
+use super::kubernetes::Written;
+use super::records::Writer;
+use crate::chain::{ListenerId, Step, UpstreamId};
+use crate::snapshot::Snapshot;
+use crate::wire::{Full, Name, NameBuf, NameParts, Owner, QName, RType, ReplyData};
+use crate::zone::{Absent, Found, Lookup, Origin, Zone};
+
+/// CNAMEs of a chain at most (CoreDNS since #7153): one of eleven is answered, one of twelve is
+/// NODATA.
+const MAX_HOPS: usize = 11;
+
+/// One CNAME of a chain.
+struct Hop<'a> {
+    before: Option<&'a Hop<'a>>,
+    target: &'a Name,
+    ttl: u32,
+    /// The target is in another zone: the CNAME stays, whatever is found there.
+    leaves: bool,
+}
+
+/// Where a chain ends.
+enum End<'a> {
+    /// With these records at the last target.
+    Found(&'a Found<'a>, u32),
+    /// At a name of another server, which was asked or there is nobody to ask.
+    Outside,
+    /// With nothing.
+    Nothing,
+}
+
+impl Writer<'_, '_> {
+    /// Follows the alias that the QNAME is.
+    pub(super) fn alias(&mut self, target: &Name) -> Written {
+        let (zone, origin, query) = (self.zone, self.origin, self.query);
+        self.follow(zone, origin, &query.qname, target, None)
+    }
+
+    /// Follows the alias from `owner`, a name of `origin`, to `target`.
+    fn follow(
+        &mut self,
+        zone: &Zone,
+        origin: &Origin,
+        owner: &QName<'_>,
+        target: &Name,
+        before: Option<&Hop<'_>>,
+    ) -> Written {
+        let earlier = || std::iter::successors(before, |hop| hop.before);
+        let Some((qname, _)) = QName::parse(target.as_wire()) else {
+            return Written::Nothing;
+        };
+        let loops = is_at_or_below(&qname, owner) || earlier().any(|hop| hop.target == target);
+        if loops || earlier().count() >= MAX_HOPS {
+            return self.end(before, End::Nothing);
+        }
+        let inside = qname.is_at_or_below(&origin.name, origin.labels);
+        let ttl = zone.options().ttl;
+        let hop = Hop {
+            before,
+            target,
+            ttl,
+            leaves: !inside,
+        };
+        if inside {
+            return self.arrive(zone, origin, &qname, &hop);
+        }
+        match other_zone(self.snapshot, self.request.listener, &qname) {
+            Ok((zone, origin)) => self.arrive(zone, origin, &qname, &hop),
+            Err(upstream) => self.leave(&hop, upstream),
+        }
+    }
+
+    /// Looks up a hop's target.
+    fn arrive(
+        &mut self,
+        zone: &Zone,
+        origin: &Origin,
+        qname: &QName<'_>,
+        hop: &Hop<'_>,
+    ) -> Written {
+        let view = self.view;
+        match zone.lookup(&view, origin, qname, self.query.qtype) {
+            Lookup::Found(Found::Alias(next)) => self.follow(zone, origin, qname, next, Some(hop)),
+            Lookup::Found(found) => self.end(Some(hop), End::Found(&found, zone.options().ttl)),
+            Lookup::Absent(Absent::Missing) if view.is_unknown() => Written::Unknown,
+            Lookup::NoData | Lookup::Absent(_) => self.end(Some(hop), End::Nothing),
+        }
+    }
+
+    fn leave(&mut self, hop: &Hop<'_>, upstream: Option<UpstreamId>) -> Written {
+        match (upstream, self.said) {
+            (Some(upstream), None) => {
+                let mut qname = NameBuf::new();
+                // A name that was parsed fits.
+                let _ = qname.push_wire(hop.target.as_wire());
+                Written::Ask(Plan {
+                    upstream,
+                    qname,
+                    qtype: self.query.qtype,
+                })
+            }
+            _ => self.end(Some(hop), End::Outside),
+        }
+    }
+
+    /// Writes a chain and what it ends with. Without records only the CNAMEs up to the last zone
+    /// that was left stay; with none of those, nothing was found.
+    fn end(&mut self, hop: Option<&Hop<'_>>, end: End<'_>) -> Written {
+        let has_records = match &end {
+            End::Found(found, _) => self.has_records(found),
+            End::Outside => true,
+            End::Nothing => false,
+        };
+        let mut chain = arrayvec::ArrayVec::<&Hop<'_>, MAX_HOPS>::new();
+        for hop in std::iter::successors(hop, |hop| hop.before) {
+            if (has_records || hop.leaves || !chain.is_empty()) && chain.try_push(hop).is_err() {
+                return Written::Nothing;
+            }
+        }
+        if chain.is_empty() {
+            return Written::Nothing;
+        }
+        let full = self.push_chain(&chain).and_then(|()| match &end {
+            End::Found(found, ttl) if has_records => self.push_end(hop, found, *ttl),
+            End::Outside => hop.map_or(Ok(()), |hop| self.push_said(hop.target)),
+            _ => Ok(()),
+        });
+        self.written(full)
+    }
+
+    fn push_chain(&mut self, chain: &[&Hop<'_>]) -> Result<(), Full> {
+        let mut owner: Option<&Name> = None;
+        for hop in chain.iter().rev() {
+            let parts = [owner.map_or(&[][..], Name::as_wire)];
+            let name = owner.map_or(Owner::QName, |_| Owner::Name(NameParts(&parts)));
+            let target = NameParts(&[hop.target.as_wire()]);
+            self.builder
+                .push_name_record(name, RType::CNAME, hop.ttl, target)?;
+            owner = Some(hop.target);
+        }
+        Ok(())
+    }
+
+    fn has_records(&self, found: &Found<'_>) -> bool {
+        let qtype = self.query.qtype;
+        let of_type = |address: std::net::IpAddr| address.is_ipv4() == (qtype == RType::A);
+        match found {
+            Found::Addresses(set) => !set.records(qtype).0.is_empty(),
+            Found::Endpoint(endpoint) => {
+                endpoint.addresses(crate::zone::Selector::ANY).any(of_type)
+            }
+            Found::Address(address) => of_type(*address),
+            Found::ServerAddresses(servers) => servers
+                .visible(&self.view)
+                .flat_map(|s| &s.addresses)
+                .any(|a| of_type(*a)),
+            _ => false,
+        }
+    }
+
+    fn push_end(&mut self, hop: Option<&Hop<'_>>, found: &Found<'_>, ttl: u32) -> Result<(), Full> {
+        let parts = [hop.map_or(&[][..], |hop| hop.target.as_wire())];
+        let owner = Owner::Name(NameParts(&parts));
+        let only = Some(self.query.qtype);
+        match found {
+            Found::Addresses(set) => self.addresses(owner, only, ttl, set.addresses()),
+            Found::Endpoint(endpoint) => {
+                let addresses = endpoint.addresses(crate::zone::Selector::ANY);
+                self.addresses(owner, only, ttl, addresses)
+            }
+            Found::Address(address) => self.addresses(owner, only, ttl, [*address]),
+            Found::ServerAddresses(servers) => {
+                let view = self.view;
+                let all = servers
+                    .visible(&view)
+                    .flat_map(|s| s.addresses.iter().copied());
+                self.addresses(owner, only, ttl, all)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the answer section of what the upstream said, whatever its response code.
+    fn push_said(&mut self, target: &Name) -> Result<(), Full> {
+        let Some(reply) = self.said.and_then(|said| said.reply_to(target)) else {
+            return Ok(());
+        };
+        if reply.header.truncated() {
+            self.builder.set_truncated();
+        }
+        for record in reply.answers() {
+            let parts = [record.owner.as_wire()];
+            let owner = Owner::Name(NameParts(&parts));
+            match &record.rdata {
+                ReplyData::Octets(octets) => {
+                    self.builder
+                        .push_record(owner, record.rtype, record.ttl, &[octets])?;
+                }
+                ReplyData::Name(name) => {
+                    let target = NameParts(&[name.as_wire()]);
+                    self.builder
+                        .push_name_record(owner, record.rtype, record.ttl, target)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds a zone of this server for a name outside the one that its alias is in, or else the
+/// upstream to ask.
+fn other_zone<'s>(
+    snapshot: &'s Snapshot,
+    listener: ListenerId,
+    qname: &QName<'_>,
+) -> Result<(&'s Zone, &'s Origin), Option<UpstreamId>> {
+    let block = snapshot.chain.select(listener, qname);
+    for step in block.map_or(&[][..], |block| block.steps()) {
+        match step {
+            Step::Kubernetes(id) => {
+                let zone = snapshot.zone(*id);
+                if let Some(found) = zone.and_then(|zone| Some((zone, zone.origin(qname)?))) {
+                    return Ok(found);
+                }
+            }
+            Step::Forward(zone, upstream) => {
+                if qname.is_at_or_below(zone, zone.label_count()) {
+                    return Err(Some(*upstream));
+                }
+            }
+        }
+    }
+    Err(None)
+}
+
+/// Returns whether a target is the name that leads to it, or below that: a direct loop.
+fn is_at_or_below(target: &QName<'_>, owner: &QName<'_>) -> bool {
+    let suffix = target.suffix_offset(owner.label_count());
+    suffix
+        .and_then(|start| target.lower().get(start..))
+        .is_some_and(|s| s == owner.lower())
+}

@@ -1,0 +1,126 @@
+//! The `kubernetes` step: a look-up as the client, and the answer that CoreDNS would give to what
+//! it found. Hidden and absent names leave here by the same lines.
+
+use super::records::Writer;
+use super::{Done, Request, Said, failure};
+use crate::chain::ZoneId;
+use crate::snapshot::Snapshot;
+use crate::tenancy::{Absence, View};
+use crate::wire::{ExtendedError, Query, Rcode, ResponseBuilder, Section};
+use crate::zone::{Absent, Lookup, Origin, Zone};
+use std::net::IpAddr;
+
+/// Answers `query` from a zone, or returns `None` where the name is in none of its origins.
+pub(super) fn answer(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    query: &Query<'_>,
+    id: ZoneId,
+    said: Option<&Said<'_>>,
+    builder: &mut ResponseBuilder<'_>,
+) -> Option<Done> {
+    let zone = snapshot.zone(id)?;
+    let origin = zone.origin(&query.qname)?;
+    let source = request.peer.ip().to_canonical();
+    let view = snapshot.view(snapshot.identify(source));
+    let answered = Done::Answer(Some((id, view.class())));
+    if view.is_enforced() && !snapshot.synced {
+        failure(builder, Rcode::SERVFAIL, ExtendedError::NOT_READY);
+        return Some(answered);
+    }
+    if view.is_strict() {
+        return Some(unknown(snapshot, request, &view, source, builder).unwrap_or(answered));
+    }
+    let mut writer = Writer {
+        snapshot,
+        request,
+        query,
+        zone,
+        origin,
+        view,
+        said,
+        builder,
+    };
+    match zone.lookup(&view, origin, &query.qname, query.qtype) {
+        Lookup::Found(found) => match writer.write(&found) {
+            Written::Records => {
+                writer.builder.set_authoritative();
+                Some(answered)
+            }
+            Written::Nothing => {
+                negative(zone, origin, query, Rcode::NOERROR, writer.builder);
+                Some(answered)
+            }
+            Written::Ask(plan) => Some(Done::Ask(plan)),
+            Written::Unknown => {
+                Some(unknown(snapshot, request, &view, source, writer.builder).unwrap_or(answered))
+            }
+        },
+        Lookup::NoData => {
+            negative(zone, origin, query, Rcode::NOERROR, builder);
+            Some(answered)
+        }
+        Lookup::Absent(Absent::Missing) if view.is_unknown() => {
+            Some(unknown(snapshot, request, &view, source, builder).unwrap_or(answered))
+        }
+        Lookup::Absent(_) if zone.falls_through(&query.qname) => Some(Done::Next),
+        Lookup::Absent(_) => {
+            let rcode = if snapshot.synced {
+                Rcode::NXDOMAIN
+            } else {
+                Rcode::SERVFAIL
+            };
+            negative(zone, origin, query, rcode, builder);
+            Some(answered)
+        }
+    }
+}
+
+/// What became of the records that a look-up found.
+pub(super) enum Written {
+    /// They are in the message, or as many as fit.
+    Records,
+    /// There are none of this type after all: NODATA.
+    Nothing,
+    /// They go on at an upstream.
+    Ask(super::Plan),
+    /// They lead to a name that a client that we don't know is told nothing of.
+    Unknown,
+}
+
+/// NODATA, NXDOMAIN, and CoreDNS's SERVFAIL before the first sync: one SOA, authoritative.
+fn negative(
+    zone: &Zone,
+    origin: &Origin,
+    query: &Query<'_>,
+    rcode: Rcode,
+    builder: &mut ResponseBuilder<'_>,
+) {
+    builder.set_rcode(rcode);
+    builder.set_authoritative();
+    builder.section(Section::Authority);
+    let soa = zone.soa();
+    let at = query.qname.suffix_offset(origin.labels).unwrap_or(0);
+    // A SOA always fits: question and SOA have at most 340 octets, messages at least 512.
+    let _ = builder.push_soa(at, soa.ttl, soa.numbers);
+}
+
+/// A client that we don't know asks for what not everybody sees: it waits, or is told that we can't
+/// say, whatever the name.
+fn unknown(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    view: &View<'_>,
+    source: IpAddr,
+    builder: &mut ResponseBuilder<'_>,
+) -> Option<Done> {
+    if request.may_wait && !snapshot.knows(source) {
+        return Some(Done::Hold);
+    }
+    let rcode = match view.absence() {
+        Absence::Refused => Rcode::REFUSED,
+        Absence::Servfail | Absence::Nonexistent => Rcode::SERVFAIL,
+    };
+    failure(builder, rcode, ExtendedError::PROHIBITED);
+    None
+}

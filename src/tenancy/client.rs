@@ -1,0 +1,141 @@
+//! Who an address is: pages of 64 addresses in a copy-on-write map.
+
+use super::NsId;
+use crate::cow::{CowMap, Seed};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// A pod of this namespace.
+    Pod(NsId),
+    /// A node, or a pod on its network.
+    Node,
+    /// Nobody that we know, or nobody that we can tell.
+    Unknown,
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Pods of this namespace, and of no other.
+    Pod(NsId),
+    /// A node.
+    Node,
+    /// Several, of which none can be told to be the right one.
+    Conflict,
+}
+
+/// The owner of each address.
+#[derive(Clone)]
+pub struct ClientIndex {
+    pages: CowMap<u128, Arc<Page>>,
+}
+
+const PAGE_BITS: u32 = 6;
+type Page = [u32; 1 << PAGE_BITS];
+
+const NOBODY: u32 = 0;
+const NODE: u32 = 1;
+const CONFLICT: u32 = 2;
+const FIRST_POD: u32 = 3;
+
+impl ClientIndex {
+    /// Returns an index in which every address is nobody's.
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            pages: CowMap::new(seed),
+        }
+    }
+
+    /// Returns who an address is. IPv4-mapped addresses are IPv4.
+    pub fn identify(&self, address: IpAddr) -> Client {
+        match self.owner(address) {
+            Some(Owner::Pod(ns)) => Client::Pod(ns),
+            Some(Owner::Node) => Client::Node,
+            Some(Owner::Conflict) | None => Client::Unknown,
+        }
+    }
+
+    /// Returns whose an address is, or `None` where it is nobody's.
+    pub fn owner(&self, address: IpAddr) -> Option<Owner> {
+        let (page, slot) = place(address);
+        match *self.pages.get(&page)?.get(slot)? {
+            NOBODY => None,
+            NODE => Some(Owner::Node),
+            CONFLICT => Some(Owner::Conflict),
+            pod => Some(Owner::Pod(NsId(pod - FIRST_POD))),
+        }
+    }
+
+    /// Sets whose an address is.
+    pub fn set(&mut self, address: IpAddr, owner: Option<Owner>) {
+        let value = match owner {
+            None => NOBODY,
+            Some(Owner::Node) => NODE,
+            Some(Owner::Conflict) => CONFLICT,
+            Some(Owner::Pod(ns)) => ns.0.saturating_add(FIRST_POD),
+        };
+        let (key, slot) = place(address);
+        let page = self.pages.get(&key);
+        if page
+            .and_then(|page| page.get(slot))
+            .copied()
+            .unwrap_or(NOBODY)
+            == value
+        {
+            return;
+        }
+        let mut page = page.map_or([NOBODY; 1 << PAGE_BITS], |page| **page);
+        if let Some(slot) = page.get_mut(slot) {
+            *slot = value;
+        }
+        if page.iter().all(|&slot| slot == NOBODY) {
+            self.pages.remove(&key);
+        } else {
+            self.pages.insert(key, Arc::new(page));
+        }
+    }
+}
+
+fn place(address: IpAddr) -> (u128, usize) {
+    let bits = match address.to_canonical() {
+        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => u128::from(v6),
+    };
+    (bits >> PAGE_BITS, (bits & ((1 << PAGE_BITS) - 1)) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_whose_it_was_last_said_to_be() {
+        let mut clients = ClientIndex::new(Seed::random());
+        let v4: IpAddr = "10.244.1.5".parse().unwrap();
+        let mapped: IpAddr = "::ffff:10.244.1.5".parse().unwrap();
+        let neighbor: IpAddr = "10.244.1.6".parse().unwrap();
+        assert_eq!(clients.identify(v4), Client::Unknown);
+        clients.set(v4, Some(Owner::Pod(NsId(0))));
+        assert_eq!(
+            clients.identify(mapped),
+            Client::Pod(NsId(0)),
+            "mapped sources are IPv4"
+        );
+        assert_eq!(clients.identify(neighbor), Client::Unknown);
+        clients.set(v4, Some(Owner::Conflict));
+        assert_eq!(clients.identify(v4), Client::Unknown);
+        assert_eq!(clients.owner(v4), Some(Owner::Conflict));
+        clients.set(v4, Some(Owner::Node));
+        assert_eq!(clients.identify(v4), Client::Node);
+        clients.set(v4, None);
+        assert_eq!(clients.owner(v4), None);
+        assert_eq!(
+            clients.pages.iter().count(),
+            0,
+            "empty pages are given back"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! What one client may see, for one query. There is no view without a policy, and nothing can be
+//! looked up without a view (invariant I2).
+
+use super::policy::{ClientClass, Policy, Row, Sight};
+use super::{Client, ClientIndex, Directory, NsId, Owner, ServiceId, Unknown};
+use std::net::IpAddr;
+
+/// A client's eyes.
+#[derive(Clone, Copy)]
+pub struct View<'s> {
+    client: Client,
+    row: &'s Row,
+    policy: &'s Policy,
+    directory: &'s Directory,
+    clients: &'s ClientIndex,
+}
+
+/// A namespace as one client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its number; [`NsId::NONE`] where it is hidden or absent.
+    pub ns: NsId,
+    /// How much of it is seen.
+    pub sight: Sight,
+}
+
+/// How a name that is not in the view is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// NXDOMAIN.
+    Nonexistent,
+    /// We can't know yet: SERVFAIL.
+    Servfail,
+    /// As `Servfail`, with REFUSED.
+    Refused,
+}
+
+impl<'s> View<'s> {
+    /// Returns what `client` sees.
+    pub fn new(
+        client: Client,
+        policy: &'s Policy,
+        directory: &'s Directory,
+        clients: &'s ClientIndex,
+    ) -> Self {
+        Self {
+            client,
+            row: policy.row(client),
+            policy,
+            directory,
+            clients,
+        }
+    }
+
+    /// Returns who sees.
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// Returns the kind of who sees.
+    pub fn class(&self) -> ClientClass {
+        self.policy.class(self.client)
+    }
+
+    /// Returns whether anything may be hidden from anybody.
+    pub fn is_enforced(&self) -> bool {
+        self.policy.is_enforced()
+    }
+
+    /// Returns whether `whoami` answers.
+    pub fn tells_who_asks(&self) -> bool {
+        self.policy.options().mode != super::Mode::Off
+    }
+
+    /// Returns whether names may be answered only as to somebody that we don't know.
+    pub fn is_unknown(&self) -> bool {
+        self.absence() != Absence::Nonexistent
+    }
+
+    /// Returns whether a client that we don't know gets no name of the zone at all.
+    pub fn is_strict(&self) -> bool {
+        self.is_unknown() && self.policy.options().unknown == Unknown::Strict
+    }
+
+    /// Returns how a name is answered that is not in the view and that a cluster could hold.
+    pub fn absence(&self) -> Absence {
+        let unknown = match self.client {
+            Client::Unknown => true,
+            Client::Node => self.policy.options().node == super::NodeView::Unknown,
+            Client::Pod(_) => false,
+        };
+        match self.policy.options().unknown {
+            _ if !unknown || !self.policy.is_enforced() => Absence::Nonexistent,
+            Unknown::Servfail | Unknown::Strict => Absence::Servfail,
+            Unknown::Refused => Absence::Refused,
+            Unknown::Allow => Absence::Nonexistent,
+        }
+    }
+
+    /// Returns whether no tenant may answer for this namespace's label (lower case).
+    pub fn is_reserved(&self, label: &[u8]) -> bool {
+        self.policy
+            .reserved
+            .iter()
+            .any(|reserved| **reserved == *label)
+    }
+
+    /// Finds a namespace by its label (lower case). A hidden one is found like an absent one: what
+    /// follows does the same work for both (invariant I3).
+    pub fn namespace(&self, label: &[u8]) -> Seen {
+        let ns = self.directory.find(label).unwrap_or(NsId::NONE);
+        self.see(ns)
+    }
+
+    /// Returns how a namespace is seen.
+    pub fn see(&self, ns: NsId) -> Seen {
+        let sight = if ns == NsId::NONE {
+            Sight::Hidden
+        } else {
+            self.row.namespace(ns)
+        };
+        Seen {
+            ns: if sight == Sight::Hidden {
+                NsId::NONE
+            } else {
+                ns
+            },
+            sight,
+        }
+    }
+
+    /// Finds a service by its label (lower case) in a namespace as this client sees it. A hidden
+    /// one is [`ServiceId::NONE`], like one that nobody has named.
+    pub fn service(&self, seen: Seen, label: &[u8]) -> ServiceId {
+        let service = self
+            .directory
+            .find_service(seen.ns, label)
+            .unwrap_or(ServiceId::NONE);
+        if self.row.permits(seen.ns, service) {
+            service
+        } else {
+            ServiceId::NONE
+        }
+    }
+
+    /// Returns whether a service is seen.
+    pub fn permits(&self, ns: NsId, service: ServiceId) -> bool {
+        self.row.permits(ns, service)
+    }
+
+    /// Returns the namespaces that are seen, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = Seen> + use<'s> {
+        let view = *self;
+        let all = view.directory.namespaces().iter();
+        all.map(move |&ns| view.see(ns))
+            .filter(|seen| seen.sight != Sight::Hidden)
+    }
+
+    /// Returns the label of a namespace.
+    pub fn namespace_label(&self, ns: NsId) -> &'s [u8] {
+        self.directory.namespace(ns).unwrap_or(&[])
+    }
+
+    /// Returns the namespace and the label of a service.
+    pub fn service_key(&self, service: ServiceId) -> Option<(NsId, &'s [u8])> {
+        self.directory.service(service)
+    }
+
+    /// Returns whether an endpoint's reverse name may be shown: to clients of the service's tenant
+    /// always, to others only where a pod of the service's namespace owns the address. So neither
+    /// can a slice put a name on another tenant's pod, nor does a PTR tell whether one is there.
+    pub fn permits_endpoint(&self, ns: NsId, service: ServiceId, address: IpAddr) -> bool {
+        self.permits(ns, service)
+            && (!self.is_enforced()
+                || self.is_of_tenant(ns)
+                || self.clients.owner(address) == Some(Owner::Pod(ns)))
+    }
+
+    fn is_of_tenant(&self, ns: NsId) -> bool {
+        let Client::Pod(own) = self.client else {
+            return false;
+        };
+        own == ns
+            || match (self.policy.facts(own), self.policy.facts(ns)) {
+                (Some(a), Some(b)) => {
+                    matches!(a.tenant, super::Tenant::Assigned(_)) && a.tenant == b.tenant
+                }
+                _ => false,
+            }
+    }
+
+    /// Returns the client's namespace, where it is a pod.
+    pub fn own_namespace(&self) -> Option<&'s [u8]> {
+        match self.client {
+            Client::Pod(ns) => self.directory.namespace(ns),
+            _ => None,
+        }
+    }
+
+    /// Returns the client's tenant: the assigned one, or its namespace where that is its own.
+    pub fn own_tenant(&self) -> Option<&'s str> {
+        let Client::Pod(ns) = self.client else {
+            return None;
+        };
+        self.policy.facts(ns).map(|facts| match &facts.tenant {
+            super::Tenant::Assigned(tenant) => &**tenant,
+            _ => &*facts.name,
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! Reading the answer section of an upstream's reply, names decompressed. Only what a chased alias
+//! needs: which records there are, not whether they are right for the question.
+
+use super::header::{HEADER_LEN, Header};
+use super::name::{MAX_LABEL, NameBuf};
+use super::{QClass, RType};
+
+/// Pointers followed in one name at most: more than any name has labels.
+const MAX_POINTERS: usize = 126;
+
+/// A reply whose answer section can be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    message: &'a [u8],
+    /// The reply's header.
+    pub header: Header,
+    answers_at: usize,
+}
+
+/// One record of a reply.
+pub struct ReplyRecord<'a> {
+    /// Its owner.
+    pub owner: NameBuf,
+    /// Its type.
+    pub rtype: RType,
+    /// Its TTL in seconds.
+    pub ttl: u32,
+    /// Its RDATA.
+    pub rdata: ReplyData<'a>,
+}
+
+/// RDATA that can stand in another message.
+pub enum ReplyData<'a> {
+    /// Octets without a name in them.
+    Octets(&'a [u8]),
+    /// One name.
+    Name(NameBuf),
+}
+
+impl<'a> Reply<'a> {
+    /// Reads the header and the question of a reply, or returns `None` where it is none.
+    pub fn parse(message: &'a [u8]) -> Option<Self> {
+        let header = Header::parse(message).filter(|h| h.is_response())?;
+        let mut at = HEADER_LEN;
+        let [questions, ..] = header.counts;
+        for _ in 0..questions {
+            at = read_name(message, at)?.1 + 4;
+        }
+        Some(Self {
+            message,
+            header,
+            answers_at: at,
+        })
+    }
+
+    /// Returns the records of the answer section that can stand in another message: those of class
+    /// IN whose RDATA has no name or is one. Ends at the first that can't be read.
+    pub fn answers(self) -> impl Iterator<Item = ReplyRecord<'a>> {
+        let [_, count, ..] = self.header.counts;
+        let mut at = self.answers_at;
+        (0..count)
+            .map_while(move |_| self.record(&mut at))
+            .flatten()
+    }
+
+    /// Returns the record at `at`, and moves behind it. The inner `None` is one to leave out.
+    fn record(self, at: &mut usize) -> Option<Option<ReplyRecord<'a>>> {
+        let (owner, fixed_at) = read_name(self.message, *at)?;
+        let fixed = self.message.get(fixed_at..)?.first_chunk::<10>()?;
+        let [t0, t1, c0, c1, l0, l1, l2, l3, n0, n1] = *fixed;
+        let start = fixed_at + 10;
+        let end = start + usize::from(u16::from_be_bytes([n0, n1]));
+        let octets = self.message.get(start..end)?;
+        *at = end;
+        let rtype = RType(u16::from_be_bytes([t0, t1]));
+        let rdata = match rtype {
+            RType::CNAME | RType::NS | RType::PTR => {
+                let (name, after) = read_name(self.message, start)?;
+                (after == end).then_some(ReplyData::Name(name))
+            }
+            RType::A if octets.len() == 4 => Some(ReplyData::Octets(octets)),
+            RType::AAAA if octets.len() == 16 => Some(ReplyData::Octets(octets)),
+            RType::A | RType::AAAA | RType::SOA | RType::MX | RType::SRV => None,
+            _ => Some(ReplyData::Octets(octets)),
+        };
+        let internet = u16::from_be_bytes([c0, c1]) == QClass::IN.0;
+        let ttl = u32::from_be_bytes([l0, l1, l2, l3]);
+        Some(rdata.filter(|_| internet).map(|rdata| ReplyRecord {
+            owner,
+            rtype,
+            ttl,
+            rdata,
+        }))
+    }
+}
+
+/// Reads a name that may be compressed; pointers lead strictly back. Returns what follows it.
+fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
+    let mut name = NameBuf::new();
+    let mut at = start;
+    let mut after = None;
+    let mut pointers = 0;
+    loop {
+        let len = *message.get(at)?;
+        match usize::from(len) {
+            0 => {
+                name.push_wire(&[0]).ok()?;
+                return Some((name, after.unwrap_or(at + 1)));
+            }
+            label @ 1..=MAX_LABEL => {
+                name.push_label(message.get(at + 1..at + 1 + label)?).ok()?;
+                at += 1 + label;
+            }
+            0xc0.. => {
+                let low = *message.get(at + 1)?;
+                let target = usize::from(u16::from_be_bytes([len & 0x3f, low]));
+                after = after.or(Some(at + 2));
+                pointers += 1;
+                if target >= at || pointers > MAX_POINTERS {
+                    return None;
+                }
+                at = target;
+            }
+            _ => return None,
+        }
+    }
+}

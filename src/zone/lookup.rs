@@ -1,0 +1,421 @@
+//! The one look-up: a name and a type, as one client sees them. What each type does with a name is
+//! CoreDNS's `backend_lookup.go` and `kubernetes.go`, quirks included (docs/compatibility.md lists
+//! where it differs).
+
+use super::apex::{DNS_VERSION, MULTICLUSTER_VERSION, NameServers, Soa};
+use super::endpoints::{EndpointRef, Selector};
+use super::options::PodMode;
+use super::reverse::{Pointer, ReverseNode, address_of};
+use super::service::{AddressSet, Body, ServiceNode};
+use super::target::{Part, ServiceTarget, Target};
+use super::walk::{Pattern, Walk};
+use super::{Origin, Zone};
+use crate::tenancy::{NsId, Seen, Sight, View};
+use crate::wire::{Name, QName, RType};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What a look-up finds.
+pub enum Lookup<'a> {
+    /// Records.
+    Found(Found<'a>),
+    /// The name exists, without records of this type.
+    NoData,
+    /// The name is not in the view.
+    Absent(Absent),
+}
+
+/// Why a name is not in the view; the same for hidden and absent ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// No cluster could hold it for this client, now or later: its shape is wrong, or its namespace
+    /// is reserved.
+    Impossible,
+    /// It may exist for somebody else, or later.
+    Missing,
+}
+
+/// Records, not put together yet.
+pub enum Found<'a> {
+    /// An address RRset in wire form.
+    Addresses(&'a AddressSet),
+    /// The addresses of one endpoint.
+    Endpoint(EndpointRef<'a>),
+    /// One address: a pod's.
+    Address(IpAddr),
+    /// SRV records of a service.
+    Services(&'a ServiceNode, Selector<'a>),
+    /// SRV records of one endpoint of a service.
+    EndpointServices(&'a ServiceNode, EndpointRef<'a>),
+    /// The SRV record of a pod: the labels of its name (pod, namespace), and its address.
+    PodService([&'a [u8]; 2], IpAddr),
+    /// Another name: the answer to CNAME, and where A and AAAA go on.
+    Alias(&'a Name),
+    /// Reverse records.
+    Pointers(&'a ReverseNode, IpAddr),
+    /// The zone's SOA.
+    Soa(Soa),
+    /// The zone's name servers.
+    NameServers(&'a NameServers),
+    /// The addresses of the zone's name servers.
+    ServerAddresses(&'a NameServers),
+    /// `dns-version`.
+    Version(&'static [u8]),
+    /// `whoami`.
+    Whoami,
+    /// Records of every service that a pattern matches.
+    Wild(Walk<'a>),
+}
+
+/// What a name resolves to, before the type is looked at.
+enum Resolved<'a> {
+    /// It exists and has no records.
+    Empty,
+    Absent(Absent),
+    Service(&'a ServiceNode, Selector<'a>),
+    Endpoint(&'a ServiceNode, EndpointRef<'a>),
+    Pod([&'a [u8]; 2], IpAddr),
+    Wild(Walk<'a>),
+}
+
+const MISSING: Lookup<'static> = Lookup::Absent(Absent::Missing);
+
+impl Zone {
+    /// Looks up `qname`, which is at or below `origin`, as `view` sees it.
+    pub fn lookup<'a>(
+        &'a self,
+        view: &View<'a>,
+        origin: &'a Origin,
+        qname: &'a QName<'_>,
+        qtype: RType,
+    ) -> Lookup<'a> {
+        let own_labels = qname.label_count() - origin.labels.min(qname.label_count());
+        let at_apex = own_labels == 0;
+        // Some of CoreDNS's tests compare with the zone as the client spelled it.
+        let plain_zone = is_lower(qname, origin.labels);
+        if view.tells_who_asks() && own_labels == 2 && is_whoami(qname) {
+            return match qtype {
+                RType::TXT => Lookup::Found(Found::Whoami),
+                _ => Lookup::NoData,
+            };
+        }
+        match qtype {
+            RType::SOA if at_apex => return Lookup::Found(Found::Soa(self.soa())),
+            RType::SOA if !view.is_unknown() => return Lookup::NoData,
+            RType::NS if at_apex && plain_zone => {
+                return match self.name_servers.visible(view).next() {
+                    Some(_) => Lookup::Found(Found::NameServers(&self.name_servers)),
+                    None => Lookup::NoData,
+                };
+            }
+            RType::TXT => return self.text(view, origin, qname),
+            RType::PTR => {
+                if let Some(address) = address_of(qname) {
+                    return self.pointers(view, address);
+                }
+            }
+            _ if own_labels == 2 && plain_zone && is_ns_dns(qname) => {
+                return match qtype {
+                    RType::A | RType::AAAA => {
+                        Lookup::Found(Found::ServerAddresses(&self.name_servers))
+                    }
+                    _ => Lookup::NoData,
+                };
+            }
+            _ => {}
+        }
+        match self.resolve(view, origin, qname) {
+            Resolved::Empty => Lookup::NoData,
+            // Types other than the zone's own exist below the apex without being looked for.
+            Resolved::Absent(Absent::Impossible) if qtype == RType::SOA => Lookup::NoData,
+            Resolved::Absent(absent) => Lookup::Absent(absent),
+            Resolved::Service(node, selector) => of_service(node, selector, qtype),
+            Resolved::Endpoint(node, endpoint) => match qtype {
+                RType::A | RType::AAAA => Lookup::Found(Found::Endpoint(endpoint)),
+                RType::SRV => Lookup::Found(Found::EndpointServices(node, endpoint)),
+                _ => Lookup::NoData,
+            },
+            Resolved::Pod(labels, address) => match qtype {
+                RType::A | RType::AAAA => Lookup::Found(Found::Address(address)),
+                RType::SRV => Lookup::Found(Found::PodService(labels, address)),
+                _ => Lookup::NoData,
+            },
+            Resolved::Wild(walk) => match qtype {
+                RType::A | RType::AAAA | RType::SRV | RType::CNAME => {
+                    Lookup::Found(Found::Wild(walk))
+                }
+                _ => Lookup::NoData,
+            },
+        }
+    }
+
+    /// TXT: `dns-version` and `whoami`. Names without entries of their own are NXDOMAIN for this
+    /// type alone, the apex among them.
+    fn text<'a>(&'a self, view: &View<'a>, origin: &'a Origin, qname: &'a QName<'_>) -> Lookup<'a> {
+        let own_labels = qname.label_count() - origin.labels.min(qname.label_count());
+        if own_labels == 1 && qname.label(0) == Some(b"dns-version") {
+            let version = if origin.multicluster {
+                MULTICLUSTER_VERSION
+            } else {
+                DNS_VERSION
+            };
+            return Lookup::Found(Found::Version(version));
+        }
+        match self.resolve(view, origin, qname) {
+            Resolved::Empty => Lookup::Absent(Absent::Impossible),
+            Resolved::Absent(absent) => Lookup::Absent(absent),
+            _ => Lookup::NoData,
+        }
+    }
+
+    fn pointers<'a>(&'a self, view: &View<'a>, address: IpAddr) -> Lookup<'a> {
+        match self.reverse.get(&key(address)) {
+            Some(node) if self.visible_pointers(view, node, address).next().is_some() => {
+                Lookup::Found(Found::Pointers(node, address))
+            }
+            _ => MISSING,
+        }
+    }
+
+    /// Returns the reverse records of an address as `view` sees them.
+    pub fn visible_pointers<'a>(
+        &'a self,
+        view: &View<'a>,
+        node: &'a ReverseNode,
+        address: IpAddr,
+    ) -> impl Iterator<Item = Pointer<'a>> + use<'a> {
+        node.pointers(view, &self.exposed, address)
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        view: &View<'a>,
+        origin: &'a Origin,
+        qname: &'a QName<'_>,
+    ) -> Resolved<'a> {
+        let target = Target::parse(qname, origin.labels, origin.multicluster);
+        if origin.reverse && !matches!(target, Target::Apex | Target::Root) {
+            let spells = address_of(qname).is_some();
+            return Resolved::Absent(if spells {
+                Absent::Missing
+            } else {
+                Absent::Impossible
+            });
+        }
+        match target {
+            Target::Apex | Target::Root => Resolved::Empty,
+            Target::Impossible => Resolved::Absent(Absent::Impossible),
+            Target::Namespace(label) => {
+                if self.wildcards && is_wild(label) && self.see(view, label).ns == NsId::NONE {
+                    return Resolved::Empty;
+                }
+                match self.see(view, label).sight {
+                    Sight::Hidden => self.absent(view, label),
+                    Sight::Some | Sight::Whole => Resolved::Empty,
+                }
+            }
+            Target::PodNamespace(label) => match self.see(view, label).sight {
+                Sight::Whole if self.options.pods != PodMode::Disabled => Resolved::Empty,
+                _ => self.absent(view, label),
+            },
+            Target::Pod(namespace, label) => self.pod(view, namespace, label),
+            Target::Service(target) => self.service(view, origin, &target),
+        }
+    }
+
+    fn service<'a>(
+        &'a self,
+        view: &View<'a>,
+        origin: &'a Origin,
+        target: &ServiceTarget<'a>,
+    ) -> Resolved<'a> {
+        if self.wildcards
+            && let Some(pattern) = Pattern::of(target)
+        {
+            let walk = Walk::new(self, view, origin, pattern);
+            if walk.matches().next().is_some() {
+                return Resolved::Wild(walk);
+            }
+            let named = self.see(view, target.namespace).sight != Sight::Hidden;
+            let whole_service = is_wild(target.service) && named;
+            return if whole_service {
+                Resolved::Empty
+            } else {
+                self.absent(view, target.namespace)
+            };
+        }
+        let seen = self.see(view, target.namespace);
+        let service = view.service(seen, target.service);
+        let found = self.nodes(origin).get(service.0).and_then(Option::as_deref);
+        match found.and_then(|node| part_of(node, target.part)) {
+            Some(resolved) => resolved,
+            None => self.absent(view, target.namespace),
+        }
+    }
+
+    fn pod<'a>(&'a self, view: &View<'a>, namespace: &'a [u8], label: &'a [u8]) -> Resolved<'a> {
+        let seen = self.see(view, namespace);
+        let address = spelled_address(label).filter(|_| seen.sight == Sight::Whole);
+        let exists = match (self.options.pods, address) {
+            (PodMode::Disabled, _) | (_, None) => false,
+            (PodMode::Insecure, Some(_)) => true,
+            (PodMode::Verified, Some(address)) => {
+                let namespaces = self.pods.get(&key(address)).map_or(&[][..], |list| list);
+                spells_canonically(label, address) && namespaces.contains(&seen.ns)
+            }
+        };
+        match address {
+            Some(address) if exists => Resolved::Pod([label, namespace], address.to_canonical()),
+            _ if is_wild(label)
+                && self.wildcards
+                && self.options.pods == PodMode::Verified
+                && seen.sight == Sight::Whole =>
+            {
+                Resolved::Empty
+            }
+            _ => self.absent(view, namespace),
+        }
+    }
+
+    /// Finds a namespace that both the view and the zone's options show.
+    fn see(&self, view: &View<'_>, label: &[u8]) -> Seen {
+        self.narrow(view.namespace(label))
+    }
+
+    pub(super) fn narrow(&self, seen: Seen) -> Seen {
+        if self.exposed.contains(seen.ns.0) {
+            seen
+        } else {
+            Seen {
+                ns: NsId::NONE,
+                sight: Sight::Hidden,
+            }
+        }
+    }
+
+    fn absent<'a>(&self, view: &View<'_>, namespace: &[u8]) -> Resolved<'a> {
+        // Only a client that we don't know is told the two apart.
+        let impossible = view.is_unknown() && view.is_reserved(namespace);
+        Resolved::Absent(if impossible {
+            Absent::Impossible
+        } else {
+            Absent::Missing
+        })
+    }
+}
+
+/// Returns what a part of a service resolves to, or `None` where the service has no such part.
+fn part_of<'a>(node: &'a ServiceNode, part: Part<'a>) -> Option<Resolved<'a>> {
+    match part {
+        Part::Ports(port, protocol) => {
+            let selector = Selector { port, protocol };
+            let exists = match &node.body {
+                Body::Alias(_) => selector.is_any(),
+                _ => node
+                    .addresses(&selector)
+                    .is_some_and(|s| s.addresses().next().is_some()),
+            };
+            exists.then_some(Resolved::Service(node, selector))
+        }
+        Part::Endpoint(label) => endpoint_of(node, &[label]),
+        Part::ClusterEndpoint(endpoint, cluster) => endpoint_of(node, &[endpoint, cluster]),
+    }
+}
+
+fn endpoint_of<'a>(node: &'a ServiceNode, labels: &[&[u8]]) -> Option<Resolved<'a>> {
+    if !node.names_endpoints || matches!(node.body, Body::Alias(_)) {
+        return None;
+    }
+    let mut name = arrayvec::ArrayVec::<u8, 128>::new();
+    for label in labels {
+        name.try_push(u8::try_from(label.len()).ok()?).ok()?;
+        name.try_extend_from_slice(label).ok()?;
+    }
+    node.endpoints
+        .find(&name)
+        .map(|endpoint| Resolved::Endpoint(node, endpoint))
+}
+
+fn of_service<'a>(node: &'a ServiceNode, selector: Selector<'a>, qtype: RType) -> Lookup<'a> {
+    match (&node.body, qtype) {
+        (Body::Alias(target), RType::A | RType::AAAA | RType::CNAME) => {
+            Lookup::Found(Found::Alias(target))
+        }
+        (Body::Alias(_), _) => Lookup::NoData,
+        (_, RType::A | RType::AAAA) => match node.addresses(&selector) {
+            Some(set) => Lookup::Found(Found::Addresses(set)),
+            None => MISSING,
+        },
+        (_, RType::SRV) => Lookup::Found(Found::Services(node, selector)),
+        _ => Lookup::NoData,
+    }
+}
+
+/// The key of an address in the zone's maps: IPv4 as IPv4-mapped IPv6.
+pub(super) fn key(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => u128::from(v6),
+    }
+}
+
+/// Returns whether a label is one of the two that were wildcards before CoreDNS 1.9.
+pub(super) fn is_wild(label: &[u8]) -> bool {
+    label == b"*" || label == b"any"
+}
+
+fn is_lower(qname: &QName<'_>, labels: usize) -> bool {
+    let zone = qname
+        .suffix_offset(labels)
+        .and_then(|start| qname.as_wire().get(start..));
+    zone.is_some_and(|zone| !zone.iter().any(u8::is_ascii_uppercase))
+}
+
+fn is_ns_dns(qname: &QName<'_>) -> bool {
+    qname.label(0) == Some(b"ns") && qname.label(1) == Some(b"dns")
+}
+
+fn is_whoami(qname: &QName<'_>) -> bool {
+    qname.label(0) == Some(b"whoami") && qname.label(1) == Some(b"tenantdns")
+}
+
+/// Returns the address that a pod's label spells: with three dashes and no two in a row they stand
+/// for dots, else for colons.
+fn spelled_address(label: &[u8]) -> Option<IpAddr> {
+    let dashes = label.iter().filter(|&&b| b == b'-').count();
+    let doubled = label.windows(2).any(|pair| pair == b"--");
+    let with = |separator: u8| {
+        let mut text = [0u8; 63];
+        let text = text.get_mut(..label.len())?;
+        for (to, &from) in text.iter_mut().zip(label) {
+            *to = if from == b'-' { separator } else { from };
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        // A dot that was sent inside the label is not one of ours.
+        (separator == b'.' || !text.contains('.')).then_some(())?;
+        if separator == b'.' {
+            text.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+        } else {
+            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        }
+    };
+    if label.contains(&b'.') {
+        None
+    } else if dashes == 3 && !doubled {
+        with(b'.')
+    } else {
+        with(b':')
+    }
+}
+
+/// Returns whether the label is the canonical text of the address: CoreDNS compares text.
+fn spells_canonically(label: &[u8], address: IpAddr) -> bool {
+    use std::fmt::Write;
+    let mut text = arrayvec::ArrayString::<64>::new();
+    if write!(text, "{address}").is_err() {
+        return false;
+    }
+    let dashed = text
+        .bytes()
+        .map(|b| if b == b'.' || b == b':' { b'-' } else { b });
+    dashed.eq(label.iter().copied())
+}

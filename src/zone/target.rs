@@ -1,0 +1,100 @@
+//! What a QNAME denotes: the name grammar of CoreDNS's kubernetes plugin, read from the right. No
+//! look-up happens here.
+
+use crate::wire::QName;
+
+/// What the labels to the left of a zone's origin say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target<'q> {
+    /// None: the apex.
+    Apex,
+    /// `svc` or `pod` alone.
+    Root,
+    /// `NS.svc`.
+    Namespace(&'q [u8]),
+    /// `NS.pod`.
+    PodNamespace(&'q [u8]),
+    /// A service, or a part of one.
+    Service(ServiceTarget<'q>),
+    /// A pod's name: namespace, and the label that spells an address.
+    Pod(&'q [u8], &'q [u8]),
+    /// A name of a shape that no cluster holds.
+    Impossible,
+}
+
+/// `S.NS.svc`, and what stands in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ServiceTarget<'q> {
+    pub(super) namespace: &'q [u8],
+    pub(super) service: &'q [u8],
+    pub(super) part: Part<'q>,
+}
+
+/// The labels in front of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part<'q> {
+    /// Port and protocol without their underscores; an empty one matches every one.
+    Ports(&'q [u8], &'q [u8]),
+    /// One label, whatever it looks like: an endpoint.
+    Endpoint(&'q [u8]),
+    /// In a multicluster zone: endpoint and cluster.
+    ClusterEndpoint(&'q [u8], &'q [u8]),
+}
+
+impl Part<'_> {
+    /// No labels: the service itself.
+    pub(super) const NONE: Self = Self::Ports(b"", b"");
+}
+
+impl<'q> Target<'q> {
+    /// Reads the labels of `qname` in front of its last `origin_labels`.
+    pub(super) fn parse(qname: &'q QName<'_>, origin_labels: usize, multicluster: bool) -> Self {
+        let Some(count) = qname.label_count().checked_sub(origin_labels) else {
+            return Self::Impossible;
+        };
+        // From the right: 1 is the label next to the origin.
+        let label = |from_right: usize| {
+            count
+                .checked_sub(from_right)
+                .and_then(|index| qname.label(index))
+                .unwrap_or(b"")
+        };
+        if count == 0 {
+            return Self::Apex;
+        }
+        let pod = match label(1) {
+            b"svc" => false,
+            b"pod" => true,
+            _ => return Self::Impossible,
+        };
+        let namespace = label(2);
+        match (count, pod) {
+            (1, _) => Self::Root,
+            (2, false) => Self::Namespace(namespace),
+            (2, true) => Self::PodNamespace(namespace),
+            (6.., _) => Self::Impossible,
+            // One or two labels in front of a pod's name are read and then ignored.
+            (_, true) => Self::Pod(namespace, label(3)),
+            (_, false) => {
+                let (near, far) = (label(4), label(5));
+                let part = match count {
+                    3 => Part::NONE,
+                    4 => Part::Endpoint(near),
+                    _ if multicluster && !near.starts_with(b"_") && !far.starts_with(b"_") => {
+                        Part::ClusterEndpoint(far, near)
+                    }
+                    _ => Part::Ports(without_underscore(far), without_underscore(near)),
+                };
+                Self::Service(ServiceTarget {
+                    namespace,
+                    service: label(3),
+                    part,
+                })
+            }
+        }
+    }
+}
+
+fn without_underscore(label: &[u8]) -> &[u8] {
+    label.strip_prefix(b"_").unwrap_or(label)
+}
