@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod chain;
+pub mod config;
 pub mod cow;
 pub mod index;
 pub mod model;

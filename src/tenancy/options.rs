@@ -132,7 +132,8 @@ pub struct Platform {
     pub namespaces: Vec<NamePattern>,
     /// `tenants` whose namespaces count.
     pub tenants: Vec<Box<str>>,
-    /// `selector` over namespaces' labels; never counts for one that `tenant_from` assigned.
+    /// `selector` over namespaces' labels; never counts for one that `tenant_from` assigned. An
+    /// empty one selects no namespace, although an empty [`Selector`] matches everything.
     pub selector: Selector,
 }
 
@@ -153,7 +154,8 @@ pub struct Shared {
     pub namespaces: Vec<NamePattern>,
     /// `services`, as `namespace/name`.
     pub services: Vec<ServiceRef>,
-    /// `selector` over namespaces' labels; never counts for one that `tenant_from` assigned.
+    /// `selector` over namespaces' labels; never counts for one that `tenant_from` assigned. An
+    /// empty one selects no namespace, although an empty [`Selector`] matches everything.
     pub selector: Selector,
 }
 

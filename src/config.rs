@@ -1,0 +1,180 @@
+//! File and arguments to the option types of the other rooms. Not their meaning, and no I/O but
+//! reading the file itself.
+//!
+//! ```text
+//! arguments ─► Args ─┐
+//!                    ├─► Config { server, source, blocks, tenancy }
+//! TOML ─► document ──┘      arguments win over the file, the file over the defaults
+//! ```
+//!
+//! `config/tenantdns.toml` in the repository documents every key; a test holds it equal to
+//! [`Config::default`] and to the keys that are read here.
+
+mod args;
+mod document;
+mod error;
+mod file;
+mod kubernetes;
+mod tenancy;
+mod text;
+mod zones;
+
+#[cfg(test)]
+mod tests;
+
+pub use args::{
+    Args, Asker, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Explain, Inputs,
+    Output, Serve,
+};
+pub use error::{ConfigError, Problem};
+
+use crate::chain::{BlockOptions, ListenerId};
+use crate::server::{self, ListenAddress};
+use crate::tenancy as policy;
+use crate::wire::Name;
+use crate::zone;
+use document::{Reader, Section};
+use file::Overrides;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where a server listens that is told nothing.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53);
+/// Where a server listens that was given manifests and no configuration: someone tries it out, so
+/// nobody else is answered and no privilege is needed.
+const TRIAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
+
+/// Everything that can be configured, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[server]`, with every listener of every block.
+    pub server: server::Options,
+    /// `[source]`.
+    pub source: Source,
+    /// The server blocks: first the top-level tables, then each `[[block]]`. Listeners with an
+    /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
+    /// is the host's to say.
+    pub blocks: Vec<BlockOptions>,
+    /// `[tenancy]`.
+    pub tenancy: policy::Options,
+}
+
+/// `[source]`: where the cluster's objects come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// `manifests`: files and folders of Kubernetes YAML or JSON. Relative ones are relative to
+    /// the current directory, in the file as in arguments.
+    pub manifests: Vec<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let id = ListenerId(0);
+        Self {
+            server: server::Options {
+                listen: vec![ListenAddress {
+                    id,
+                    address: DEFAULT_LISTEN,
+                }],
+                ..server::Options::default()
+            },
+            source: Source::default(),
+            blocks: vec![BlockOptions {
+                zones: vec![Name::root()],
+                listeners: vec![id],
+                kubernetes: Some(zone::Options::default()),
+                forward: Vec::new(),
+            }],
+            tenancy: policy::Options::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file's text; `file_name` is what errors call it.
+    ///
+    /// # Errors
+    /// The text is not TOML, or a key or value is wrong: then all of them are reported.
+    ///
+    /// ```
+    /// use tenantdns::config::Config;
+    ///
+    /// let config = Config::from_toml("[kubernetes]\nttl = 30\n", "tenantdns.toml")?;
+    /// assert_eq!(config.blocks[0].kubernetes.as_ref().map(|k| k.ttl), Some(30));
+    ///
+    /// let error = Config::from_toml("[kubernetes]\nttl = 7200\n", "tenantdns.toml").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "tenantdns.toml:2:7: kubernetes.ttl: 7200 is out of range; a TTL is 0 to 3600 seconds"
+    /// );
+    /// # Ok::<(), tenantdns::config::ConfigError>(())
+    /// ```
+    pub fn from_toml(text: &str, file_name: &str) -> Result<Self, ConfigError> {
+        Self::read(text, file_name, &Overrides::default())
+    }
+
+    /// Reads the file that the arguments name, if they name one, and lets the arguments win.
+    ///
+    /// # Errors
+    /// The file can't be read or is wrong; or the command needs objects and neither the arguments
+    /// nor the file say where they are.
+    pub fn load(args: &Args) -> Result<Self, ConfigError> {
+        let inputs = args.inputs();
+        let listen = match &args.command {
+            Command::Serve(serve) => serve.listen.as_slice(),
+            Command::Explain(_) | Command::Check(_) => &[],
+        };
+        let mut overrides = Overrides {
+            listen: (!listen.is_empty()).then(|| distinct(listen)),
+            manifests: (!inputs.manifests.is_empty()).then(|| inputs.manifests.clone()),
+        };
+        if inputs.config.is_none() && overrides.manifests.is_some() {
+            overrides.listen.get_or_insert_with(|| vec![TRIAL_LISTEN]);
+        }
+        let (text, name) = match &inputs.config {
+            None => (String::new(), String::new()),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+                    path: path.clone(),
+                    error,
+                })?;
+                (text, path.display().to_string())
+            }
+        };
+        let config = Self::read(&text, &name, &overrides)?;
+        let needs_source = !matches!(args.command, Command::Check(_));
+        if needs_source && config.source.manifests.is_empty() {
+            return Err(ConfigError::NoSource);
+        }
+        Ok(config)
+    }
+
+    fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let reader = Reader::new(file_name, text);
+        let document = match toml::de::DeTable::parse(text) {
+            Ok(document) => document,
+            Err(error) => {
+                let span = error.span().unwrap_or(text.len()..text.len());
+                let key = match error.message() {
+                    "duplicate key" => text.get(span.clone()).unwrap_or(""),
+                    _ => "",
+                };
+                reader.report(span.start, &text::shown(key), error.message());
+                return reader.finish(Self::default());
+            }
+        };
+        let config = file::read(Section::root(&reader, document.get_ref()), overrides);
+        reader.finish(config)
+    }
+}
+
+/// An address given twice on the command line is one listener.
+fn distinct(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut seen = Vec::new();
+    for address in addresses {
+        if !seen.contains(address) {
+            seen.push(*address);
+        }
+    }
+    seen
+}

@@ -1,0 +1,153 @@
+//! The command line as values. Not carrying it out: that is the program's.
+
+use super::text::{listener, object_name};
+use crate::wire::{Name, RType};
+use clap::builder::ArgGroup;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Exit status: done.
+pub const EXIT_DONE: u8 = 0;
+/// Exit status: failed.
+pub const EXIT_FAILED: u8 = 1;
+/// Exit status: wrong usage; clap exits with it by itself.
+pub const EXIT_USAGE: u8 = 2;
+/// Exit status: wrong configuration (EX_CONFIG of sysexits.h).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// The command line.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Parser)]
+#[command(name = "tenantdns", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Args {
+    /// Returns what says where the configuration and the objects are, whatever the command.
+    pub fn inputs(&self) -> &Inputs {
+        match &self.command {
+            Command::Serve(serve) => &serve.inputs,
+            Command::Explain(explain) => &explain.inputs,
+            Command::Check(check) => &check.inputs,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+pub enum Command {
+    /// Answer queries
+    Serve(Serve),
+    /// Say what a client is answered, and why
+    Explain(Explain),
+    /// Check a configuration and manifests; every error has file, line, column and key
+    Check(Check),
+}
+
+/// Where the configuration and the objects are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Inputs {
+    /// Configuration file (TOML); without it every key has its default
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File or folder of Kubernetes YAML or JSON; repeatable; replaces [source] manifests
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Vec<PathBuf>,
+}
+
+/// `serve`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Serve {
+    /// Where the configuration and the objects are.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Address to listen on, UDP and TCP; repeatable; replaces [server] listen
+    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    pub listen: Vec<SocketAddr>,
+}
+
+/// `explain`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Explain {
+    /// Who asks: an address, a namespace, or a pod as NAMESPACE/POD
+    #[arg(long, value_name = "IP|NAMESPACE|NAMESPACE/POD")]
+    pub from: Asker,
+    /// The name asked for
+    #[arg(value_name = "NAME")]
+    pub name: Name,
+    /// The type asked for
+    #[arg(value_name = "TYPE", default_value = "A")]
+    pub rtype: RType,
+    /// Where the configuration and the objects are.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `check`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[command(group = checked_inputs())]
+pub struct Check {
+    /// Where the configuration and the objects are.
+    #[command(flatten)]
+    pub inputs: Inputs,
+}
+
+/// `check` without anything to check is wrong usage.
+fn checked_inputs() -> ArgGroup {
+    ArgGroup::new("checked")
+        .args(["config", "manifests"])
+        .required(true)
+        .multiple(true)
+}
+
+/// How `explain` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Who asks, in `explain --from`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asker {
+    /// Whoever has this address.
+    Ip(IpAddr),
+    /// Any pod of this namespace.
+    Namespace(Box<str>),
+    /// This pod.
+    Pod {
+        /// Its namespace.
+        namespace: Box<str>,
+        /// Its name.
+        name: Box<str>,
+    },
+}
+
+impl FromStr for Asker {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self::Ip(ip.to_canonical()));
+        }
+        let Some((namespace, pod)) = text.split_once('/') else {
+            return object_name(text).map(Self::Namespace);
+        };
+        // A pod's name may have dots.
+        if pod.len() > 253 || !pod.split('.').all(|part| object_name(part).is_ok()) {
+            return Err(format!("`{}` is not a pod's name", super::text::shown(pod)));
+        }
+        Ok(Self::Pod {
+            namespace: object_name(namespace)?,
+            name: pod.into(),
+        })
+    }
+}

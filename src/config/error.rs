@@ -1,0 +1,76 @@
+//! What can be wrong with a configuration, and where. Not finding it: the tables' files do that.
+
+use super::args::{EXIT_CONFIG, EXIT_USAGE};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why there is no [`super::Config`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The configuration file can't be read.
+    #[error("{}: the configuration can't be read: {error}", path.display())]
+    Read {
+        /// The file, as it was given.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file says something that can't be; one line each, in the order of the file.
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
+    /// Neither the arguments nor the file name objects to serve.
+    #[error(
+        "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON), \
+         or `manifests` in [source] of a --config FILE"
+    )]
+    NoSource,
+}
+
+impl ConfigError {
+    /// Returns the exit status that tells a wrong configuration from a wrong command line.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Read { .. } | Self::Invalid(_) => EXIT_CONFIG,
+            Self::NoSource => EXIT_USAGE,
+        }
+    }
+
+    /// Returns what is wrong in the file; empty where the file is not to blame.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Invalid(problems) => problems,
+            Self::Read { .. } | Self::NoSource => &[],
+        }
+    }
+}
+
+/// One thing that is wrong in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, as it was given.
+    pub file: Box<str>,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The key with its tables, as in `tenancy.tenant_from[1].name`; empty where the text is no
+    /// TOML.
+    pub key: Box<str>,
+    /// What is wrong, and what would be right.
+    pub message: Box<str>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    lines.join("\n")
+}

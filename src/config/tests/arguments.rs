@@ -1,0 +1,134 @@
+//! What the command line becomes, and that it wins over the file.
+
+use super::super::*;
+use super::{addresses, names};
+use clap::Parser;
+
+fn args(line: &str) -> Args {
+    let words = ["tenantdns"].into_iter().chain(line.split_whitespace());
+    Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    use clap::CommandFactory;
+    Args::command().debug_assert();
+    let version = Args::try_parse_from(["tenantdns", "--version"]).unwrap_err();
+    assert_eq!(version.exit_code(), i32::from(EXIT_DONE));
+    assert!(version.to_string().starts_with("tenantdns 0."), "{version}");
+}
+
+#[test]
+fn manifests_alone_are_a_trial_on_loopback() {
+    let load = |line: &str| Config::load(&args(line)).expect(line);
+    let config = load("serve --manifests a.yaml --manifests b");
+    assert_eq!(addresses(&config), ["127.0.0.1:5300"]);
+    assert_eq!(
+        config.source.manifests,
+        [PathBuf::from("a.yaml"), PathBuf::from("b")]
+    );
+    assert_eq!(config.tenancy, policy::Options::default());
+
+    let config = load("serve --manifests a --listen 127.0.0.1:53 --listen 127.0.0.1:53");
+    assert_eq!(addresses(&config), ["127.0.0.1:53"]);
+}
+
+#[test]
+fn arguments_win_over_the_file() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tenantdns.toml");
+    let load = |line: &str| Config::load(&args(&format!("{line} --config {file}")));
+    let config = load("serve --manifests a --listen [::1]:5399").unwrap();
+    assert_eq!(addresses(&config), ["[::1]:5399"]);
+    assert_eq!(config.source.manifests, [PathBuf::from("a")]);
+    let config = load("serve --manifests a").unwrap();
+    assert_eq!(
+        addresses(&config),
+        ["[::]:53"],
+        "a file's default is not the trial's"
+    );
+    assert_eq!(load("check").unwrap(), Config::default());
+}
+
+#[test]
+fn loading_fails_with_the_status_that_says_why() {
+    for (line, status, message) in [
+        (
+            "serve",
+            EXIT_USAGE,
+            "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON), \
+             or `manifests` in [source] of a --config FILE",
+        ),
+        (
+            "explain --from shop web.shop",
+            EXIT_USAGE,
+            "no source: give --manifests PATH",
+        ),
+        (
+            "check --config /nonexistent/tenantdns.toml",
+            EXIT_CONFIG,
+            "/nonexistent/tenantdns.toml: the configuration can't be read: No such file",
+        ),
+        (
+            "check --config Cargo.toml",
+            EXIT_CONFIG,
+            "Cargo.toml:1:2: package: unknown key; ",
+        ),
+    ] {
+        let error = Config::load(&args(line)).unwrap_err();
+        assert_eq!(error.exit_status(), status, "{line}");
+        assert!(error.to_string().starts_with(message), "{line}: {error}");
+    }
+}
+
+#[test]
+fn explain_says_who_asks_for_what() {
+    let explain = |line: &str| match args(&format!("explain --manifests m {line}")).command {
+        Command::Explain(explain) => explain,
+        other => panic!("{other:?}"),
+    };
+    let short = explain("--from shop web.shop.svc.cluster.local");
+    assert_eq!(short.from, Asker::Namespace("shop".into()));
+    assert_eq!(short.name, names(&["web.shop.svc.cluster.local"])[0]);
+    assert_eq!(
+        (short.rtype, short.output),
+        (crate::wire::RType::A, Output::Text)
+    );
+    let long = explain("--from shop/web-0.a x.y SRV --output json");
+    let (namespace, name) = ("shop".into(), "web-0.a".into());
+    assert_eq!(long.from, Asker::Pod { namespace, name });
+    assert_eq!(
+        (long.rtype, long.output),
+        (crate::wire::RType::SRV, Output::Json)
+    );
+    for (text, ip) in [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("fd00::1", "fd00::1"),
+    ] {
+        let from = explain(&format!("--from {text} x")).from;
+        assert_eq!(from, Asker::Ip(ip.parse().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_refused_with_its_status() {
+    for line in [
+        "",
+        "server",
+        "check",
+        "serve --listen 127.0.0.1",
+        "serve --listen tls://127.0.0.1:853",
+        "serve --config a --config b",
+        "serve --kubeconfig x",
+        "explain --from a/b/c x",
+        "explain --from Shop x",
+        "explain --from shop a..b",
+        "explain --from shop x NOTYPE",
+        "explain x",
+        "explain --from shop x --output table",
+    ] {
+        let words = ["tenantdns"].into_iter().chain(line.split_whitespace());
+        let error = Args::try_parse_from(words).expect_err(line);
+        assert_eq!(error.exit_code(), i32::from(EXIT_USAGE), "{line}");
+    }
+}

@@ -1,0 +1,289 @@
+//! Wrong syntax, wrong keys, wrong types.
+
+use super::{check, check_item, check_value};
+
+#[test]
+fn what_is_no_toml_is_refused_where_it_goes_wrong() {
+    for (text, expected) in [
+        (
+            "[server]\nthreads =\n",
+            "2:10: string values must be quoted, expected literal string",
+        ),
+        ("[server\n", "1:8: unclosed table, expected `]`"),
+        ("a = 'x\n", "1:7: invalid literal string, expected `'`"),
+        (
+            "# ä\n[kubernetes]\nlabels = \"ä\" x\n",
+            "3:14: unexpected key or value, expected newline, `#`",
+        ),
+        (
+            "[server]\nthreads = 1\nthreads = 2\n",
+            "3:1: threads: duplicate key",
+        ),
+        (
+            "[kubernetes]\n[server]\n[kubernetes]\n",
+            "3:2: kubernetes: duplicate key",
+        ),
+    ] {
+        check("no TOML", text, &[expected]);
+    }
+}
+
+#[test]
+fn every_problem_is_reported_in_the_order_of_the_file() {
+    let text = "\
+[tenancy]
+mode = \"enforced\"
+  tenant_from = [{ label = \"a\" }, { name = \"^x(\" }]
+[kubernetes]
+ttl = 7200 # a TTL in minutes?
+[server]
+\tthread = 5\r
+listen = \"[::]:53\"
+";
+    check(
+        "five mistakes",
+        text,
+        &[
+            "2:8: tenancy.mode: `enforced` is not one of `off`, `audit`, `enforce`",
+            "3:44: tenancy.tenant_from[1].name: `^x(` is not a regular expression: unclosed group",
+            "5:7: kubernetes.ttl: 7200 is out of range; a TTL is 0 to 3600 seconds",
+            "7:2: server.thread: unknown key; did you mean `threads`?",
+            "8:10: server.listen: needs a list of addresses, as in [\"[::]:53\"], not a string",
+        ],
+    );
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_known_one() {
+    for (text, expected) in [
+        (
+            "[sever]\n",
+            "1:2: sever: unknown key; did you mean `server`?",
+        ),
+        (
+            "[kubernetes]\ntll = 5\n",
+            "2:1: kubernetes.tll: unknown key; did you mean `ttl`?",
+        ),
+        (
+            "[kubernetes]\nstartuptimeout = \"5s\"\n",
+            "2:1: kubernetes.startuptimeout: unknown key; did you mean `startup_timeout`?",
+        ),
+        (
+            "tenancy.shared.service = []\n",
+            "1:16: tenancy.shared.service: unknown key; did you mean `services`?",
+        ),
+        (
+            "[tenancy]\nplatform = { namespace = [] }\n",
+            "2:14: tenancy.platform.namespace: unknown key; did you mean `namespaces`?",
+        ),
+        (
+            "[source]\nttl = 5\n",
+            "2:1: source.ttl: unknown key; the keys here are `manifests`",
+        ),
+        (
+            "\"a\\nb\" = 5\n",
+            "1:1: a\\nb: unknown key; the keys here are `server`, `source`, `tenancy`, \
+             `kubernetes`, `block`",
+        ),
+        (
+            "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\nttll = 5\n",
+            "4:1: block[0].kubernetes.ttll: unknown key; did you mean `ttl`?",
+        ),
+    ] {
+        check("unknown key", text, &[expected]);
+    }
+}
+
+#[test]
+fn keys_of_later_versions_are_told_from_unknown_ones() {
+    for key in [
+        "acl",
+        "admin",
+        "audit",
+        "autopath",
+        "cache",
+        "health",
+        "hosts",
+        "k8s_external",
+        "log",
+        "loadbalance",
+        "metrics",
+        "ready",
+        "template",
+        "transfer",
+    ] {
+        let expected = format!("1:2: {key}: `{key}` is not available in this version of tenantdns");
+        check(key, &format!("[{key}]\n"), &[&expected]);
+    }
+    for (text, place, key) in [
+        ("[[forward]]\nzone = \".\"", "1:3: forward", "forward"),
+        ("[[rewrite]]\n", "1:3: rewrite", "rewrite"),
+        (
+            "[server]\nhandover = \"\"",
+            "2:1: server.handover",
+            "handover",
+        ),
+        (
+            "[source.kubernetes]",
+            "1:9: source.kubernetes",
+            "kubernetes",
+        ),
+        (
+            "[kubernetes]\nzonal = true",
+            "2:1: kubernetes.zonal",
+            "zonal",
+        ),
+        (
+            "[tenancy]\nprofile = \"\"",
+            "2:1: tenancy.profile",
+            "profile",
+        ),
+        ("[tenancy]\npresets = []", "2:1: tenancy.presets", "presets"),
+        (
+            "[tenancy]\nexports = \"off\"",
+            "2:1: tenancy.exports",
+            "exports",
+        ),
+        ("[tenancy]\naudit = {}", "2:1: tenancy.audit", "audit"),
+        ("[[tenancy.rule]]", "1:11: tenancy.rule", "rule"),
+        ("[[tenancy.client]]", "1:11: tenancy.client", "client"),
+        (
+            "[[tenancy.forwarder]]",
+            "1:11: tenancy.forwarder",
+            "forwarder",
+        ),
+        (
+            "tenancy.platform.presets = []",
+            "1:18: tenancy.platform.presets",
+            "presets",
+        ),
+        (
+            "tenancy.platform.except = \"\"",
+            "1:18: tenancy.platform.except",
+            "except",
+        ),
+        (
+            "tenancy.shared.presets = []",
+            "1:16: tenancy.shared.presets",
+            "presets",
+        ),
+        (
+            "tenancy.tenant_from = [{ parent_label = \"a\" }]",
+            "1:26: tenancy.tenant_from[0].parent_label",
+            "parent_label",
+        ),
+        (
+            "[tenancy]\nreserved_namespaces = [\"svc\", \"tlds\"]",
+            "2:31: tenancy.reserved_namespaces[1]",
+            "tlds",
+        ),
+        (
+            "[tenancy]\nreserved_namespaces = [\"special-use\"]",
+            "2:24: tenancy.reserved_namespaces[0]",
+            "special-use",
+        ),
+        (
+            "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n[[block.forward]]",
+            "4:9: block[0].forward",
+            "forward",
+        ),
+        (
+            "[[block]]\nview = \"\"\nzones = [\"a\"]\n[block.kubernetes]",
+            "2:1: block[0].view",
+            "view",
+        ),
+    ] {
+        let expected = format!("{place}: `{key}` is not available in this version of tenantdns");
+        check("later", text, &[&expected]);
+    }
+    check(
+        "several of one entry",
+        "tenancy.tenant_from = [{ label_suffix = \"a\", level = 0 }]",
+        &[
+            "1:26: tenancy.tenant_from[0].label_suffix: `label_suffix` is not available in this \
+             version of tenantdns",
+            "1:46: tenancy.tenant_from[0].level: `level` is not available in this version of \
+             tenantdns",
+        ],
+    );
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_with_the_one_that_is_needed() {
+    for (table, key, value, message) in [
+        (
+            "server",
+            "threads",
+            "\"4\"",
+            "needs a whole number (it is 0 (one per core) to 1024), not a string",
+        ),
+        (
+            "server",
+            "threads",
+            "1.5",
+            "needs a whole number (it is 0 (one per core) to 1024), not a float",
+        ),
+        (
+            "server",
+            "tcp_idle_timeout",
+            "10",
+            "needs a duration, as in \"5s\", not an integer",
+        ),
+        (
+            "source",
+            "manifests",
+            "\"a\"",
+            "needs a list of paths, not a string",
+        ),
+        (
+            "kubernetes",
+            "zones",
+            "\"a\"",
+            "needs a list of zones, not a string",
+        ),
+        (
+            "kubernetes",
+            "noendpoints",
+            "\"yes\"",
+            "needs true or false, not a string",
+        ),
+        (
+            "kubernetes",
+            "pods",
+            "true",
+            "needs one of `disabled`, `insecure`, `verified`, not a boolean",
+        ),
+        (
+            "kubernetes",
+            "labels",
+            "[]",
+            "needs a label selector, as in \"tier in (web, api)\", not an array",
+        ),
+        (
+            "tenancy",
+            "platform",
+            "[]",
+            "needs a table [tenancy.platform], not an array",
+        ),
+        (
+            "tenancy",
+            "tenant_from",
+            "\"label\"",
+            "needs a list of { label = \"…\" }, { annotation = \"…\" } or { name = \"…\" }, \
+             not a string",
+        ),
+    ] {
+        check_value(table, key, value, message);
+    }
+    check_item("source", "manifests", "1", "needs a text, not an integer");
+    check(
+        "a table",
+        "server = 5",
+        &["1:10: server: needs a table [server], not an integer"],
+    );
+    check(
+        "blocks",
+        "[block]",
+        &["1:1: block: needs tables [[block]], not a table"],
+    );
+}

@@ -1,0 +1,146 @@
+//! What is wrong between keys and between blocks.
+
+use super::check;
+
+#[test]
+fn an_entry_of_tenant_from_is_one_source() {
+    const ONE: &str = "needs exactly one key: { label = \"…\" }, { annotation = \"…\" } or \
+         { name = \"…\" }";
+    let key = "is not the key of a label or annotation, as in `team` or `example.com/team`";
+    for (entry, column, path, message) in [
+        ("{}", 24, "", ONE.to_owned()),
+        (
+            "{ label = \"a\", name = \"(?P<tenant>a)\" }",
+            24,
+            "",
+            ONE.to_owned(),
+        ),
+        ("{ label = \"a b\" }", 34, ".label", format!("`a b` {key}")),
+        (
+            "{ label = \"a/b/c\" }",
+            34,
+            ".label",
+            format!("`a/b/c` {key}"),
+        ),
+        (
+            "{ label = \"Example.com/team\" }",
+            34,
+            ".label",
+            format!("`Example.com/team` {key}"),
+        ),
+        (
+            "{ annotation = \"-a\" }",
+            39,
+            ".annotation",
+            format!("`-a` {key}"),
+        ),
+        (
+            "{ name = \"[\" }",
+            33,
+            ".name",
+            "`[` is not a regular expression: unclosed character class".to_owned(),
+        ),
+        (
+            "{ name = \"^(?P<team>[a-z]+)-\" }",
+            33,
+            ".name",
+            "`^(?P<team>[a-z]+)-` has no group `tenant`; write `(?P<tenant>…)` around the part \
+             that names the tenant"
+                .to_owned(),
+        ),
+        (
+            "{ lable = \"a\" }",
+            26,
+            ".lable",
+            "unknown key; did you mean `label`?".to_owned(),
+        ),
+    ] {
+        let text = format!("tenancy.tenant_from = [{entry}]");
+        let line = format!("1:{column}: tenancy.tenant_from[0]{path}: {message}");
+        check(entry, &text, &[&line]);
+    }
+    check(
+        "a text is no entry",
+        "tenancy.tenant_from = [\"team\"]",
+        &[
+            "1:24: tenancy.tenant_from[0]: needs { label = \"…\" }, { annotation = \"…\" } or \
+             { name = \"…\" }, not a string",
+        ],
+    );
+}
+
+#[test]
+fn what_contradicts_another_key_is_refused() {
+    const INSECURE: &str = "`insecure` answers for any address in any namespace, hidden ones \
+        too; while tenancy.mode is \"enforce\" it is `disabled` or `verified`";
+    check(
+        "pod names are guesses where tenancy is enforced by default",
+        "[kubernetes]\npods = \"insecure\"",
+        &[&format!("2:8: kubernetes.pods: {INSECURE}")],
+    );
+    check(
+        "in a block too",
+        "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\npods = \"insecure\"\n\
+         [tenancy]\nmode = \"enforce\"",
+        &[&format!("4:8: block[0].kubernetes.pods: {INSECURE}")],
+    );
+    check(
+        "namespaces twice",
+        "[kubernetes]\nnamespace_labels = \"a=b\"\nnamespaces = [\"a\"]",
+        &[
+            "2:20: kubernetes.namespace_labels: can't stand beside `namespaces`; name the \
+             namespaces or select them",
+        ],
+    );
+}
+
+#[test]
+fn a_block_that_can_never_answer_is_refused() {
+    for (text, expected) in [
+        (
+            "[[block]]\n[block.kubernetes]",
+            "1:1: block[0]: needs `zones`, the names that choose this block",
+        ),
+        (
+            "[[block]]\nzones = []\n[block.kubernetes]",
+            "2:9: block[0].zones: is empty; a block without a zone is never chosen",
+        ),
+        (
+            "[[block]]\nzones = [\"a\"]\nlisten = []\n[block.kubernetes]",
+            "3:10: block[0].listen: is empty; without an address nobody is answered",
+        ),
+        (
+            "\n[[block]]\nzones = [\"a\"]",
+            "2:1: block[0]: has no [block.kubernetes] table, so it answers nothing",
+        ),
+        (
+            "[[block]]\nzones = [\"10.0.0.0/8\"]\n[block.kubernetes]",
+            "3:8: block[0].kubernetes: has reverse zones only; at least one zone for the \
+             services' names is needed",
+        ),
+        (
+            "[[block]]\nzones = [\"a.example\"]\n[block.kubernetes]\nzones = [\"example\", \"b\"]",
+            "4:21: block[0].kubernetes.zones[1]: `b.` is outside of the block's `zones`, so no \
+             query for it comes here",
+        ),
+        (
+            "[[block]]\nzones = [\".\"]\n[block.kubernetes]",
+            "2:10: block[0].zones[0]: another block has `.` on [::]:53",
+        ),
+        (
+            "[[block]]\nzones = [\"a\"]\nlisten = [\":1\", \":2\"]\n[block.kubernetes]\n\
+             [[block]]\nzones = [\"b\", \"A.\"]\nlisten = [\":2\"]\n[block.kubernetes]",
+            "6:15: block[1].zones[1]: another block has `a.` on [::]:2",
+        ),
+        (
+            "[[block]]\nzones = [\"a\"]\nlisten = [\"0.0.0.0:53\"]\n[block.kubernetes]",
+            "3:11: block[0].listen[0]: `[::]:53` takes IPv4 too; drop `0.0.0.0:53`",
+        ),
+        (
+            "[[block]]\nzones = [\"a\", \"a\"]\n[block.kubernetes]",
+            "2:15: block[0].zones[1]: `a.` is in the list already",
+        ),
+    ] {
+        check("a block", text, &[expected]);
+    }
+}
