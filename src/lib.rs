@@ -10,5 +10,7 @@ pub mod model;
 pub mod server;
 pub mod snapshot;
 pub mod tenancy;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wire;
 pub mod zone;

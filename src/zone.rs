@@ -87,6 +87,50 @@ impl Zone {
         qname.longest_suffix(&self.options.fallthrough).is_some()
     }
 
+    /// Gives each fact of the zone as a line, by names instead of numbers.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn describe(
+        &self,
+        ns: &dyn Fn(NsId) -> String,
+        service: &dyn Fn(ServiceId) -> String,
+        namespaces: &[NsId],
+        line: &mut dyn FnMut(String),
+    ) {
+        line(format!("serial {}", self.serial));
+        for &id in namespaces {
+            line(format!("exposed {} {}", ns(id), self.exposed.contains(id.0)));
+            for (sort, nodes, members) in [
+                ("service", &self.services, &self.service_members),
+                ("import", &self.imports, &self.import_members),
+            ] {
+                let list = members.get(id.0).cloned().unwrap_or_default();
+                let names: Vec<String> = list.iter().map(|&s| service(s)).collect();
+                line(format!("{sort}s of {}: {names:?}", ns(id)));
+                for &member in list.iter() {
+                    let node = nodes.get(member.0).and_then(Option::as_deref);
+                    let node = node.map(|n| (&n.suffix, &n.body, &n.endpoints, n.names_endpoints));
+                    line(format!("{sort} {}: {node:?}", service(member)));
+                }
+            }
+        }
+        for (key, node) in self.reverse.iter() {
+            let address = std::net::Ipv6Addr::from(*key);
+            let services: Vec<_> = node.services.iter().map(|(_, s)| service(*s)).collect();
+            let endpoints: Vec<_> =
+                node.endpoints.iter().map(|e| (service(e.service), &e.name)).collect();
+            line(format!("reverse {address}: {services:?} {endpoints:?}"));
+        }
+        for (key, list) in self.pods.iter() {
+            let mut names: Vec<String> = list.iter().map(|&id| ns(id)).collect();
+            names.sort();
+            line(format!("pods {}: {names:?}", std::net::Ipv6Addr::from(*key)));
+        }
+        let owners: Vec<_> = self.name_servers.owners.iter().map(|(_, s)| service(*s)).collect();
+        let names: Vec<_> =
+            self.name_servers.names.iter().map(|n| (&n.labels, &n.addresses)).collect();
+        line(format!("name servers {owners:?} {names:?}"));
+    }
+
     fn nodes(&self, origin: &Origin) -> &Nodes {
         if origin.multicluster {
             &self.imports

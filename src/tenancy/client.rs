@@ -69,6 +69,18 @@ impl ClientIndex {
         }
     }
 
+    /// Returns every address with an owner, for dumps.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, Owner)> {
+        let slots = self.pages.iter().flat_map(|(page, slots)| {
+            (0u128..).zip(slots.iter()).map(move |(slot, _)| (page << PAGE_BITS) | slot)
+        });
+        slots.filter_map(|bits| {
+            let address = IpAddr::V6(bits.into()).to_canonical();
+            Some((address, self.owner(address)?))
+        })
+    }
+
     /// Sets whose an address is.
     pub fn set(&mut self, address: IpAddr, owner: Option<Owner>) {
         let value = match owner {

@@ -74,6 +74,12 @@ impl Directory {
         &self.sorted
     }
 
+    /// Returns the namespaces that exist, by name, for dumps.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn existing(&self) -> &[NsId] {
+        &self.sorted
+    }
+
     /// Gives a namespace its number, or takes the number back.
     pub fn name_namespace(&mut self, ns: NsId, label: Option<Arc<[u8]>>) {
         self.names.set(ns.0, label);

@@ -61,6 +61,12 @@ impl Row {
         }
     }
 
+    /// Returns the single services that are seen, for dumps.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn single_services(&self) -> &[ServiceId] {
+        &self.services
+    }
+
     pub(super) fn set_namespace(&mut self, ns: NsId, whole: bool) {
         set_bit(&mut self.whole, ns, whole);
     }
