@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod chain;
 pub mod index;
+pub mod manifests;
 pub mod model;
 pub mod server;
 pub mod snapshot;
