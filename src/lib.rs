@@ -6,6 +6,7 @@ pub mod chain;
 pub mod config;
 pub mod cow;
 pub mod index;
+pub mod manifests;
 pub mod model;
 pub mod server;
 pub mod snapshot;
