@@ -1,1 +1,2 @@
+//! Benchmarks of `respond`.
 fn main() {}

@@ -57,6 +57,10 @@ pub struct Request<'a> {
 
 /// What to do with a query.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a plan is passed by value: nothing here allocates"
+)]
 pub enum Outcome {
     /// Send the first `usize` octets of the buffer.
     Reply(usize, Verdict),
@@ -140,6 +144,10 @@ impl<'a> Said<'a> {
 }
 
 /// What a step made of a query.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a plan is passed by value: nothing here allocates"
+)]
 enum Done {
     /// An answer, in the builder; the zone and the client that it is for.
     Answer(Option<(ZoneId, ClientClass)>),

@@ -11,9 +11,10 @@ use crate::config::Config;
 use crate::cow::Seed;
 use crate::index::{Event, Index};
 use crate::manifests;
-use crate::model::{Kind, Object};
+use crate::model::{Kind, Namespace, Object};
 use crate::snapshot::Snapshot;
 use crate::wire::{Name, RType};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// A cluster and the settings under which it is served.
@@ -46,17 +47,34 @@ impl Cluster {
     ///
     /// # Panics
     /// Where the configuration is malformed: it is part of the test.
-    pub fn of(objects: Vec<Object>, config: &str) -> Self {
+    pub fn of(mut objects: Vec<Object>, config: &str) -> Self {
+        let mentioned: BTreeSet<_> = objects.iter().map(|o| o.key().namespace).collect();
+        for name in mentioned.into_iter().filter(|name| !name.is_empty()) {
+            let exists = |o: &Object| matches!(o, Object::Namespace(n) if n.name == name);
+            if !objects.iter().any(exists) {
+                objects.push(Object::Namespace(Namespace {
+                    name,
+                    ..Namespace::default()
+                }));
+            }
+        }
         let config = match Config::from_toml(config, "test.toml") {
             Ok(config) => config,
             Err(error) => panic!("{error}"),
         };
-        Self { config, objects, synced: true, serial: 1_700_000_000, seed: 0 }
+        Self {
+            config,
+            objects,
+            synced: true,
+            serial: 1_700_000_000,
+            seed: 0,
+        }
     }
 
     /// Sets the server's own addresses.
     pub fn own_addresses(mut self, addresses: &[IpAddr]) -> Self {
-        self.zones().for_each(|zone| zone.own_addresses = addresses.to_vec());
+        self.zones()
+            .for_each(|zone| zone.own_addresses = addresses.to_vec());
         self
     }
 
@@ -68,19 +86,34 @@ impl Cluster {
 
     /// Returns the zones' settings.
     pub fn zones(&mut self) -> impl Iterator<Item = &mut crate::zone::Options> {
-        self.config.blocks.iter_mut().filter_map(|block: &mut BlockOptions| block.kubernetes.as_mut())
+        self.config
+            .blocks
+            .iter_mut()
+            .filter_map(|block: &mut BlockOptions| block.kubernetes.as_mut())
     }
 
     /// Returns an index without the objects.
     pub fn empty_index(&self) -> Index {
-        let seed = if self.seed == 0 { Seed::random() } else { Seed::fixed(self.seed) };
-        Index::new(&self.config.blocks, self.config.tenancy.clone(), Kind::ALL, &seed)
+        let seed = if self.seed == 0 {
+            Seed::random()
+        } else {
+            Seed::fixed(self.seed)
+        };
+        Index::new(
+            &self.config.blocks,
+            self.config.tenancy.clone(),
+            Kind::ALL,
+            &seed,
+        )
     }
 
     /// Returns an index that has been given the objects in order.
     pub fn index(&self) -> Index {
         let mut index = self.empty_index();
-        self.objects.iter().cloned().for_each(|object| index.apply(Event::Apply(object)));
+        self.objects
+            .iter()
+            .cloned()
+            .for_each(|object| index.apply(Event::Apply(object)));
         for kind in Kind::ALL.into_iter().filter(|_| self.synced) {
             index.apply(Event::Synced(kind));
         }

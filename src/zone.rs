@@ -74,7 +74,7 @@ impl Zone {
         self.origins
             .iter()
             .find(|origin| !origin.reverse)
-            .or(self.origins.first())
+            .or_else(|| self.origins.first())
     }
 
     /// Returns the SOA.
@@ -98,7 +98,11 @@ impl Zone {
     ) {
         line(format!("serial {}", self.serial));
         for &id in namespaces {
-            line(format!("exposed {} {}", ns(id), self.exposed.contains(id.0)));
+            line(format!(
+                "exposed {} {}",
+                ns(id),
+                self.exposed.contains(id.0)
+            ));
             for (sort, nodes, members) in [
                 ("service", &self.services, &self.service_members),
                 ("import", &self.imports, &self.import_members),
@@ -116,18 +120,33 @@ impl Zone {
         for (key, node) in self.reverse.iter() {
             let address = std::net::Ipv6Addr::from(*key);
             let services: Vec<_> = node.services.iter().map(|(_, s)| service(*s)).collect();
-            let endpoints: Vec<_> =
-                node.endpoints.iter().map(|e| (service(e.service), &e.name)).collect();
+            let endpoints: Vec<_> = node
+                .endpoints
+                .iter()
+                .map(|e| (service(e.service), &e.name))
+                .collect();
             line(format!("reverse {address}: {services:?} {endpoints:?}"));
         }
         for (key, list) in self.pods.iter() {
             let mut names: Vec<String> = list.iter().map(|&id| ns(id)).collect();
             names.sort();
-            line(format!("pods {}: {names:?}", std::net::Ipv6Addr::from(*key)));
+            line(format!(
+                "pods {}: {names:?}",
+                std::net::Ipv6Addr::from(*key)
+            ));
         }
-        let owners: Vec<_> = self.name_servers.owners.iter().map(|(_, s)| service(*s)).collect();
-        let names: Vec<_> =
-            self.name_servers.names.iter().map(|n| (&n.labels, &n.addresses)).collect();
+        let owners: Vec<_> = self
+            .name_servers
+            .owners
+            .iter()
+            .map(|(_, s)| service(*s))
+            .collect();
+        let names: Vec<_> = self
+            .name_servers
+            .names
+            .iter()
+            .map(|n| (&n.labels, &n.addresses))
+            .collect();
         line(format!("name servers {owners:?} {names:?}"));
     }
 

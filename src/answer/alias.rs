@@ -18,7 +18,7 @@ const MAX_HOPS: usize = 11;
 
 /// One CNAME of a chain.
 struct Hop<'a> {
-    before: Option<&'a Hop<'a>>,
+    before: Option<&'a Self>,
     target: &'a Name,
     ttl: u32,
     /// The target is in another zone: the CNAME stays, whatever is found there.
@@ -26,6 +26,7 @@ struct Hop<'a> {
 }
 
 /// Where a chain ends.
+#[derive(Clone, Copy)]
 enum End<'a> {
     /// With these records at the last target.
     Found(&'a Found<'a>, u32),

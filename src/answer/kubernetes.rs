@@ -77,6 +77,10 @@ pub(super) fn answer(
 }
 
 /// What became of the records that a look-up found.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a plan is passed by value: nothing here allocates"
+)]
 pub(super) enum Written {
     /// They are in the message, or as many as fit.
     Records,

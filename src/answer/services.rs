@@ -29,7 +29,7 @@ impl Writer<'_, '_> {
         let weight = weight(node.entries(selector));
         let start = self.builder.position();
         self.push_services(node, selector, weight)?;
-        self.builder.section(Section::Additional);
+        self.additional();
         self.push_service_addresses(node, selector, start)
             .map(|_| ())
     }
@@ -43,9 +43,16 @@ impl Writer<'_, '_> {
         let weight = weight(endpoint.entries(&Selector::ANY));
         let start = self.builder.position();
         self.push_endpoint(node, endpoint, &Selector::ANY, weight)?;
-        self.builder.section(Section::Additional);
+        self.additional();
         self.push_endpoint_addresses(node, endpoint, &Selector::ANY, start)
             .map(|_| ())
+    }
+
+    /// Goes on to the additional section, where there are records to add to.
+    pub(super) fn additional(&mut self) {
+        if self.builder.count(Section::Answer) > 0 {
+            self.builder.section(Section::Additional);
+        }
     }
 
     /// Writes the SRV record that a pod's name has: port 0, its own name.

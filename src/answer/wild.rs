@@ -3,7 +3,7 @@
 use super::kubernetes::Written;
 use super::records::Writer;
 use super::services::weight;
-use crate::wire::{Full, NameParts, Owner, RType, Section};
+use crate::wire::{Full, NameParts, Owner, RType};
 use crate::zone::{Body, Match, Selector, Walk};
 use std::net::IpAddr;
 
@@ -92,7 +92,7 @@ impl Writer<'_, '_> {
                 }
             }
         }
-        self.builder.section(Section::Additional);
+        self.additional();
         let mut at = start;
         for found in walk.matches() {
             at = match found {

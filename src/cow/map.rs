@@ -36,10 +36,11 @@ impl Seed {
 #[derive(Clone)]
 pub struct CowMap<K, V> {
     seed: Seed,
-    tables: Arc<[Arc<[Arc<Shard<K, V>>; FANOUT]>; FANOUT]>,
+    tables: Arc<[Arc<Table<K, V>>; FANOUT]>,
 }
 
 type Shard<K, V> = HashTable<(K, V)>;
+type Table<K, V> = [Arc<Shard<K, V>>; FANOUT];
 
 impl<K: Clone + Eq + Hash, V: Clone> CowMap<K, V> {
     /// Returns an empty map.

@@ -547,7 +547,7 @@ fn touched_addresses(before: Option<&EndpointSlice>, after: Option<&EndpointSlic
     let (old, new) = (set(before), set(after));
     let touched = old
         .union(&new)
-        .filter(|e| !same_frame || !(old.contains(e) && new.contains(e)));
+        .filter(|e| !(same_frame && old.contains(e) && new.contains(e)));
     touched
         .flat_map(|e| e.addresses.iter().map(IpAddr::to_canonical))
         .collect()

@@ -73,7 +73,9 @@ impl ClientIndex {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, Owner)> {
         let slots = self.pages.iter().flat_map(|(page, slots)| {
-            (0u128..).zip(slots.iter()).map(move |(slot, _)| (page << PAGE_BITS) | slot)
+            (0u128..)
+                .zip(slots.iter())
+                .map(move |(slot, _)| (page << PAGE_BITS) | slot)
         });
         slots.filter_map(|bits| {
             let address = IpAddr::V6(bits.into()).to_canonical();

@@ -55,7 +55,7 @@ impl Compiler {
     /// Says what makes a service an exception now; the default: nothing.
     pub fn set_service(&mut self, ns: NsId, service: ServiceId, facts: ServiceFacts) {
         let before = self.exceptions.get(&service).copied();
-        if before.map_or(ServiceFacts::default(), |(_, f)| f) == facts {
+        if before.map(|(_, f)| f).unwrap_or_default() == facts {
             return;
         }
         if facts.is_ordinary() {

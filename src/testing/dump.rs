@@ -10,24 +10,42 @@ pub fn dump(snapshot: &Snapshot) -> Vec<String> {
     let ns = |id: NsId| text(snapshot.directory.namespace(id));
     let service = |id: ServiceId| {
         let key = snapshot.directory.service(id);
-        key.map_or_else(|| "?".to_owned(), |(n, label)| format!("{}/{}", ns(n), text(Some(label))))
+        key.map_or_else(
+            || "?".to_owned(),
+            |(n, label)| format!("{}/{}", ns(n), text(Some(label))),
+        )
     };
     let mut lines = BTreeSet::new();
     lines.insert(format!("synced {}", snapshot.synced));
     let namespaces: Vec<NsId> = snapshot.directory.existing().to_vec();
     for &id in &namespaces {
-        lines.insert(format!("namespace {} {:?}", ns(id), snapshot.policy.facts(id)));
+        lines.insert(format!(
+            "namespace {} {:?}",
+            ns(id),
+            snapshot.policy.facts(id)
+        ));
     }
     let clients = namespaces.iter().map(|&id| (ns(id), Client::Pod(id)));
-    let others = [("node".to_owned(), Client::Node), ("unknown".to_owned(), Client::Unknown)];
+    let others = [
+        ("node".to_owned(), Client::Node),
+        ("unknown".to_owned(), Client::Unknown),
+    ];
     for (name, client) in clients.chain(others) {
         let row = snapshot.policy.row(client);
         for &target in &namespaces {
             if row.namespace(target) != Sight::Hidden {
-                lines.insert(format!("{name} sees {:?} of {}", row.namespace(target), ns(target)));
+                lines.insert(format!(
+                    "{name} sees {:?} of {}",
+                    row.namespace(target),
+                    ns(target)
+                ));
             }
         }
-        let mut single: Vec<String> = row.single_services().iter().map(|&id| service(id)).collect();
+        let mut single: Vec<String> = row
+            .single_services()
+            .iter()
+            .map(|&id| service(id))
+            .collect();
         single.sort();
         lines.insert(format!("{name} sees {single:?}"));
     }
@@ -47,5 +65,8 @@ pub fn dump(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn text(label: Option<&[u8]>) -> String {
-    label.map_or_else(|| "?".to_owned(), |label| String::from_utf8_lossy(label).into_owned())
+    label.map_or_else(
+        || "?".to_owned(),
+        |label| String::from_utf8_lossy(label).into_owned(),
+    )
 }

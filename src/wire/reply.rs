@@ -30,6 +30,10 @@ pub struct ReplyRecord<'a> {
 }
 
 /// RDATA that can stand in another message.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one record"
+)]
 pub enum ReplyData<'a> {
     /// Octets without a name in them.
     Octets(&'a [u8]),

@@ -1,0 +1,239 @@
+//! The worked examples of CoreDNS's behavior (tests/cases/examples.yaml).
+
+use crate::decode::{Response, Rr, decode};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use tenantdns::answer::Transport;
+use tenantdns::snapshot::Snapshot;
+use tenantdns::testing::{Cluster, ask, query, query_edns};
+use tenantdns::zone::PodMode;
+
+#[derive(Deserialize)]
+struct File {
+    totals: Totals,
+    fixtures: BTreeMap<String, Fixture>,
+    suites: Vec<Suite>,
+    transfer_suites: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Totals {
+    suites: usize,
+    cases: usize,
+}
+
+#[derive(Deserialize)]
+struct Fixture {
+    objects: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Suite {
+    fixture: String,
+    config: Settings,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    zones: Vec<String>,
+    #[serde(default)]
+    pods: Option<String>,
+    #[serde(default)]
+    ttl: Option<u32>,
+    #[serde(default)]
+    fallthrough: Option<Vec<String>>,
+    local_ips: Vec<IpAddr>,
+    #[serde(default)]
+    namespaces: Vec<String>,
+    #[serde(default)]
+    endpoint_pod_names: bool,
+    #[serde(default)]
+    ignore_empty_service: bool,
+    #[serde(default)]
+    noendpoints: bool,
+    #[serde(default)]
+    legacy_wildcards: bool,
+    #[serde(default = "yes")]
+    synced: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    query: Question,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    name: String,
+    #[serde(rename = "type")]
+    rtype: String,
+}
+
+#[derive(Deserialize)]
+struct Expect {
+    rcode: String,
+    #[serde(default)]
+    answer: Vec<Rr>,
+    #[serde(default)]
+    authority: Vec<Rr>,
+    #[serde(default)]
+    additional: Vec<Rr>,
+    #[serde(default)]
+    aa: bool,
+    #[serde(default)]
+    tc: bool,
+}
+
+/// Cases whose answer another server gives, by the feature that they wait for.
+const NEEDS_UPSTREAM: [&str; 2] = ["example-externalname/00", "example-legacy-wildcards/00"];
+
+fn load() -> File {
+    let text = include_str!("../cases/examples.yaml");
+    serde_saphyr::from_str(text).expect("tests/cases/examples.yaml")
+}
+
+fn cluster(file: &File, suite: &Suite) -> Cluster {
+    let s = &suite.config;
+    let config = serde_json::json!({
+        "mode": "off",
+        "wildcard": if s.legacy_wildcards { "filtered" } else { "off" },
+    });
+    let list = |names: &[String]| serde_json::to_string(names).unwrap();
+    let toml = format!(
+        "[tenancy]\nmode = {}\nwildcard = {}\n[kubernetes]\nzones = {}\nttl = {}\npods = {:?}\n\
+         endpoint_pod_names = {}\nignore_empty_service = {}\nnoendpoints = {}\nfallthrough = {}\n",
+        config["mode"],
+        config["wildcard"],
+        list(&s.zones),
+        s.ttl.unwrap_or(5),
+        s.pods.as_deref().unwrap_or("disabled"),
+        s.endpoint_pod_names,
+        s.ignore_empty_service,
+        s.noendpoints,
+        list(s.fallthrough.as_deref().unwrap_or(&[])),
+    );
+    let toml = if s.namespaces.is_empty() {
+        toml
+    } else {
+        format!("{toml}namespaces = {}\n", list(&s.namespaces))
+    };
+    let objects = &file.fixtures[&suite.fixture].objects;
+    let json = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let mut cluster = Cluster::new(&json.to_string(), &toml).own_addresses(&s.local_ips);
+    cluster.synced = s.synced;
+    assert!(
+        cluster
+            .zones()
+            .all(|z| z.pods == PodMode::Disabled || s.pods.is_some())
+    );
+    cluster
+}
+
+/// Compares an answer with what a case expects, and says how they differ.
+fn difference(case: &Case, got: &Response) -> Option<String> {
+    let expect = &case.expect;
+    let rcode = match expect.rcode.as_str() {
+        "NODATA" => "NOERROR",
+        other => other,
+    };
+    let mut wrong = Vec::new();
+    let sections = [
+        ("answer", &expect.answer, &got.answer),
+        ("authority", &expect.authority, &got.authority),
+        ("additional", &expect.additional, &got.additional),
+    ];
+    if rcode == "NEXT" {
+        // Handed on to nobody: REFUSED in no zone, else SERVFAIL; never a record.
+        let empty = sections.iter().all(|(_, _, got)| got.is_empty());
+        let handed_on = ["REFUSED", "SERVFAIL"].contains(&got.rcode.as_str());
+        return (!empty || !handed_on || got.aa).then(|| format!("{got:?}"));
+    }
+    if got.rcode != rcode || got.aa != expect.aa || got.tc != expect.tc || got.ra || !got.rd {
+        wrong.push(format!("header: {} aa={} tc={}", got.rcode, got.aa, got.tc));
+    }
+    for (name, expected, got) in sections {
+        let mut expected: Vec<String> = expected
+            .iter()
+            .map(|rr| {
+                let ttl = rr
+                    .ttl
+                    .as_str()
+                    .map_or_else(|| rr.ttl.to_string(), str::to_owned);
+                format!("{} {ttl} {} {}", rr.name, rr.rtype, rr.rdata)
+            })
+            .collect();
+        let mut got: Vec<String> = got.iter().map(|line| mask_serial(line)).collect();
+        expected.sort();
+        got.sort();
+        if expected != got {
+            wrong.push(format!(
+                "{name}:\n    expected {expected:#?}\n    got {got:#?}"
+            ));
+        }
+    }
+    (!wrong.is_empty()).then(|| wrong.join("\n  "))
+}
+
+fn mask_serial(line: &str) -> String {
+    let mut words: Vec<&str> = line.split(' ').collect();
+    if words.get(2) == Some(&"SOA") {
+        words[5] = "*";
+    }
+    words.join(" ")
+}
+
+fn answer(snapshot: &Snapshot, case: &Case, transport: Transport) -> Response {
+    let rtype = case.query.rtype.parse().unwrap();
+    let bytes = match transport {
+        // The largest example has over 512 octets.
+        Transport::Udp => query_edns(&case.query.name, rtype, 1232),
+        Transport::Tcp => query(&case.query.name, rtype),
+    };
+    let source = "198.51.100.1".parse().unwrap();
+    decode(&ask(snapshot, source, transport, &bytes).expect("an answer"))
+}
+
+#[test]
+fn worked_examples_are_answered_as_coredns_does() {
+    let file = load();
+    let (mut cases, mut failures) = (0, Vec::new());
+    for suite in &file.suites {
+        let snapshot = cluster(&file, suite).snapshot();
+        for case in &suite.cases {
+            cases += 1;
+            if NEEDS_UPSTREAM.contains(&case.id.as_str()) {
+                continue;
+            }
+            for transport in [Transport::Udp, Transport::Tcp] {
+                let got = answer(&snapshot, case, transport);
+                if let Some(difference) = difference(case, &got) {
+                    let Question { name, rtype } = &case.query;
+                    failures.push(format!(
+                        "{} {name} {rtype} {transport:?}\n  {difference}",
+                        case.id
+                    ));
+                }
+            }
+        }
+    }
+    assert_eq!(
+        (file.suites.len(), cases),
+        (file.totals.suites, file.totals.cases)
+    );
+    assert!(
+        failures.is_empty(),
+        "{} failures\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    let _ = file.transfer_suites;
+}
