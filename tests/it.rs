@@ -7,5 +7,15 @@
 
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "it/edns.rs"]
+mod edns;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/malformed.rs"]
+mod malformed;
+#[path = "it/robust.rs"]
+mod robust;
+#[path = "it/truncation.rs"]
+mod truncation;
+#[path = "it/wire.rs"]
+mod wire;
