@@ -16,7 +16,7 @@ mod wild;
 
 use crate::chain::{ListenerId, Step, UpstreamId, ZoneId};
 use crate::snapshot::Snapshot;
-use crate::tenancy::ClientClass;
+use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
     ExtendedError, Name, NameBuf, QClass, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
     eq_ignore_case,
@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub local: Option<IpAddr>,
     /// The client that a proxy in front named. Nobody is trusted to name one yet.
     pub claimed: Option<IpAddr>,
+    /// Who asks, where that is not to be found out from `peer`: never set by a transport.
+    pub client: Option<Client>,
     /// How it came.
     pub transport: Transport,
     /// Milliseconds on a clock that never goes back.
@@ -109,6 +111,21 @@ pub struct Plan {
 /// never exceeds its limit.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
     run(snapshot, request, None, out)
+}
+
+/// Answers a query as [`respond`] would answer `client`, whatever address it comes from: for
+/// commands that explain.
+pub fn respond_as(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    client: Client,
+    out: &mut [u8],
+) -> Outcome {
+    let request = Request {
+        client: Some(client),
+        ..*request
+    };
+    run(snapshot, &request, None, out)
 }
 
 /// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod chain;
+pub mod commands;
 pub mod config;
 pub mod cow;
 pub mod index;
@@ -10,6 +11,7 @@ pub mod manifests;
 pub mod model;
 pub mod server;
 pub mod snapshot;
+pub mod telemetry;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -180,6 +180,7 @@ pub fn request(source: IpAddr, transport: Transport, bytes: &[u8]) -> Request<'_
         peer: SocketAddr::new(source, 4242),
         local: None,
         claimed: None,
+        client: None,
         transport,
         now: 0,
         entropy: 0,

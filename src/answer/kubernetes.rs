@@ -22,7 +22,8 @@ pub(super) fn answer(
     let zone = snapshot.zone(id)?;
     let origin = zone.origin(&query.qname)?;
     let source = request.peer.ip().to_canonical();
-    let view = snapshot.view(snapshot.identify(source));
+    let client = request.client.unwrap_or_else(|| snapshot.identify(source));
+    let view = snapshot.view(client);
     let answered = Done::Answer(Some((id, view.class())));
     if view.is_enforced() && !snapshot.synced {
         failure(builder, Rcode::SERVFAIL, ExtendedError::NOT_READY);
