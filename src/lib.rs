@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod answer;
+pub mod app;
 pub mod chain;
 pub mod commands;
 pub mod config;
