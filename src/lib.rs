@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod chain;
+pub mod drain;
 pub mod index;
 pub mod model;
 pub mod server;
