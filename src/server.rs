@@ -61,7 +61,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to serve on sockets that [`bind`] opened.
+    /// Starts to serve on sockets that [`bind()`] opened.
     ///
     /// # Errors
     /// A thread can't be started; those that were, end.
