@@ -43,9 +43,14 @@ fn say_error(error: &dyn std::fmt::Display) {
 fn run_explain(config: &Config, command: &Explain) -> anyhow::Result<()> {
     let mut offline = Offline::open(config)?;
     let snapshot = offline.snapshot();
-    let explanation =
-        explain(&offline.index, &snapshot, &command.from, &command.name, command.rtype)
-            .map_err(anyhow::Error::msg)?;
+    let explanation = explain(
+        &offline.index,
+        &snapshot,
+        &command.from,
+        &command.name,
+        command.rtype,
+    )
+    .map_err(anyhow::Error::msg)?;
     let text = match command.output {
         Output::Text => explanation.to_string(),
         Output::Json => serde_json::to_string_pretty(&explanation)?,
@@ -81,6 +86,9 @@ fn run_check(config: &Config) -> anyhow::Result<u8> {
         objects.nodes.len(),
         diagnostics.len(),
     )?;
-    Ok(if diagnostics.is_empty() { EXIT_DONE } else { EXIT_FAILED })
+    Ok(if diagnostics.is_empty() {
+        EXIT_DONE
+    } else {
+        EXIT_FAILED
+    })
 }
-

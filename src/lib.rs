@@ -7,6 +7,7 @@ pub mod chain;
 pub mod commands;
 pub mod config;
 pub mod cow;
+pub mod drain;
 pub mod index;
 pub mod manifests;
 pub mod model;

@@ -126,6 +126,11 @@ impl Cluster {
     }
 }
 
+/// Returns a snapshot of a cluster without objects, under the default settings.
+pub fn empty_snapshot() -> Snapshot {
+    Cluster::of(Vec::new(), "").snapshot()
+}
+
 /// One question, as bytes of a query without EDNS, with RD and the ID 0x1234.
 ///
 /// # Panics
@@ -180,7 +185,6 @@ pub fn request(source: IpAddr, transport: Transport, bytes: &[u8]) -> Request<'_
         peer: SocketAddr::new(source, 4242),
         local: None,
         claimed: None,
-        client: None,
         transport,
         now: 0,
         entropy: 0,

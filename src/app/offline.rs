@@ -52,7 +52,9 @@ impl Offline {
 
     /// Returns the snapshot of now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         self.index.snapshot(since_epoch.as_secs() as u32)
     }
 }

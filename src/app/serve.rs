@@ -29,7 +29,10 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         tracing::warn!("mode = \"audit\" answers as \"off\"; what it would deny is not logged yet");
     }
     let (publisher, reader) = cell(offline.snapshot());
-    let addresses: Vec<_> = bound.local_addresses().map(|(_, address)| address).collect();
+    let addresses: Vec<_> = bound
+        .local_addresses()
+        .map(|(_, address)| address)
+        .collect();
     let drain = Drain::new();
     let setup = Setup {
         options: config.server.clone(),
@@ -37,7 +40,9 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         reader,
         drain: drain.clone(),
         upstream: None,
-        answerer: Observed { said: Arc::default() },
+        answerer: Observed {
+            said: Arc::default(),
+        },
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -47,7 +52,10 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let follower = {
         let drain = drain.clone();
         let body = move || follow(offline, publisher, &drain);
-        thread::Builder::new().name("manifests".into()).spawn(body).context("starting a thread")?
+        thread::Builder::new()
+            .name("manifests".into())
+            .spawn(body)
+            .context("starting a thread")?
     };
     for address in addresses {
         writeln!(std::io::stdout(), "listening on {address} (udp, tcp)")?;

@@ -292,7 +292,6 @@ fn answer(
         peer: SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0),
         local: None,
         claimed: None,
-        client: None,
         transport: Transport::Tcp,
         now: 0,
         entropy: 0,
