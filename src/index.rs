@@ -4,6 +4,7 @@
 //! rebuilds those parts and shares the rest (invariant I9). Events may come in any order across
 //! objects: what is kept is a function of the objects alone (invariants I5, I6).
 
+mod apply;
 mod dirty;
 mod numbers;
 mod objects;

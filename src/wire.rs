@@ -8,6 +8,7 @@
 //! is the name of a question, with its lower-case form and its label offsets beside the bytes that
 //! were sent.
 
+mod compress;
 mod edns;
 mod header;
 mod name;

@@ -2,19 +2,15 @@
 //! sections; the first that does not fit ends the message, with TC set, wherever it stands: so
 //! CoreDNS cuts, also where only additional records are lost.
 
+use super::compress::{MAX_POINTER, MAX_POSITIONS, pointer};
 use super::edns::{EDE_LEN, ExtendedError, MIN_PAYLOAD, OPT_LEN, PAYLOAD_SIZE, write_opt};
 use super::header::{AA_BIT, HEADER_LEN, Header, TC_BIT};
 use super::name::{labels, write_name};
 use super::{QClass, Query, QueryError, RType, Rcode};
 use std::fmt;
 
-/// A pointer reaches offsets below this (RFC 1035 section 4.1.4).
-const MAX_POINTER: usize = 0x4000;
 /// The QNAME, as an owner: a pointer to where the question's name always stands.
 pub(crate) const QNAME_POINTER: [u8; 2] = [0xc0, HEADER_LEN as u8];
-/// Names whose positions are remembered for compression. Enough for the longest alias chain and
-/// the name servers; a name that finds the table full is written in full.
-const MAX_POSITIONS: usize = 48;
 
 /// A section of a response behind the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +29,8 @@ pub struct Full;
 
 /// A response under construction.
 pub struct ResponseBuilder<'b> {
-    out: &'b mut [u8],
-    at: usize,
+    pub(super) out: &'b mut [u8],
+    pub(super) at: usize,
     limit: usize,
     section: Section,
     counts: [u16; 3],
@@ -44,8 +40,8 @@ pub struct ResponseBuilder<'b> {
     flags: u16,
     opt: Option<bool>,
     error: Option<ExtendedError>,
-    positions: [u16; MAX_POSITIONS],
-    known: usize,
+    pub(super) positions: [u16; MAX_POSITIONS],
+    pub(super) known: usize,
 }
 
 impl<'b> ResponseBuilder<'b> {
@@ -347,7 +343,7 @@ impl<'b> ResponseBuilder<'b> {
 
     /// Writes `bytes` at the end. Past the buffer only the length grows: the caller finds the limit
     /// exceeded and takes the record back.
-    fn put(&mut self, bytes: &[u8]) {
+    pub(super) fn put(&mut self, bytes: &[u8]) {
         if let Some(room) = self.out.get_mut(self.at..self.at + bytes.len()) {
             room.copy_from_slice(bytes);
         }
@@ -357,102 +353,6 @@ impl<'b> ResponseBuilder<'b> {
     fn patch(&mut self, at: usize, bytes: &[u8]) {
         if let Some(room) = self.out.get_mut(at..at + bytes.len()) {
             room.copy_from_slice(bytes);
-        }
-    }
-
-    /// Writes a name, its longest known suffix as a pointer (letter case counts, as in miekg/dns,
-    /// so that a cut message holds as many records as CoreDNS's).
-    fn put_name(&mut self, name: NameParts<'_>) {
-        let known = self.known;
-        for (skipped, label) in name.labels().enumerate() {
-            if let Some(position) = self.find(name, skipped, known) {
-                self.put(&pointer(position));
-                return;
-            }
-            if self.at < MAX_POINTER {
-                self.note(self.at);
-            }
-            self.put(&[label.len() as u8]);
-            self.put(label);
-        }
-        self.put(&[0]);
-    }
-
-    /// Returns where the name without its first `skipped` labels stands, among the first `known`
-    /// positions: those behind belong to the name that is being written.
-    fn find(&self, name: NameParts<'_>, skipped: usize, known: usize) -> Option<usize> {
-        self.positions
-            .iter()
-            .take(known)
-            .map(|&p| usize::from(p))
-            .find(|&position| {
-                let mut wanted = name.labels().skip(skipped);
-                let mut there = self.labels_at(position);
-                loop {
-                    match (wanted.next(), there.next()) {
-                        (None, None) => return true,
-                        (Some(a), Some(b)) if a == b => {}
-                        _ => return false,
-                    }
-                }
-            })
-    }
-
-    /// Returns the labels of the name at `position`, following pointers, which only lead back.
-    fn labels_at(&self, position: usize) -> impl Iterator<Item = &[u8]> {
-        let mut at = position;
-        std::iter::from_fn(move || {
-            loop {
-                let len = *self.out.get(at)?;
-                match len {
-                    0 => return None,
-                    1..=63 => {
-                        let label = self.out.get(at + 1..at + 1 + usize::from(len))?;
-                        at += 1 + usize::from(len);
-                        return Some(label);
-                    }
-                    _ => {
-                        let low = *self.out.get(at + 1)?;
-                        let next = usize::from(u16::from_be_bytes([len & 0x3f, low]));
-                        if next >= at {
-                            return None;
-                        }
-                        at = next;
-                    }
-                }
-            }
-        })
-    }
-
-    /// Writes the name at `position` again, in full: it stands too far back for a pointer.
-    fn repeat_name(&mut self, position: usize) {
-        let mut at = position;
-        while let Some(&len) = self.out.get(at).filter(|&&len| (1..=63).contains(&len)) {
-            let end = at + 1 + usize::from(len);
-            if self.at + (end - at) < self.out.len() {
-                self.out.copy_within(at..end, self.at);
-            }
-            self.at += end - at;
-            at = end;
-        }
-        self.put(&[0]);
-    }
-
-    /// Remembers the labels of the name in the question.
-    fn note_name(&mut self, position: usize) {
-        let mut at = position;
-        while let Some(&len) = self.out.get(at).filter(|&&len| (1..=63).contains(&len)) {
-            self.note(at);
-            at += 1 + usize::from(len);
-        }
-    }
-
-    fn note(&mut self, position: usize) {
-        if let (Some(slot), Ok(position)) =
-            (self.positions.get_mut(self.known), u16::try_from(position))
-        {
-            *slot = position;
-            self.known += 1;
         }
     }
 
@@ -502,7 +402,7 @@ pub enum Owner<'a> {
 pub struct NameParts<'a>(pub &'a [&'a [u8]]);
 
 impl<'a> NameParts<'a> {
-    fn labels(self) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn labels(self) -> impl Iterator<Item = &'a [u8]> {
         self.0.iter().flat_map(|part| labels(part))
     }
 }
@@ -511,9 +411,4 @@ impl fmt::Debug for NameParts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|part| write_name(f, part))
     }
-}
-
-fn pointer(position: usize) -> [u8; 2] {
-    let [high, low] = u16::try_from(position).unwrap_or(0).to_be_bytes();
-    [0xc0 | high, low]
 }
