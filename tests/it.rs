@@ -9,3 +9,9 @@
 mod decode;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/live.rs"]
+mod live;
+#[path = "it/program.rs"]
+mod program;
+#[path = "it/waiting.rs"]
+mod waiting;
