@@ -13,5 +13,7 @@ mod examples;
 mod live;
 #[path = "it/program.rs"]
 mod program;
+#[path = "it/records.rs"]
+mod records;
 #[path = "it/waiting.rs"]
 mod waiting;
