@@ -289,7 +289,7 @@ fn answer(
     bytes.extend([0, 1]);
     let request = Request {
         listener: ListenerId(0),
-        peer: SocketAddr::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0),
+        peer: SocketAddr::new(ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 0),
         local: None,
         claimed: None,
         transport: Transport::Tcp,
@@ -303,16 +303,16 @@ fn answer(
         Outcome::Reply(len, _) => present(out.get(..len).unwrap_or(&[])).ok(),
         Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => None,
     };
-    said.map_or(
-        AnswerPart {
-            rcode: "none".into(),
+    match said {
+        Some(said) => AnswerPart {
+            rcode: said.rcode,
+            records: said.records,
+        },
+        None => AnswerPart {
+            rcode: "none".to_owned(),
             records: Vec::new(),
         },
-        |p| AnswerPart {
-            rcode: p.rcode,
-            records: p.records,
-        },
-    )
+    }
 }
 
 impl fmt::Display for Explanation {

@@ -76,6 +76,10 @@ pub(super) struct Engine<A> {
 }
 
 /// What came of answering a query once.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "passed by value: nothing here allocates"
+)]
 pub(super) enum Answered {
     /// Send so many octets of the buffer.
     Reply(usize),
