@@ -16,7 +16,7 @@ mod wild;
 
 use crate::chain::{ListenerId, Step, UpstreamId, ZoneId};
 use crate::snapshot::Snapshot;
-use crate::tenancy::ClientClass;
+use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
     ExtendedError, Name, NameBuf, QClass, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
     eq_ignore_case,
@@ -108,7 +108,18 @@ pub struct Plan {
 /// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-    run(snapshot, request, None, out)
+    run(snapshot, request, identify(snapshot, request), None, out)
+}
+
+/// Answers a query as [`respond`] would answer `client`, whatever address it comes from: for
+/// commands that explain.
+pub fn respond_as(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    client: Client,
+    out: &mut [u8],
+) -> Outcome {
+    run(snapshot, request, client, None, out)
 }
 
 /// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`
@@ -125,7 +136,23 @@ pub fn resume(
         reply: reply.and_then(Reply::parse),
         bytes: reply,
     };
-    run(snapshot, request, Some(&said), out)
+    run(
+        snapshot,
+        request,
+        identify(snapshot, request),
+        Some(&said),
+        out,
+    )
+}
+
+/// One query on its way through the steps of a block.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    snapshot: &'a Snapshot,
+    request: &'a Request<'a>,
+    client: Client,
+    query: &'a Query<'a>,
+    said: Option<&'a Said<'a>>,
 }
 
 /// What an upstream said to which plan.
@@ -157,9 +184,15 @@ enum Done {
     Ask(Plan),
 }
 
+/// Returns who sent a query.
+fn identify(snapshot: &Snapshot, request: &Request<'_>) -> Client {
+    snapshot.identify(request.peer.ip())
+}
+
 fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
+    client: Client,
     said: Option<&Said<'_>>,
     out: &mut [u8],
 ) -> Outcome {
@@ -181,7 +214,16 @@ fn run(
             builder.set_rcode(rcode);
             Done::Answer(None)
         }
-        None => walk(snapshot, request, &query, said, &mut builder),
+        None => walk(
+            &Asked {
+                snapshot,
+                request,
+                client,
+                query: &query,
+                said,
+            },
+            &mut builder,
+        ),
     };
     match done {
         Done::Hold => Outcome::Hold,
@@ -218,24 +260,23 @@ fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
 
 /// Tries the steps of the query's block, and leaves REFUSED where no step is for the name, SERVFAIL
 /// where one passed it on to nobody.
-fn walk(
-    snapshot: &Snapshot,
-    request: &Request<'_>,
-    query: &Query<'_>,
-    said: Option<&Said<'_>>,
-    builder: &mut ResponseBuilder<'_>,
-) -> Done {
+fn walk(asked: &Asked<'_>, builder: &mut ResponseBuilder<'_>) -> Done {
+    let Asked {
+        snapshot,
+        request,
+        query,
+        said,
+        ..
+    } = *asked;
     let block = snapshot.chain.select(request.listener, &query.qname);
     let mut passed_on = false;
     for step in block.map_or(&[][..], |block| block.steps()) {
         match step {
-            Step::Kubernetes(id) => {
-                match kubernetes::answer(snapshot, request, query, *id, said, builder) {
-                    Some(Done::Next) => passed_on = true,
-                    Some(done) => return done,
-                    None => {}
-                }
-            }
+            Step::Kubernetes(id) => match kubernetes::answer(asked, *id, builder) {
+                Some(Done::Next) => passed_on = true,
+                Some(done) => return done,
+                None => {}
+            },
             Step::Forward(zone, upstream) => {
                 if query.qname.is_at_or_below(zone, zone.label_count()) {
                     return ask(query, *upstream, said, builder);

@@ -7,7 +7,7 @@
 use crate::wire::{Name, QName};
 use crate::zone;
 
-/// Which listener received a query: the position of its address in [`Chain::listeners`].
+/// Which listener received a query: the position of its address in the server's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u16);
 

@@ -15,13 +15,14 @@ use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::Snapshot;
-use crate::tenancy::{self, ClientIndex, Compiler, Directory};
+use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
 use dirty::Dirty;
 use numbers::Numbers;
-use objects::Objects;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+pub use objects::{Objects, PodRow};
 
 /// One change of the cluster, from either source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +125,19 @@ impl Index {
             clients: self.clients.clone(),
             policy: self.compiler.policy().clone(),
         }
+    }
+
+    /// Returns the number of a namespace that some object mentions.
+    pub fn namespace_id(&self, name: &str) -> Option<NsId> {
+        self.numbers.namespaces.find(&name.into()).map(NsId)
+    }
+
+    /// Returns the number of a service that some object mentions.
+    pub fn service_id(&self, ns: NsId, name: &str) -> Option<ServiceId> {
+        self.numbers
+            .services
+            .find(&(ns, name.into()))
+            .map(ServiceId)
     }
 
     /// Returns the objects as they are now, for commands that explain a decision.

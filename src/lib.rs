@@ -1,15 +1,43 @@
-//! Cluster DNS for Kubernetes that shows each pod only what its tenant may see.
+//! Cluster DNS for Kubernetes that answers like CoreDNS and shows each pod only the part of the
+//! cluster that its tenant may see.
+//!
+//! A query goes down this list, an event up; `tests/tidy.rs` holds who may use whom.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`wire`] | the DNS wire format on borrowed bytes |
+//! | [`model`] | the cluster's objects as plain data |
+//! | [`cow`] | copy-on-write containers: what the index changes and snapshots share |
+//! | [`tenancy`] | who may see what: clients, policy, views |
+//! | [`zone`] | names to RRsets; the one look-up, which takes a view |
+//! | [`chain`] | server blocks and their steps |
+//! | [`snapshot`] | the immutable value that queries read, and the cell it is published through |
+//! | [`index`] | the single writer: events in, snapshots out |
+//! | [`answer`] | `respond()`: from a query's bytes to its answer's |
+//! | [`manifests`] | the offline source: YAML and JSON to events |
+//! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`drain`] | the signal to stop |
+//! | [`commands`] | explain, and what check notes |
+//! | [`config`] | the file and the arguments as values |
+//! | [`telemetry`] | log lines |
+//! | [`app`] | the wiring |
+//!
+//! ARCHITECTURE.md has the two flows and the invariants with the tests that hold them.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod answer;
+pub mod app;
 pub mod chain;
+pub mod commands;
 pub mod config;
 pub mod cow;
+pub mod drain;
 pub mod index;
 pub mod manifests;
 pub mod model;
 pub mod server;
 pub mod snapshot;
+pub mod telemetry;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -127,6 +127,11 @@ impl Cluster {
     }
 }
 
+/// Returns a snapshot of a cluster without objects, under the default settings.
+pub fn empty_snapshot() -> Snapshot {
+    Cluster::of(Vec::new(), "").snapshot()
+}
+
 /// One question, as bytes of a query without EDNS, with RD and the ID 0x1234.
 ///
 /// # Panics

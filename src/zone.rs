@@ -25,8 +25,9 @@ pub use endpoints::{EndpointRef, EndpointTable, Selector};
 pub use lookup::{Absent, Found, Lookup};
 pub use options::{Options, PodMode};
 pub use origins::{Origin, reverse_origins};
-pub use reverse::{Pointer, ReverseNode};
+pub use reverse::{Pointer, ReverseNode, address_of};
 pub use service::{A_LEN, AAAA_LEN, AddressSet, Body, ServiceNode, ServicePort};
+pub use target::{Denoted, DenotedKind};
 pub use walk::{Match, Walk};
 
 use crate::cow::{CowBits, CowMap, CowVec};

@@ -11,11 +11,19 @@ mod decode;
 mod edns;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/live.rs"]
+mod live;
 #[path = "it/malformed.rs"]
 mod malformed;
+#[path = "it/program.rs"]
+mod program;
+#[path = "it/records.rs"]
+mod records;
 #[path = "it/robust.rs"]
 mod robust;
 #[path = "it/truncation.rs"]
 mod truncation;
+#[path = "it/waiting.rs"]
+mod waiting;
 #[path = "it/wire.rs"]
 mod wire;

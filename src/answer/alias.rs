@@ -39,7 +39,7 @@ enum End<'a> {
 impl Writer<'_, '_> {
     /// Follows the alias that the QNAME is.
     pub(super) fn alias(&mut self, target: &Name) -> Written {
-        let (zone, origin, query) = (self.zone, self.origin, self.query);
+        let (zone, origin, query) = (self.zone, self.origin, self.asked.query);
         self.follow(zone, origin, &query.qname, target, None)
     }
 
@@ -71,7 +71,7 @@ impl Writer<'_, '_> {
         if inside {
             return self.arrive(zone, origin, &qname, &hop);
         }
-        match other_zone(self.snapshot, self.request.listener, &qname) {
+        match other_zone(self.asked.snapshot, self.asked.request.listener, &qname) {
             Ok((zone, origin)) => self.arrive(zone, origin, &qname, &hop),
             Err(upstream) => self.leave(&hop, upstream),
         }
@@ -86,7 +86,7 @@ impl Writer<'_, '_> {
         hop: &Hop<'_>,
     ) -> Written {
         let view = self.view;
-        match zone.lookup(&view, origin, qname, self.query.qtype) {
+        match zone.lookup(&view, origin, qname, self.asked.query.qtype) {
             Lookup::Found(Found::Alias(next)) => self.follow(zone, origin, qname, next, Some(hop)),
             Lookup::Found(found) => self.end(Some(hop), End::Found(&found, zone.options().ttl)),
             Lookup::Absent(Absent::Missing) if view.is_unknown() => Written::Unknown,
@@ -95,7 +95,7 @@ impl Writer<'_, '_> {
     }
 
     fn leave(&mut self, hop: &Hop<'_>, upstream: Option<UpstreamId>) -> Written {
-        match (upstream, self.said) {
+        match (upstream, self.asked.said) {
             (Some(upstream), None) => {
                 let mut qname = NameBuf::new();
                 // A name that was parsed fits.
@@ -103,7 +103,7 @@ impl Writer<'_, '_> {
                 Written::Ask(Plan {
                     upstream,
                     qname,
-                    qtype: self.query.qtype,
+                    qtype: self.asked.query.qtype,
                 })
             }
             _ => self.end(Some(hop), End::Outside),
@@ -149,7 +149,7 @@ impl Writer<'_, '_> {
     }
 
     fn has_records(&self, found: &Found<'_>) -> bool {
-        let qtype = self.query.qtype;
+        let qtype = self.asked.query.qtype;
         let of_type = |address: std::net::IpAddr| address.is_ipv4() == (qtype == RType::A);
         match found {
             Found::Addresses(set) => !set.records(qtype).0.is_empty(),
@@ -168,7 +168,7 @@ impl Writer<'_, '_> {
     fn push_end(&mut self, hop: Option<&Hop<'_>>, found: &Found<'_>, ttl: u32) -> Result<(), Full> {
         let parts = [hop.map_or(&[][..], |hop| hop.target.as_wire())];
         let owner = Owner::Name(NameParts(&parts));
-        let only = Some(self.query.qtype);
+        let only = Some(self.asked.query.qtype);
         match found {
             Found::Addresses(set) => self.addresses(owner, only, ttl, set.addresses()),
             Found::Endpoint(endpoint) => {
@@ -189,7 +189,7 @@ impl Writer<'_, '_> {
 
     /// Writes the answer section of what the upstream said, whatever its response code.
     fn push_said(&mut self, target: &Name) -> Result<(), Full> {
-        let Some(reply) = self.said.and_then(|said| said.reply_to(target)) else {
+        let Some(reply) = self.asked.said.and_then(|said| said.reply_to(target)) else {
             return Ok(());
         };
         if reply.header.truncated() {

@@ -2,7 +2,7 @@
 //! it found. Hidden and absent names leave here by the same lines.
 
 use super::records::Writer;
-use super::{Done, Request, Said, failure};
+use super::{Asked, Done, Request, failure};
 use crate::chain::ZoneId;
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Absence, View};
@@ -12,17 +12,21 @@ use std::net::IpAddr;
 
 /// Answers `query` from a zone, or returns `None` where the name is in none of its origins.
 pub(super) fn answer(
-    snapshot: &Snapshot,
-    request: &Request<'_>,
-    query: &Query<'_>,
+    asked: &Asked<'_>,
     id: ZoneId,
-    said: Option<&Said<'_>>,
     builder: &mut ResponseBuilder<'_>,
 ) -> Option<Done> {
+    let Asked {
+        snapshot,
+        request,
+        client,
+        query,
+        ..
+    } = *asked;
     let zone = snapshot.zone(id)?;
     let origin = zone.origin(&query.qname)?;
     let source = request.peer.ip().to_canonical();
-    let view = snapshot.view(snapshot.identify(source));
+    let view = snapshot.view(client);
     let answered = Done::Answer(Some((id, view.class())));
     if view.is_enforced() && !snapshot.synced {
         failure(builder, Rcode::SERVFAIL, ExtendedError::NOT_READY);
@@ -32,13 +36,10 @@ pub(super) fn answer(
         return Some(unknown(snapshot, request, &view, source, builder).unwrap_or(answered));
     }
     let mut writer = Writer {
-        snapshot,
-        request,
-        query,
+        asked: *asked,
         zone,
         origin,
         view,
-        said,
         builder,
     };
     match zone.lookup(&view, origin, &query.qname, query.qtype) {

@@ -1,11 +1,10 @@
 //! Found records into sections: addresses, names, texts. Not SRV ([`super::services`]), aliases
 //! ([`super::alias`]) or wildcards ([`super::wild`]).
 
+use super::Asked;
 use super::kubernetes::Written;
-use super::{Request, Said};
-use crate::snapshot::Snapshot;
 use crate::tenancy::View;
-use crate::wire::{Full, NameParts, Owner, Query, RType, ResponseBuilder, Section};
+use crate::wire::{Full, NameParts, Owner, RType, ResponseBuilder, Section};
 use crate::zone::{Found, NameServers, Origin, Pointer, Selector, VERSION_TTL, Zone};
 use arrayvec::ArrayString;
 use std::fmt::Write;
@@ -13,13 +12,10 @@ use std::net::IpAddr;
 
 /// Everything that writing one answer needs.
 pub(super) struct Writer<'w, 'b> {
-    pub(super) snapshot: &'w Snapshot,
-    pub(super) request: &'w Request<'w>,
-    pub(super) query: &'w Query<'w>,
+    pub(super) asked: Asked<'w>,
     pub(super) zone: &'w Zone,
     pub(super) origin: &'w Origin,
     pub(super) view: View<'w>,
-    pub(super) said: Option<&'w Said<'w>>,
     pub(super) builder: &'w mut ResponseBuilder<'b>,
 }
 
@@ -30,23 +26,23 @@ impl Writer<'_, '_> {
         let ttl = self.zone.options().ttl;
         let full = match found {
             Found::Addresses(set) => {
-                let (records, stride) = set.records(self.query.qtype);
+                let (records, stride) = set.records(self.asked.query.qtype);
                 let count = records.len() / stride;
-                let start = (self.request.entropy % count.max(1) as u64) as usize;
+                let start = (self.asked.request.entropy % count.max(1) as u64) as usize;
                 self.builder.push_encoded(records, stride, start)
             }
             Found::Endpoint(endpoint) => {
                 let addresses = endpoint.addresses(Selector::ANY);
-                self.addresses(Owner::QName, Some(self.query.qtype), ttl, addresses)
+                self.addresses(Owner::QName, Some(self.asked.query.qtype), ttl, addresses)
             }
             Found::Address(address) => {
-                self.addresses(Owner::QName, Some(self.query.qtype), ttl, [*address])
+                self.addresses(Owner::QName, Some(self.asked.query.qtype), ttl, [*address])
             }
             Found::ServerAddresses(servers) => self.server_addresses(servers, ttl),
             Found::Services(node, selector) => self.services(node, selector),
             Found::EndpointServices(node, endpoint) => self.endpoint_services(node, endpoint),
             Found::PodService(labels, address) => self.pod_service(*labels, *address),
-            Found::Alias(target) if self.query.qtype == RType::CNAME => {
+            Found::Alias(target) if self.asked.query.qtype == RType::CNAME => {
                 self.builder.push_name_record(
                     Owner::QName,
                     RType::CNAME,
@@ -110,7 +106,7 @@ impl Writer<'_, '_> {
 
     /// Returns the zone's name as the client spelled it.
     pub(super) fn zone_as_asked(&self) -> &'_ [u8] {
-        let qname = &self.query.qname;
+        let qname = &self.asked.query.qname;
         let start = qname.suffix_offset(self.origin.labels);
         start
             .and_then(|start| qname.as_wire().get(start..))
@@ -175,7 +171,7 @@ impl Writer<'_, '_> {
             .enumerate()
             .filter(|&(at, a)| first(at, a))
             .map(|(_, a)| a);
-        self.addresses(Owner::QName, Some(self.query.qtype), ttl, distinct)
+        self.addresses(Owner::QName, Some(self.asked.query.qtype), ttl, distinct)
     }
 
     fn text(&mut self, ttl: u32, strings: &[&[u8]]) -> Result<(), Full> {
@@ -193,7 +189,7 @@ impl Writer<'_, '_> {
     fn whoami(&mut self) -> Result<(), Full> {
         let mut ip = ArrayString::<64>::new();
         // An address has at most 39 characters.
-        let _ = write!(ip, "ip={}", self.request.peer.ip().to_canonical());
+        let _ = write!(ip, "ip={}", self.asked.request.peer.ip().to_canonical());
         let mut class = ArrayString::<64>::new();
         let _ = write!(class, "class={}", self.view.class().as_str());
         let mut namespace = arrayvec::ArrayVec::<u8, 255>::new();

@@ -168,7 +168,7 @@ impl Writer<'_, '_> {
         weight: u16,
         port: u16,
     ) -> Result<(), Full> {
-        let (query, origin) = (self.query, self.origin);
+        let (query, origin) = (self.asked.query, self.origin);
         let zone = query.qname.suffix_offset(origin.labels);
         let zone = zone
             .and_then(|start| query.qname.as_wire().get(start..))

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 impl Writer<'_, '_> {
     /// Writes what a wildcard matches.
     pub(super) fn wild(&mut self, walk: Walk<'_>) -> Written {
-        match self.query.qtype {
+        match self.asked.query.qtype {
             RType::SRV => {
                 let full = self.wild_services(walk);
                 self.written(full)
@@ -74,7 +74,7 @@ impl Writer<'_, '_> {
         seen: &mut Seen,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), Full> {
-        let (qtype, ttl) = (self.query.qtype, self.zone.options().ttl);
+        let (qtype, ttl) = (self.asked.query.qtype, self.zone.options().ttl);
         let of_type = addresses.filter(|a| a.is_ipv4() == (qtype == RType::A));
         let new = of_type.filter(|address| seen.insert(*address));
         self.addresses(Owner::QName, Some(qtype), ttl, new)

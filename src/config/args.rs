@@ -53,7 +53,7 @@ pub struct Inputs {
     /// Configuration file (TOML); without it every key has its default
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// File or folder of Kubernetes YAML or JSON; repeatable; replaces [source] manifests
+    /// File or folder of Kubernetes YAML or JSON; repeatable; replaces `manifests` of the file's source table
     #[arg(long, value_name = "PATH")]
     pub manifests: Vec<PathBuf>,
 }
@@ -64,7 +64,7 @@ pub struct Serve {
     /// Where the configuration and the objects are.
     #[command(flatten)]
     pub inputs: Inputs,
-    /// Address to listen on, UDP and TCP; repeatable; replaces [server] listen
+    /// Address to listen on, UDP and TCP; repeatable; replaces `listen` of the file's server table
     #[arg(long, value_name = "ADDR", value_parser = listener)]
     pub listen: Vec<SocketAddr>,
 }

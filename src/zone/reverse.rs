@@ -81,7 +81,7 @@ impl ReverseNode {
 ///
 /// As in CoreDNS, one to three labels in front of the 32 nibbles are ignored. Not as in CoreDNS, an
 /// IPv6 spelling in a label under in-addr.arpa is no address.
-pub(super) fn address_of(qname: &QName<'_>) -> Option<IpAddr> {
+pub fn address_of(qname: &QName<'_>) -> Option<IpAddr> {
     let count = qname.label_count();
     let from_right = |n: usize| count.checked_sub(n).and_then(|i| qname.label(i));
     if from_right(1)? != b"arpa" {

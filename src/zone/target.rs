@@ -95,6 +95,73 @@ impl<'q> Target<'q> {
     }
 }
 
+/// What kind of thing a name denotes, as `explain` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DenotedKind {
+    /// The apex, `svc`, `pod`: public names.
+    Public,
+    /// A namespace.
+    Namespace,
+    /// A service, or its ports.
+    Service,
+    /// An endpoint of a service.
+    Endpoint,
+    /// A pod.
+    Pod,
+    /// No shape that a cluster holds.
+    Nothing,
+}
+
+impl DenotedKind {
+    /// Returns the kind's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Namespace => "namespace",
+            Self::Service => "service",
+            Self::Endpoint => "endpoint",
+            Self::Pod => "pod",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// What a name denotes by its grammar, whether or not that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denoted {
+    /// The kind.
+    pub kind: DenotedKind,
+    /// The namespace's label; empty where there is none.
+    pub namespace: Box<str>,
+    /// The service's label; empty where there is none.
+    pub service: Box<str>,
+}
+
+impl Denoted {
+    /// Reads a name below an origin.
+    pub fn parse(qname: &QName<'_>, origin: &super::Origin) -> Self {
+        let text = |label: &[u8]| String::from_utf8_lossy(label).into();
+        let (kind, namespace, service): (_, &[u8], &[u8]) =
+            match Target::parse(qname, origin.labels, origin.multicluster) {
+                Target::Apex | Target::Root => (DenotedKind::Public, b"", b""),
+                Target::Namespace(ns) | Target::PodNamespace(ns) => {
+                    (DenotedKind::Namespace, ns, b"")
+                }
+                Target::Pod(ns, _) => (DenotedKind::Pod, ns, b""),
+                Target::Service(s) => match s.part {
+                    Part::Ports(..) => (DenotedKind::Service, s.namespace, s.service),
+                    _ => (DenotedKind::Endpoint, s.namespace, s.service),
+                },
+                Target::Impossible => (DenotedKind::Nothing, b"", b""),
+            };
+        Self {
+            kind,
+            namespace: text(namespace),
+            service: text(service),
+        }
+    }
+}
+
 fn without_underscore(label: &[u8]) -> &[u8] {
     label.strip_prefix(b"_").unwrap_or(label)
 }

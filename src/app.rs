@@ -1,0 +1,94 @@
+//! The wiring: arguments to configuration, source to index, index to snapshots, snapshots to
+//! sockets. Nothing is decided here that a room could decide.
+
+mod offline;
+mod serve;
+
+use crate::commands::{explain, findings};
+use crate::config::{Args, Command, Config, EXIT_DONE, EXIT_FAILED, Explain, Output};
+use crate::telemetry;
+use offline::Offline;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Carries out a command line, and returns the program's exit status: 0 done, 1 failed, 2 wrong
+/// usage, 78 wrong configuration.
+pub fn run(args: &Args) -> ExitCode {
+    let config = match Config::load(args) {
+        Ok(config) => config,
+        Err(error) => {
+            say_error(&error);
+            return ExitCode::from(error.exit_status());
+        }
+    };
+    let result = match &args.command {
+        Command::Serve(_) => {
+            telemetry::init();
+            serve::serve(&config).map(|()| EXIT_DONE)
+        }
+        Command::Explain(command) => run_explain(&config, command).map(|()| EXIT_DONE),
+        Command::Check(_) => run_check(&config),
+    };
+    ExitCode::from(result.unwrap_or_else(|error| {
+        say_error(&error);
+        EXIT_FAILED
+    }))
+}
+
+/// Writes an error with its causes on one line.
+fn say_error(error: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "tenantdns: {error:#}");
+}
+
+fn run_explain(config: &Config, command: &Explain) -> anyhow::Result<()> {
+    let mut offline = Offline::open(config)?;
+    let snapshot = offline.snapshot();
+    let explanation = explain(
+        &offline.index,
+        &snapshot,
+        &command.from,
+        &command.name,
+        command.rtype,
+    )
+    .map_err(anyhow::Error::msg)?;
+    let text = match command.output {
+        Output::Text => explanation.to_string(),
+        Output::Json => serde_json::to_string_pretty(&explanation)?,
+    };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+/// Says everything that is wrong with the manifests and doubtful in the configuration. What is
+/// wrong makes the command fail.
+fn run_check(config: &Config) -> anyhow::Result<u8> {
+    let mut out = std::io::stdout().lock();
+    if config.source.manifests.is_empty() {
+        writeln!(out, "configuration: ok")?;
+        return Ok(EXIT_DONE);
+    }
+    let offline = Offline::open(config)?;
+    let diagnostics = offline.source.diagnostics();
+    for diagnostic in &diagnostics {
+        writeln!(out, "{diagnostic}")?;
+    }
+    for finding in findings(&config.tenancy, offline.index.objects()) {
+        writeln!(out, "note: {finding}")?;
+    }
+    let objects = offline.index.objects();
+    writeln!(
+        out,
+        "configuration: ok; {} namespaces, {} services, {} slices, {} pods, {} nodes; {} problems",
+        objects.namespaces.len(),
+        objects.services.len(),
+        objects.slices.len(),
+        objects.pods.len(),
+        objects.nodes.len(),
+        diagnostics.len(),
+    )?;
+    Ok(if diagnostics.is_empty() {
+        EXIT_DONE
+    } else {
+        EXIT_FAILED
+    })
+}

@@ -1,0 +1,371 @@
+//! `explain`: who a client is taken for, what a name denotes, which step of the decision order
+//! decided, and the answer: made by the server's own code.
+
+use super::present::present;
+use crate::answer::{Outcome, Request, Transport, respond_as};
+use crate::chain::{ListenerId, Step};
+use crate::config::Asker;
+use crate::index::Index;
+use crate::model::{ObjectKey, ServiceKind, SliceOwner};
+use crate::snapshot::Snapshot;
+use crate::tenancy::{Client, Decision, NsId, Owner};
+use crate::wire::{Name, QName, RType};
+use crate::zone::{Denoted, DenotedKind, address_of};
+use serde::Serialize;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Everything that `explain` says; its JSON form is the command's contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    client: ClientPart,
+    question: QuestionPart,
+    target: TargetPart,
+    decision: DecisionPart,
+    answer: AnswerPart,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ClientPart {
+    kind: &'static str,
+    ip: Option<IpAddr>,
+    namespace: Option<String>,
+    pod: Option<String>,
+    tenant: Option<String>,
+    via: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct QuestionPart {
+    name: String,
+    #[serde(rename = "type")]
+    rtype: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct TargetPart {
+    kind: &'static str,
+    namespace: Option<String>,
+    service: Option<String>,
+    exists: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct DecisionPart {
+    visible: bool,
+    step: &'static str,
+    rule: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct AnswerPart {
+    rcode: String,
+    records: Vec<String>,
+}
+
+/// Explains what `from` is answered for a question.
+///
+/// # Errors
+/// `from` names a namespace or a pod that does not exist, with what would be right.
+pub fn explain(
+    index: &Index,
+    snapshot: &Snapshot,
+    from: &Asker,
+    name: &Name,
+    rtype: RType,
+) -> Result<Explanation, String> {
+    let (client, part) = identify(index, snapshot, from)?;
+    let target = target(index, snapshot, name, rtype);
+    let decision = decide(index, snapshot, client, &target);
+    Ok(Explanation {
+        question: QuestionPart {
+            name: name.to_string(),
+            rtype: rtype.to_string(),
+        },
+        answer: answer(snapshot, client, part.ip, name, rtype),
+        client: part,
+        target,
+        decision,
+    })
+}
+
+fn identify(
+    index: &Index,
+    snapshot: &Snapshot,
+    from: &Asker,
+) -> Result<(Client, ClientPart), String> {
+    let (client, ip, pod, via) = match from {
+        Asker::Ip(ip) => {
+            let (pod, via) = owner_of(index, *ip);
+            (snapshot.identify(*ip), Some(*ip), pod, via)
+        }
+        Asker::Namespace(name) => {
+            let exists = index.objects().namespaces.contains_key(name);
+            let ns = index.namespace_id(name).filter(|_| exists);
+            let ns = ns.ok_or_else(|| format!("there is no namespace {name}"))?;
+            (
+                Client::Pod(ns),
+                None,
+                None,
+                "any pod of the namespace".to_owned(),
+            )
+        }
+        Asker::Pod { namespace, name } => {
+            let key = ObjectKey::new(namespace.clone(), name.clone());
+            let row = index.objects().pods.get(&key);
+            let row = row.ok_or_else(|| format!("there is no pod {key}"))?;
+            match row.pod.pod_ips.first() {
+                Some(ip) => {
+                    let (_, via) = owner_of(index, *ip);
+                    (snapshot.identify(*ip), Some(*ip), Some(key), via)
+                }
+                None => (
+                    Client::Unknown,
+                    None,
+                    Some(key),
+                    "the pod has no address yet".to_owned(),
+                ),
+            }
+        }
+    };
+    let view = snapshot.view(client);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let part = ClientPart {
+        kind: view.class().as_str(),
+        ip,
+        namespace: view.own_namespace().map(text),
+        pod: pod.map(|key| key.name.to_string()),
+        tenant: view.own_tenant().map(str::to_owned),
+        via,
+    };
+    Ok((client, part))
+}
+
+/// Says how an address is identified, and by which pod where it is one's.
+fn owner_of(index: &Index, ip: IpAddr) -> (Option<ObjectKey>, String) {
+    let objects = index.objects();
+    let pods: Vec<ObjectKey> = objects
+        .pods
+        .iter()
+        .filter(|(_, row)| row.owns_addresses() && row.pod.pod_ips.contains(&ip))
+        .map(|(key, _)| key.clone())
+        .collect();
+    let names = pods
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match (objects.owner(ip), pods.as_slice()) {
+        (Some(Owner::Pod(_)), [pod]) => {
+            (Some(pod.clone()), format!("status.podIPs of pod {names}"))
+        }
+        (Some(Owner::Pod(_)), _) => (None, format!("pods of one namespace: {names}")),
+        (Some(Owner::Node), []) => (None, "an address of a node".to_owned()),
+        (Some(Owner::Node), _) => (
+            None,
+            format!("the node's address, as hostNetwork pod {names}"),
+        ),
+        (Some(Owner::Conflict), _) => (None, format!("several have the address: {names}")),
+        (None, _) => (None, "no pod and no node has the address".to_owned()),
+    }
+}
+
+fn target(index: &Index, snapshot: &Snapshot, name: &Name, rtype: RType) -> TargetPart {
+    let outside = TargetPart {
+        kind: "outside",
+        namespace: None,
+        service: None,
+        exists: false,
+    };
+    let Some((qname, _)) = QName::parse(name.as_wire()) else {
+        return outside;
+    };
+    let block = snapshot.chain.select(ListenerId(0), &qname);
+    let zones = block
+        .map_or(&[][..], |b| b.steps())
+        .iter()
+        .filter_map(|step| match step {
+            Step::Kubernetes(id) => snapshot.zone(*id),
+            Step::Forward(..) => None,
+        });
+    let Some(origin) = zones.into_iter().find_map(|zone| zone.origin(&qname)) else {
+        return outside;
+    };
+    let reverse = address_of(&qname).filter(|_| rtype == RType::PTR);
+    if let Some(address) = reverse {
+        let key = service_at(index, address);
+        return TargetPart {
+            kind: "reverse",
+            exists: key.is_some(),
+            namespace: key.as_ref().map(|k| k.namespace.to_string()),
+            service: key.map(|k| k.name.to_string()),
+        };
+    }
+    let denoted = Denoted::parse(&qname, origin);
+    let objects = index.objects();
+    let key = ObjectKey::new(denoted.namespace.clone(), denoted.service.clone());
+    let exists = match denoted.kind {
+        DenotedKind::Public => true,
+        DenotedKind::Namespace | DenotedKind::Pod => {
+            objects.namespaces.contains_key(&denoted.namespace)
+        }
+        DenotedKind::Service | DenotedKind::Endpoint => {
+            objects.services.contains_key(&key) || objects.imports.contains_key(&key)
+        }
+        DenotedKind::Nothing => false,
+    };
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    TargetPart {
+        kind: denoted.kind.as_str(),
+        namespace: some(&denoted.namespace),
+        service: some(&denoted.service),
+        exists,
+    }
+}
+
+/// Returns the first service that has an address: as cluster address, else by a slice.
+fn service_at(index: &Index, address: IpAddr) -> Option<ObjectKey> {
+    let objects = index.objects();
+    let cluster = objects
+        .services
+        .iter()
+        .find(|(_, service)| match &service.kind {
+            ServiceKind::ClusterIp(list) => list.contains(&address),
+            _ => false,
+        });
+    let by_slice = || {
+        objects.slices.values().find_map(|slice| {
+            let SliceOwner::Service(name) = &slice.owner else {
+                return None;
+            };
+            let has = slice
+                .endpoints
+                .iter()
+                .any(|e| e.ready && e.addresses.contains(&address));
+            has.then(|| ObjectKey::new(slice.key.namespace.clone(), name.clone()))
+        })
+    };
+    cluster.map(|(key, _)| key.clone()).or_else(by_slice)
+}
+
+fn decide(index: &Index, snapshot: &Snapshot, client: Client, target: &TargetPart) -> DecisionPart {
+    if matches!(target.kind, "public" | "nothing" | "outside") {
+        let visible = target.kind == "public";
+        let step = if visible { "public" } else { "hidden" };
+        return DecisionPart {
+            visible,
+            step,
+            rule: None,
+        };
+    }
+    let ns = target
+        .namespace
+        .as_deref()
+        .and_then(|name| index.namespace_id(name));
+    let service = ns
+        .zip(target.service.as_deref())
+        .and_then(|(ns, name)| index.service_id(ns, name));
+    let Decision { visible, step } =
+        snapshot
+            .policy
+            .decide(client, ns.unwrap_or(NsId::NONE), service);
+    DecisionPart {
+        visible,
+        step: step.as_str(),
+        rule: None,
+    }
+}
+
+fn answer(
+    snapshot: &Snapshot,
+    client: Client,
+    ip: Option<IpAddr>,
+    name: &Name,
+    rtype: RType,
+) -> AnswerPart {
+    let mut bytes = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    bytes.extend(name.as_wire());
+    bytes.extend(rtype.0.to_be_bytes());
+    bytes.extend([0, 1]);
+    let request = Request {
+        listener: ListenerId(0),
+        peer: SocketAddr::new(ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 0),
+        local: None,
+        claimed: None,
+        transport: Transport::Tcp,
+        now: 0,
+        entropy: 0,
+        may_wait: false,
+        bytes: &bytes,
+    };
+    let mut out = vec![0; usize::from(u16::MAX)];
+    let said = match respond_as(snapshot, &request, client, &mut out) {
+        Outcome::Reply(len, _) => present(out.get(..len).unwrap_or(&[])).ok(),
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => None,
+    };
+    match said {
+        Some(said) => AnswerPart {
+            rcode: said.rcode,
+            records: said.records,
+        },
+        None => AnswerPart {
+            rcode: "none".to_owned(),
+            records: Vec::new(),
+        },
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let client = &self.client;
+        write!(f, "client    {}", client.kind)?;
+        for (key, value) in [
+            ("", client.ip.map(|ip| ip.to_string())),
+            ("namespace ", client.namespace.clone()),
+            ("pod ", client.pod.clone()),
+            ("tenant ", client.tenant.clone()),
+        ] {
+            if let Some(value) = value {
+                write!(f, ", {key}{value}")?;
+            }
+        }
+        writeln!(f, "\nvia       {}", client.via)?;
+        writeln!(
+            f,
+            "question  {} {}",
+            self.question.name, self.question.rtype
+        )?;
+        let target = &self.target;
+        write!(f, "target    {}", target.kind)?;
+        let names = [&target.namespace, &target.service];
+        let path = names
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("/");
+        if !path.is_empty() {
+            write!(f, " {path}")?;
+        }
+        writeln!(
+            f,
+            "{}",
+            if target.exists {
+                ""
+            } else {
+                " (does not exist)"
+            }
+        )?;
+        let verdict = if self.decision.visible {
+            "visible"
+        } else {
+            "hidden"
+        };
+        writeln!(f, "decision  {verdict}, by step {}", self.decision.step)?;
+        write!(f, "answer    {}", self.answer.rcode)?;
+        self.answer
+            .records
+            .iter()
+            .try_for_each(|record| write!(f, "\n          {record}"))
+    }
+}

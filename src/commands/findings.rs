@@ -1,0 +1,68 @@
+//! What is legal in a configuration and probably not meant, given the objects: names that do not
+//! exist. Whoever creates one later gets the role that waits for it.
+
+use crate::index::Objects;
+use crate::model::ObjectKey;
+use crate::tenancy::{NamePattern, Options, TenantSource};
+
+/// Returns a line for each configured name that no object has.
+pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, patterns) in [
+        ("tenancy.platform.namespaces", &options.platform.namespaces),
+        ("tenancy.shared.namespaces", &options.shared.namespaces),
+    ] {
+        for pattern in patterns {
+            if !objects.namespaces.keys().any(|name| pattern.matches(name)) {
+                lines.push(format!(
+                    "{key}: no namespace matches {}; whoever creates one gets the role",
+                    pattern_text(pattern)
+                ));
+            }
+        }
+    }
+    for service in &options.shared.services {
+        let key = ObjectKey::new(&*service.namespace, &*service.name);
+        if !objects.services.contains_key(&key) {
+            lines.push(format!(
+                "tenancy.shared.services: there is no Service {key}; whoever creates it shows it \
+                 to every tenant"
+            ));
+        }
+    }
+    for source in &options.tenant_from {
+        let (what, used) = match source {
+            TenantSource::Label(key) => (
+                format!("label {key}"),
+                objects
+                    .namespaces
+                    .values()
+                    .any(|n| n.labels.contains_key(key)),
+            ),
+            TenantSource::Annotation(key) => (
+                format!("annotation {key}"),
+                objects
+                    .namespaces
+                    .values()
+                    .any(|n| n.annotations.contains_key(key)),
+            ),
+            TenantSource::Name(regex) => (
+                format!("name {}", regex.as_str()),
+                objects.namespaces.keys().any(|name| regex.is_match(name)),
+            ),
+        };
+        if !used {
+            lines.push(format!(
+                "tenancy.tenant_from: no namespace has a tenant by {what}"
+            ));
+        }
+    }
+    lines
+}
+
+fn pattern_text(pattern: &NamePattern) -> String {
+    match pattern {
+        NamePattern::Exact(name) => name.to_string(),
+        NamePattern::Prefix(prefix) => format!("{prefix}*"),
+    }
+}

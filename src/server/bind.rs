@@ -1,0 +1,277 @@
+//! Opening the sockets of every listener before anything is served.
+//!
+//! A UDP port is first bound without SO_REUSEPORT, which fails if anybody else has it, a second
+//! tenantdns included; the option is set on the bound socket afterwards, and the other sockets of
+//! the group join it. So there is no moment at which the port is free.
+
+use super::Options;
+use super::options::ListenAddress;
+use super::sys::{Datagrams, NO_SUCH_FAMILY};
+use super::udp::RECEIVE_TIMEOUT;
+use crate::chain::ListenerId;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::thread;
+
+/// Receive and send buffers asked for; the kernel grants what net.core.rmem_max and wmem_max allow.
+/// With the default of 208 KiB a worker that is off its core for some milliseconds loses queries.
+const BUFFER: usize = 4 << 20;
+/// Connections that wait to be taken; the kernel cuts it to net.core.somaxconn.
+const BACKLOG: i32 = 1024;
+/// Ports tried where any will do, until one is free for UDP and TCP.
+const PORT_TRIES: usize = 32;
+
+/// Why a listener can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody has the port.
+    #[error(
+        "{address}/{protocol} is in use by another process; stop it or choose another address \
+         with --listen or [server] listen"
+    )]
+    InUse {
+        /// Address and port.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+    },
+    /// Two listeners of this server exclude each other.
+    #[error(
+        "{address}/{protocol} is covered by the listener {other}; remove one of them from --listen \
+         or [server] listen"
+    )]
+    Covered {
+        /// Address and port.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+        /// The listener that has it.
+        other: SocketAddr,
+    },
+    /// A port below 1024 without the right to it.
+    #[error(
+        "{address}/{protocol}: permission denied; ports below 1024 need root or the capability \
+         CAP_NET_BIND_SERVICE, or choose another port with --listen or [server] listen"
+    )]
+    Privileged {
+        /// Address and port.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+    },
+    /// No interface has the address.
+    #[error(
+        "{address}/{protocol}: no interface of this host has that address; choose another with \
+         --listen or [server] listen"
+    )]
+    NoSuchAddress {
+        /// Address and port.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+    },
+    /// Anything else.
+    #[error("{address}/{protocol} can't be opened")]
+    Io {
+        /// Address and port.
+        address: SocketAddr,
+        /// `udp` or `tcp`.
+        protocol: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// The open sockets of every listener. Queries queue in them until [`Server::start`].
+///
+/// [`Server::start`]: super::Server::start
+#[derive(Debug)]
+pub struct Bound {
+    pub(super) listeners: Vec<Listener>,
+}
+
+/// One listener's sockets.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) id: ListenerId,
+    pub(super) address: SocketAddr,
+    /// One a worker, on the same port.
+    pub(super) udp: Vec<Datagrams>,
+    pub(super) tcp: TcpListener,
+}
+
+impl Bound {
+    /// Returns the address of every listener, with the port that it got where 0 was asked for.
+    pub fn local_addresses(&self) -> impl Iterator<Item = (ListenerId, SocketAddr)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.id, listener.address))
+    }
+}
+
+/// Opens the sockets of every listener: one TCP, and a UDP one a worker.
+///
+/// # Errors
+/// The first listener that can't be opened, and what to do about it.
+pub fn bind(options: &Options) -> Result<Bound, BindError> {
+    let workers = match options.threads {
+        // Knows the cgroup's quota.
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
+    for listen in &options.listen {
+        let listener =
+            bind_listener(listen, workers).map_err(|failure| failure.explain(&listeners))?;
+        listeners.push(listener);
+    }
+    Ok(Bound { listeners })
+}
+
+/// A refusal, before it is known what to say about it.
+struct Failure {
+    address: SocketAddr,
+    protocol: &'static str,
+    error: io::Error,
+}
+
+impl Failure {
+    fn explain(self, earlier: &[Listener]) -> BindError {
+        let Self {
+            address,
+            protocol,
+            error,
+        } = self;
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                let own = earlier.iter().find(|listener| {
+                    let (a, b) = (listener.address.ip(), address.ip());
+                    listener.address.port() == address.port()
+                        && (a == b || a.is_unspecified() || b.is_unspecified())
+                });
+                match own.map(|listener| listener.address) {
+                    Some(other) => BindError::Covered {
+                        address,
+                        protocol,
+                        other,
+                    },
+                    None => BindError::InUse { address, protocol },
+                }
+            }
+            ErrorKind::PermissionDenied => BindError::Privileged { address, protocol },
+            ErrorKind::AddrNotAvailable => BindError::NoSuchAddress { address, protocol },
+            _ => BindError::Io {
+                address,
+                protocol,
+                source: error,
+            },
+        }
+    }
+}
+
+fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Failure> {
+    let mut tries = PORT_TRIES;
+    let mut asked = listen.address;
+    loop {
+        match open(listen.id, asked, workers) {
+            Err(failure) if is_without_ipv6(&failure) => {
+                asked.set_ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            }
+            // The port that UDP got may be taken for TCP: ask for another.
+            Err(failure)
+                if asked.port() == 0
+                    && failure.error.kind() == ErrorKind::AddrInUse
+                    && tries > 0 =>
+            {
+                tries -= 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Returns whether `[::]` was asked of a kernel without IPv6.
+fn is_without_ipv6(failure: &Failure) -> bool {
+    failure.address.is_ipv6()
+        && failure.address.ip().is_unspecified()
+        && (failure.error.raw_os_error() == Some(NO_SUCH_FAMILY)
+            || failure.error.kind() == ErrorKind::AddrNotAvailable)
+}
+
+fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, Failure> {
+    let failed = |address, protocol| {
+        move |error| Failure {
+            address,
+            protocol,
+            error,
+        }
+    };
+    let first = udp_socket(asked, false).map_err(failed(asked, "udp"))?;
+    let mut address = asked;
+    if let Some(bound) = first
+        .local_addr()
+        .map_err(failed(asked, "udp"))?
+        .as_socket()
+    {
+        address.set_port(bound.port());
+    }
+    let tcp = tcp_socket(address).map_err(failed(address, "tcp"))?;
+    let mut udp = Vec::with_capacity(workers);
+    first.set_reuse_port(true).map_err(failed(address, "udp"))?;
+    udp.push(Datagrams::new(first.into(), asked.is_ipv6()));
+    for _ in 1..workers {
+        let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
+        udp.push(Datagrams::new(next.into(), asked.is_ipv6()));
+    }
+    Ok(Listener {
+        id,
+        address,
+        udp,
+        tcp,
+    })
+}
+
+fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    let v6 = address.is_ipv6();
+    if v6 {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    // Before bind: what arrives right after it must carry the asked address too.
+    Datagrams::prepare(&socket, v6)?;
+    socket.set_read_timeout(Some(RECEIVE_TIMEOUT))?;
+    socket.set_write_timeout(Some(RECEIVE_TIMEOUT))?;
+    // Less is no reason not to serve.
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // For the connections of a predecessor in TIME_WAIT; on Linux a listening one still excludes.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests;

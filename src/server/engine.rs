@@ -1,0 +1,251 @@
+//! What every thread does with one query, whatever the transport: answer it, or pass it on.
+//!
+//! A panic while answering ends that query with SERVFAIL, not the thread. Sockets and framing are
+//! not here.
+
+use super::held::{HeldQuery, ReplyTo, Upstream};
+use super::stats::{Count, Counters};
+use super::waiters::Waiters;
+use crate::answer::{Outcome, Plan, Request, respond};
+use crate::snapshot::{Snapshot, SnapshotReader};
+use crate::wire::{HEADER_LEN, Header, Query, Rcode, ResponseBuilder};
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Answers queries: [`Core`] in production, a script in tests. Each thread has its own clone, so an
+/// answerer may keep what it counts without sharing it.
+pub trait Answerer: Clone + Send + 'static {
+    /// Answers a query into `out`, as [`respond`] does.
+    fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
+
+    /// Returns whether a held query of this client can be answered now.
+    fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {
+        snapshot.knows(client)
+    }
+}
+
+/// The answerer of production: [`respond`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Core;
+
+impl Answerer for Core {
+    fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
+        respond(snapshot, request, out)
+    }
+}
+
+/// Milliseconds since the server was made; the same for all its threads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Random bits for the rotation of answers: splitmix64, seeded by the standard library's keys. Not
+/// for secrets.
+#[derive(Debug)]
+struct Entropy(u64);
+
+impl Entropy {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// One thread's means to answer.
+pub(super) struct Engine<A> {
+    answerer: A,
+    pub(super) reader: SnapshotReader,
+    pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
+    upstream: Option<Arc<dyn Upstream>>,
+    entropy: Entropy,
+}
+
+/// What came of answering a query once.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "passed by value: nothing here allocates"
+)]
+pub(super) enum Answered {
+    /// Send so many octets of the buffer.
+    Reply(usize),
+    /// Send nothing.
+    Nothing,
+    /// It should wait.
+    Hold,
+    /// An upstream must be asked.
+    Ask(Plan),
+}
+
+impl<A: Answerer> Engine<A> {
+    pub(super) fn new(
+        answerer: A,
+        reader: SnapshotReader,
+        clock: Clock,
+        counters: Arc<Counters>,
+        upstream: Option<Arc<dyn Upstream>>,
+    ) -> Self {
+        Self {
+            answerer,
+            reader,
+            clock,
+            counters,
+            upstream,
+            entropy: Entropy(RandomState::new().hash_one(0)),
+        }
+    }
+
+    pub(super) fn entropy(&mut self) -> u64 {
+        self.entropy.next()
+    }
+
+    pub(super) fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {
+        self.answerer.knows(snapshot, client)
+    }
+
+    /// Answers a query, or passes it on to the waiters or the upstream with the way back that
+    /// `keep` gives. Returns the octets of `out` to send now; 0 for none.
+    pub(super) fn answer(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        request: &Request<'_>,
+        out: &mut [u8],
+        waiters: &Waiters,
+        keep: impl FnOnce() -> Option<ReplyTo>,
+    ) -> usize {
+        match self.answer_once(snapshot, request, out) {
+            Answered::Reply(length) => length,
+            Answered::Nothing => 0,
+            Answered::Hold => {
+                let given_back = match keep() {
+                    Some(reply) => match waiters.hold(HeldQuery::new(request, reply)) {
+                        None => {
+                            self.counters.add(Count::Held, 1);
+                            return 0;
+                        }
+                        given_back => given_back,
+                    },
+                    None => None,
+                };
+                self.counters.add(Count::HoldRefused, 1);
+                let at_once = Request {
+                    may_wait: false,
+                    ..*request
+                };
+                match (self.answer_once(snapshot, &at_once, out), given_back) {
+                    (Answered::Reply(length), _) => length,
+                    (Answered::Nothing, _) => 0,
+                    (Answered::Ask(plan), Some(query)) if self.has_upstream() => {
+                        self.ask(query, plan, snapshot);
+                        0
+                    }
+                    (Answered::Hold | Answered::Ask(_), _) => self.fail(request.bytes, out),
+                }
+            }
+            Answered::Ask(plan) => match keep() {
+                Some(reply) if self.has_upstream() => {
+                    self.ask(HeldQuery::new(request, reply), plan, snapshot);
+                    0
+                }
+                _ => self.fail(request.bytes, out),
+            },
+        }
+    }
+
+    /// Answers a query once, panics included.
+    pub(super) fn answer_once(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Answered {
+        // What a panic leaves half done is in `out` alone, which is written anew.
+        let answerer = AssertUnwindSafe(&mut self.answerer);
+        let buffer = AssertUnwindSafe(&mut *out);
+        let outcome = catch_unwind(move || {
+            let (AssertUnwindSafe(answerer), AssertUnwindSafe(buffer)) = (answerer, buffer);
+            answerer.answer(snapshot, request, buffer)
+        });
+        match outcome {
+            Ok(Outcome::Reply(length, _)) => {
+                self.counters.add(Count::Answered, 1);
+                Answered::Reply(length.min(out.len()))
+            }
+            Ok(Outcome::Drop(_)) => {
+                self.counters.add(Count::Dropped, 1);
+                Answered::Nothing
+            }
+            Ok(Outcome::Hold) => Answered::Hold,
+            Ok(Outcome::Ask(plan)) => Answered::Ask(plan),
+            Err(_) => {
+                self.counters.add(Count::Panics, 1);
+                Answered::Reply(header_servfail(request.bytes, out))
+            }
+        }
+    }
+
+    /// Hands a query to the upstream. A panic there costs that query alone.
+    pub(super) fn ask(&self, query: HeldQuery, plan: Plan, snapshot: &Arc<Snapshot>) {
+        let Some(upstream) = &self.upstream else {
+            return;
+        };
+        self.counters.add(Count::Asked, 1);
+        let snapshot = snapshot.clone();
+        let asked = catch_unwind(AssertUnwindSafe(|| upstream.ask(query, plan, snapshot)));
+        if asked.is_err() {
+            self.counters.add(Count::Panics, 1);
+        }
+    }
+
+    /// Returns whether there is an upstream to ask.
+    pub(super) fn has_upstream(&self) -> bool {
+        self.upstream.is_some()
+    }
+
+    /// Writes SERVFAIL for a query that nothing can answer, and returns its length.
+    pub(super) fn fail(&self, query: &[u8], out: &mut [u8]) -> usize {
+        self.counters.add(Count::Answered, 1);
+        match Query::parse(query) {
+            Ok(query) => {
+                let mut builder =
+                    ResponseBuilder::new(&query, ResponseBuilder::udp_limit(&query), out);
+                builder.set_rcode(Rcode::SERVFAIL);
+                builder.finish()
+            }
+            Err(_) => header_servfail(query, out),
+        }
+    }
+}
+
+/// Writes SERVFAIL without a question: after a panic nothing that reads the query is trusted.
+/// Returns 0 where the message is no query: it gets no reply.
+fn header_servfail(query: &[u8], out: &mut [u8]) -> usize {
+    let is_query = Header::parse(query).is_some_and(|header| !header.is_response());
+    let (Some(&[i0, i1, flags, ..]), Some(out)) = (
+        query.first_chunk::<HEADER_LEN>(),
+        out.first_chunk_mut::<HEADER_LEN>(),
+    ) else {
+        return 0;
+    };
+    if !is_query {
+        return 0;
+    }
+    let [_, rcode] = Rcode::SERVFAIL.0.to_be_bytes();
+    // QR on; the opcode and RD as they came.
+    *out = [i0, i1, 0x80 | (flags & 0x79), rcode, 0, 0, 0, 0, 0, 0, 0, 0];
+    HEADER_LEN
+}

@@ -1,0 +1,108 @@
+//! What the threads count. Names and labels of the published series are not decided here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Something that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Count {
+    /// Queries received over UDP.
+    UdpQueries,
+    /// Datagrams that can't be answered: source port 0, or cut by the kernel.
+    UdpUnanswerable,
+    /// Datagrams that a socket lost because it was not read in time.
+    UdpLost,
+    /// Answers that the kernel refused to send: no route, a firewall, no buffer.
+    UdpSendFailed,
+    /// Failures to receive that are neither a timeout nor a signal.
+    UdpReceiveFailed,
+    /// TCP connections taken.
+    TcpAccepted,
+    /// TCP connections refused because their client had as many as one may have.
+    TcpRefused,
+    /// Failures to take a connection, of descriptors for example.
+    TcpAcceptFailed,
+    /// Queries received over TCP.
+    TcpQueries,
+    /// TCP connections closed because a timeout passed.
+    TcpTimedOut,
+    /// Answers given at once.
+    Answered,
+    /// Queries that get no reply.
+    Dropped,
+    /// Queries put aside until their client is known.
+    Held,
+    /// Queries that could not be put aside because too many were.
+    HoldRefused,
+    /// Held queries answered because their client became known.
+    HeldKnown,
+    /// Held queries answered because their time was up.
+    HeldExpired,
+    /// Queries handed to the upstream.
+    Asked,
+    /// Panics while answering a query.
+    Panics,
+}
+
+const COUNTS: usize = Count::Panics as usize + 1;
+
+/// One thread's counts. Each thread adds to its own, two cache lines away from any other's, so that
+/// counting costs no more than adding to a local variable.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counters([AtomicU64; COUNTS]);
+
+impl Counters {
+    /// Adds to a count. Only the thread that owns the counters may.
+    pub(super) fn add(&self, what: Count, number: u64) {
+        let count = &self.0[what as usize];
+        // Not fetch_add: with one writer nothing is lost, and it is no locked instruction.
+        let sum = count.load(Ordering::Relaxed).wrapping_add(number);
+        count.store(sum, Ordering::Relaxed);
+    }
+
+    fn get(&self, what: Count) -> u64 {
+        self.0[what as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// The counts of every thread of a server: cheap to clone, and outlives the server.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    threads: Arc<[Arc<Counters>]>,
+}
+
+impl Stats {
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            threads: (0..threads).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// Returns the counters of the thread of that number.
+    pub(super) fn thread(&self, number: usize) -> Arc<Counters> {
+        self.threads.get(number).cloned().unwrap_or_default()
+    }
+
+    /// Returns the sum of a count over all threads.
+    pub fn get(&self, what: Count) -> u64 {
+        self.threads.iter().map(|thread| thread.get(what)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_all_threads_are_added() {
+        let stats = Stats::new(2);
+        stats.thread(0).add(Count::UdpQueries, 3);
+        stats.thread(1).add(Count::UdpQueries, 4);
+        stats.thread(1).add(Count::Panics, 1);
+        assert_eq!(stats.get(Count::UdpQueries), 7);
+        assert_eq!(stats.get(Count::Panics), 1);
+        assert_eq!(stats.get(Count::Held), 0);
+    }
+}

@@ -1,0 +1,306 @@
+//! The system calls that no crate wraps well, and the only unsafe code: batches of datagrams that
+//! know which local address was asked. Nothing here knows DNS.
+//!
+//! A receive slot is 64 KiB, so that every datagram there can be arrives whole in one call and
+//! there is no second path for large ones. Slots are touched lazily: the kernel writes only what
+//! arrived, so a worker that sees ordinary queries keeps one page a slot resident.
+#![allow(
+    unsafe_code,
+    reason = "recvmmsg and sendmmsg with control messages have no safe wrapper that resets their lengths"
+)]
+
+mod host;
+mod message;
+
+pub(super) use host::descriptor_limit;
+pub use host::interface_addresses;
+pub(super) use message::{Route, canonical};
+
+use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in6};
+use message::{Control, address_header, empty_header, empty_name, empty_vector, read_route};
+use std::io;
+use std::mem::size_of;
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
+
+/// Datagrams a batch.
+pub(super) const SLOTS: usize = 32;
+/// Octets of an answer at most: 1,232 and what rounds it up to a cache line.
+pub(super) const ANSWER: usize = 1280;
+/// The error of a kernel without IPv6.
+pub(super) const NO_SUCH_FAMILY: i32 = libc::EAFNOSUPPORT;
+/// More than the largest UDP payload.
+const SLOT: usize = 65_536;
+/// Slots don't start at the same offset of a power of two, or the first lines of all 32 would
+/// compete for the same few sets of the first and second level caches.
+const STRIDE: usize = SLOT + 3 * 64;
+
+/// A UDP socket and whether it is an IPv6 one: names and control messages differ.
+#[derive(Debug)]
+pub(super) struct Datagrams {
+    pub(super) socket: UdpSocket,
+    v6: bool,
+}
+
+// === impl Datagrams ===
+
+impl Datagrams {
+    /// Sets what a socket needs before it is bound: the asked address with every datagram, the
+    /// count of lost ones, and answers that routers may fragment.
+    ///
+    /// # Errors
+    /// The kernel can't tell the asked address.
+    pub(super) fn prepare(socket: &socket2::Socket, v6: bool) -> io::Result<()> {
+        let fd = socket.as_raw_fd();
+        if v6 {
+            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            // A sandboxed kernel may lack this and the next two; serving goes on without them.
+            let omit = libc::IPV6_PMTUDISC_OMIT;
+            let _ = set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, omit);
+        } else {
+            set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        }
+        // RFC 9715 section 3.1: without it a forged ICMP could shrink the path MTU, or DF drop
+        // answers. An IPv6 socket sends IPv4 too.
+        let omit = libc::IP_PMTUDISC_OMIT;
+        let _ = set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, omit);
+        let _ = set_option(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
+        Ok(())
+    }
+
+    /// Takes a bound socket.
+    pub(super) fn new(socket: UdpSocket, v6: bool) -> Self {
+        Self { socket, v6 }
+    }
+
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// The kernel refuses it: no route, a firewall, no buffer.
+    pub(super) fn send(&self, route: &Route, bytes: &[u8]) -> io::Result<()> {
+        let mut name = empty_name();
+        let mut control = Control([0; 96]);
+        let mut vector = iovec {
+            // sendmsg only reads it.
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        };
+        let mut header = empty_header();
+        let names = (&mut name, &mut control);
+        address_header(&mut header.msg_hdr, names, &mut vector, (route, self.v6));
+        loop {
+            // SAFETY: `header` points at `name`, `control` and `vector`, which live until the end
+            // of this function, and `vector` at `bytes`; the lengths are theirs.
+            let sent = unsafe { libc::sendmsg(self.socket.as_raw_fd(), &header.msg_hdr, 0) };
+            if sent >= 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+}
+
+// === impl Receiver ===
+
+/// Buffers for one batch of received datagrams.
+pub(super) struct Receiver {
+    bytes: Vec<u8>,
+    names: [sockaddr_in6; SLOTS],
+    controls: [Control; SLOTS],
+    vectors: [iovec; SLOTS],
+    headers: [mmsghdr; SLOTS],
+    routes: [Option<Route>; SLOTS],
+    lost: u32,
+}
+
+impl Receiver {
+    pub(super) fn new() -> Box<Self> {
+        Box::new(Self {
+            bytes: vec![0; SLOTS * STRIDE],
+            names: [empty_name(); SLOTS],
+            controls: [Control([0; 96]); SLOTS],
+            vectors: [empty_vector(); SLOTS],
+            headers: [empty_header(); SLOTS],
+            routes: [None; SLOTS],
+            lost: 0,
+        })
+    }
+
+    /// Receives what is there, at least one datagram where `wait` and the socket's timeout allow,
+    /// and returns how many.
+    ///
+    /// # Errors
+    /// `WouldBlock` after the socket's receive timeout, `Interrupted`, or a failing socket.
+    pub(super) fn receive(&mut self, from: &Datagrams, wait: bool) -> io::Result<usize> {
+        let slots = self.bytes.chunks_exact_mut(STRIDE);
+        let parts = self.names.iter_mut().zip(&mut self.controls);
+        let arrays = self.vectors.iter_mut().zip(&mut self.headers);
+        for ((bytes, (name, control)), (vector, header)) in slots.zip(parts).zip(arrays) {
+            *vector = iovec {
+                iov_base: bytes.as_mut_ptr().cast(),
+                iov_len: SLOT,
+            };
+            // The lengths are in-out: a short name or control message would shrink the next one's
+            // room for good.
+            let to = &mut header.msg_hdr;
+            to.msg_name = ptr::from_mut(name).cast();
+            to.msg_namelen = size_of::<sockaddr_in6>() as _;
+            to.msg_iov = vector;
+            to.msg_iovlen = 1;
+            to.msg_control = control.0.as_mut_ptr().cast();
+            to.msg_controllen = control.0.len() as _;
+            to.msg_flags = 0;
+        }
+        let flags = if wait {
+            libc::MSG_WAITFORONE
+        } else {
+            libc::MSG_DONTWAIT
+        };
+        // SAFETY: each of the SLOTS headers points at its own name, control buffer and vector in
+        // `self`, and each vector at its own SLOT octets of `bytes`, with their true lengths; none
+        // of them moves or is referred to otherwise during the call.
+        let received = unsafe {
+            libc::recvmmsg(
+                from.socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                SLOTS as _,
+                flags as _,
+                ptr::null_mut(),
+            )
+        };
+        let Ok(received) = usize::try_from(received) else {
+            return Err(io::Error::last_os_error());
+        };
+        for slot in 0..received.min(SLOTS) {
+            self.routes[slot] = self.read_route(slot);
+        }
+        Ok(received.min(SLOTS))
+    }
+
+    /// Returns a datagram of the last batch; `None` where nobody could be answered: source port 0,
+    /// or cut short.
+    pub(super) fn datagram(&self, slot: usize) -> Option<(&[u8], &Route)> {
+        let length = self.headers.get(slot)?.msg_len as usize;
+        let route = self.routes.get(slot)?.as_ref()?;
+        let bytes = self.bytes.get(slot * STRIDE..)?.get(..length.min(SLOT))?;
+        Some((bytes, route))
+    }
+
+    /// Returns how many datagrams the socket lost so far because nobody read them in time.
+    pub(super) fn lost(&self) -> u32 {
+        self.lost
+    }
+
+    fn read_route(&mut self, slot: usize) -> Option<Route> {
+        let header = self.headers[slot].msg_hdr;
+        let (route, lost) = read_route(header, &mut self.controls[slot], &self.names[slot]);
+        self.lost = lost.unwrap_or(self.lost);
+        route
+    }
+}
+
+// === impl Sender ===
+
+/// Buffers for one batch of answers.
+pub(super) struct Sender {
+    bytes: Vec<u8>,
+    names: [sockaddr_in6; SLOTS],
+    controls: [Control; SLOTS],
+    vectors: [iovec; SLOTS],
+    headers: [mmsghdr; SLOTS],
+    answers: [Option<(usize, Route)>; SLOTS],
+    filled: usize,
+}
+
+/// What became of a batch of answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) sent: usize,
+    /// Refused by the kernel, each for itself: no route, a firewall, no buffer, too large.
+    pub(super) failed: usize,
+}
+
+impl Sender {
+    pub(super) fn new() -> Box<Self> {
+        Box::new(Self {
+            bytes: vec![0; SLOTS * ANSWER],
+            names: [empty_name(); SLOTS],
+            controls: [Control([0; 96]); SLOTS],
+            vectors: [empty_vector(); SLOTS],
+            headers: [empty_header(); SLOTS],
+            answers: [None; SLOTS],
+            filled: 0,
+        })
+    }
+
+    /// Returns the buffer of the next answer; empty where the batch is full.
+    pub(super) fn buffer(&mut self) -> &mut [u8] {
+        let start = self.filled.min(SLOTS) * ANSWER;
+        let end = (start + ANSWER).min(self.bytes.len());
+        &mut self.bytes[start..end]
+    }
+
+    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route`.
+    pub(super) fn push(&mut self, length: usize, route: &Route) {
+        if let Some(answer) = self.answers.get_mut(self.filled) {
+            *answer = Some((length.min(ANSWER), *route));
+            self.filled += 1;
+        }
+    }
+
+    /// Sends the batch and starts a new one. What the kernel refuses is skipped: one client's
+    /// route or firewall is no other client's concern.
+    pub(super) fn flush(&mut self, to: &Datagrams) -> Sent {
+        let filled = std::mem::take(&mut self.filled);
+        let slots = self.bytes.chunks_exact_mut(ANSWER).zip(&self.answers);
+        let parts = self.names.iter_mut().zip(&mut self.controls);
+        let arrays = self.vectors.iter_mut().zip(&mut self.headers);
+        for (((bytes, answer), names), (vector, header)) in
+            slots.zip(parts).zip(arrays).take(filled)
+        {
+            let Some((length, route)) = answer else {
+                continue;
+            };
+            *vector = iovec {
+                iov_base: bytes.as_mut_ptr().cast(),
+                iov_len: *length,
+            };
+            address_header(&mut header.msg_hdr, names, vector, (route, to.v6));
+        }
+        let mut result = Sent::default();
+        while result.sent + result.failed < filled {
+            let rest = &mut self.headers[result.sent + result.failed..filled];
+            // SAFETY: `rest` has as many headers as are passed; each was addressed above and
+            // points at its own name, control buffer and vector in `self`, which neither move nor
+            // are referred to otherwise during the call.
+            let sent = unsafe {
+                libc::sendmmsg(to.socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as _, 0)
+            };
+            match usize::try_from(sent) {
+                Ok(sent) if sent > 0 => result.sent += sent,
+                _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                // The first of the rest is the one that failed.
+                _ => result.failed += 1,
+            }
+        }
+        result
+    }
+}
+
+fn set_option(fd: RawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let pointer: *const c_void = ptr::from_ref(&value).cast();
+    // SAFETY: `pointer` is `value`, whose size is passed, and lives until the call returns.
+    let result = unsafe { libc::setsockopt(fd, level, name, pointer, size_of::<c_int>() as _) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Names and control messages: what a datagram's header says of its route, read and written.
+
+use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr, sockaddr_in6};
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::ptr;
+
+/// Room for one PKTINFO (40 octets) and the overflow counter (24), aligned as a cmsghdr.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub(super) struct Control(pub(super) [u8; 96]);
+
+/// Where a datagram came from, and the address its answer must leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) struct Route {
+    /// The sender, canonical.
+    pub(in crate::server) peer: SocketAddr,
+    /// The address that was asked, canonical.
+    pub(in crate::server) local: Option<IpAddr>,
+    /// The interface, for a link-local `local` only: routing decides for every other.
+    pub(super) interface: u32,
+}
+
+/// Turns an IPv4-mapped address into the IPv4 one that it stands for. Every transport passes its
+/// peers' addresses through here, and nothing behind it meets a mapped one.
+pub(in crate::server) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::V4(SocketAddrV4::new(v4, v6.port())),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
+/// Reads what the kernel said of a received datagram: its route, `None` where it can't be answered,
+/// and how many datagrams the socket has lost, where it says.
+pub(super) fn read_route(
+    mut header: msghdr,
+    control: &mut Control,
+    name: &sockaddr_in6,
+) -> (Option<Route>, Option<u32>) {
+    header.msg_control = control.0.as_mut_ptr().cast();
+    // The kernel never claims more; the bound is what the reads below rely on.
+    header.msg_controllen = header.msg_controllen.min(control.0.len() as _);
+    let (mut local, mut interface, mut lost) = (None, 0, None);
+    // SAFETY: `msg_control` is this Control, of at least `msg_controllen` octets.
+    let mut message = unsafe { libc::CMSG_FIRSTHDR(&header) };
+    while !message.is_null() {
+        // SAFETY: not null, so CMSG_FIRSTHDR or CMSG_NXTHDR found a whole cmsghdr there; Control
+        // is aligned for one.
+        let (level, kind, data) = unsafe {
+            let data = libc::CMSG_DATA(message);
+            ((*message).cmsg_level, (*message).cmsg_type, data)
+        };
+        match (level, kind) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                // SAFETY: level and kind say which struct the kernel wrote behind the cmsghdr, and
+                // Control has room for all that were asked for, so none is cut.
+                let info: in_pktinfo = unsafe { ptr::read_unaligned(data.cast()) };
+                // Not ipi_addr: that may be a broadcast address, which can't be a source.
+                let address = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
+                local = Some(IpAddr::V4(address));
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                // SAFETY: as above.
+                let info: in6_pktinfo = unsafe { ptr::read_unaligned(data.cast()) };
+                let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                if address.is_unicast_link_local() {
+                    interface = info.ipi6_ifindex as _;
+                }
+                local = Some(IpAddr::V6(address).to_canonical());
+            }
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                // SAFETY: as above; the counter is a u32.
+                lost = Some(unsafe { ptr::read_unaligned(data.cast()) });
+            }
+            _ => {}
+        }
+        // SAFETY: `message` came from this header and the header is unchanged.
+        message = unsafe { libc::CMSG_NXTHDR(&header, message) };
+    }
+    let whole = header.msg_flags & libc::MSG_TRUNC == 0;
+    let peer = read_name(name).filter(|peer| whole && peer.port() != 0);
+    let route = peer.map(|peer| Route {
+        peer,
+        local,
+        interface,
+    });
+    (route, lost)
+}
+
+/// Points a header at its parts, and fills name and control message for `route` on a socket that
+/// is an IPv6 one or not.
+pub(super) fn address_header(
+    header: &mut msghdr,
+    (name, control): (&mut sockaddr_in6, &mut Control),
+    vector: &mut iovec,
+    (route, v6): (&Route, bool),
+) {
+    header.msg_namelen = write_name(name, route.peer, v6) as _;
+    header.msg_name = ptr::from_mut(name).cast();
+    header.msg_iov = vector;
+    header.msg_iovlen = 1;
+    header.msg_flags = 0;
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = 0;
+    let Some(local) = route.local else {
+        return;
+    };
+    match (local, v6) {
+        (IpAddr::V4(local), false) => {
+            // SAFETY: in_pktinfo is plain integers, for which zeros are a value.
+            let mut info: in_pktinfo = unsafe { zeroed() };
+            info.ipi_spec_dst.s_addr = u32::from(local).to_be();
+            write_control(header, (libc::IPPROTO_IP, libc::IP_PKTINFO), info);
+        }
+        (local, true) => {
+            let local = match local {
+                IpAddr::V4(local) => local.to_ipv6_mapped(),
+                IpAddr::V6(local) => local,
+            };
+            // SAFETY: in6_pktinfo is plain integers, for which zeros are a value.
+            let mut info: in6_pktinfo = unsafe { zeroed() };
+            info.ipi6_addr.s6_addr = local.octets();
+            info.ipi6_ifindex = route.interface as _;
+            write_control(header, (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO), info);
+        }
+        // An IPv4 socket has no IPv6 address to send from.
+        (IpAddr::V6(_), false) => {}
+    }
+}
+
+/// Makes `value` the header's one control message. `msg_control` must point at a [`Control`].
+pub(super) fn write_control<T: Copy>(header: &mut msghdr, (level, kind): (c_int, c_int), value: T) {
+    const { assert!(size_of::<cmsghdr>() + size_of::<T>() <= 64) };
+    let message: *mut cmsghdr = header.msg_control.cast();
+    // SAFETY: `address_header`, the only caller, pointed msg_control at a Control, which is aligned
+    // for a cmsghdr and holds it and the value (asserted above); CMSG_* only compute.
+    unsafe {
+        header.msg_controllen = libc::CMSG_SPACE(size_of::<T>() as _) as _;
+        (*message).cmsg_level = level;
+        (*message).cmsg_type = kind;
+        (*message).cmsg_len = libc::CMSG_LEN(size_of::<T>() as _) as _;
+        ptr::write_unaligned(libc::CMSG_DATA(message).cast(), value);
+    }
+}
+
+pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) -> usize {
+    let v6 = match peer {
+        SocketAddr::V6(peer) => peer,
+        SocketAddr::V4(peer) if v6 => {
+            SocketAddrV6::new(peer.ip().to_ipv6_mapped(), peer.port(), 0, 0)
+        }
+        SocketAddr::V4(peer) => {
+            // SAFETY: sockaddr_in is plain integers, for which zeros are a value.
+            let mut v4: libc::sockaddr_in = unsafe { zeroed() };
+            v4.sin_family = libc::AF_INET as _;
+            v4.sin_port = peer.port().to_be();
+            v4.sin_addr.s_addr = u32::from(*peer.ip()).to_be();
+            // SAFETY: a sockaddr_in is smaller than a sockaddr_in6 and aligned alike.
+            unsafe { ptr::from_mut(name).cast::<libc::sockaddr_in>().write(v4) };
+            return size_of::<libc::sockaddr_in>();
+        }
+    };
+    name.sin6_family = libc::AF_INET6 as _;
+    name.sin6_port = v6.port().to_be();
+    name.sin6_flowinfo = v6.flowinfo();
+    name.sin6_addr.s6_addr = v6.ip().octets();
+    name.sin6_scope_id = v6.scope_id();
+    size_of::<sockaddr_in6>()
+}
+
+pub(super) fn read_name(name: &sockaddr_in6) -> Option<SocketAddr> {
+    match c_int::from(name.sin6_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that a sockaddr_in was written, which is smaller than the
+            // sockaddr_in6 that was there and aligned alike.
+            let v4 = unsafe { ptr::from_ref(name).cast::<libc::sockaddr_in>().read() };
+            let address = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddr::from((address, u16::from_be(v4.sin_port))))
+        }
+        libc::AF_INET6 => Some(canonical(SocketAddr::V6(SocketAddrV6::new(
+            Ipv6Addr::from(name.sin6_addr.s6_addr),
+            u16::from_be(name.sin6_port),
+            // An answer needn't carry the query's flow label.
+            0,
+            name.sin6_scope_id,
+        )))),
+        _ => None,
+    }
+}
+
+pub(super) fn empty_name() -> sockaddr_in6 {
+    // SAFETY: plain integers, for which zeros are a value.
+    unsafe { zeroed() }
+}
+
+pub(super) fn empty_vector() -> iovec {
+    iovec {
+        iov_base: ptr::null_mut(),
+        iov_len: 0,
+    }
+}
+
+pub(super) fn empty_header() -> mmsghdr {
+    // SAFETY: integers and pointers, for which zeros and null are values.
+    unsafe { zeroed() }
+}

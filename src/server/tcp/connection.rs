@@ -1,0 +1,336 @@
+//! One connection: length-prefixed queries in, answers out, in order but for those that come late.
+//!
+//! Generic over the stream, so that TLS uses the same loop. A connection is never read further
+//! while its peer does not take its answers, and keeps no more memory than it was sent.
+
+use super::super::engine::Answerer;
+use super::super::held::ReplyTo;
+use super::super::stats::Count;
+use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
+use crate::answer::{Request, Transport};
+use crate::chain::ListenerId;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// What an idle connection keeps of its buffers.
+const IDLE_BUFFER: usize = 4096;
+/// Queries of one connection that may be answered late at a time: each may leave 64 KiB behind.
+const LATE: usize = 32;
+/// Reads of what had already arrived when the server stops.
+const LAST_READS: usize = 16;
+
+/// Where a connection's queries come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) listener: ListenerId,
+    pub(super) peer: SocketAddr,
+    pub(super) local: Option<IpAddr>,
+}
+
+/// One connection.
+pub(super) struct Connection<A, S> {
+    shared: Rc<Shared<A>>,
+    stream: S,
+    origin: Origin,
+    /// What was read and not answered: part of a message, once [`Connection::answer`] is done.
+    input: Vec<u8>,
+    /// What was answered and not taken by the stream.
+    output: Vec<u8>,
+    /// Whether the stream was written to since it was flushed.
+    dirty: bool,
+    late: mpsc::Receiver<Vec<u8>>,
+    late_places: Option<mpsc::Sender<Vec<u8>>>,
+    progress: Progress,
+}
+
+/// How far the peer has come, which decides how long it may take for the next step.
+#[derive(Debug, Clone, Copy)]
+enum Progress {
+    /// It has sent nothing since it connected.
+    Silent(Instant),
+    /// It has sent part of a message, whose first octet came then.
+    Partial(Instant),
+    /// Its last query, or its last late answer, was then.
+    Idle(Instant),
+}
+
+/// The connection is to be closed: the peer is gone, or too slow.
+struct Closed;
+
+enum Event {
+    Stop,
+    Late(Vec<u8>),
+    Read(usize),
+    Scarce,
+    Time,
+}
+
+/// Why the answering of the input stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What is left is not a whole message.
+    Incomplete,
+    /// The scratch is full.
+    Full,
+    /// A message of length 0: the peer does not speak DNS.
+    Nonsense,
+}
+
+impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
+    pub(super) fn new(shared: Rc<Shared<A>>, stream: S, origin: Origin) -> Self {
+        let (late_places, late) = mpsc::channel(LATE);
+        Self {
+            shared,
+            stream,
+            origin,
+            input: Vec::new(),
+            output: Vec::new(),
+            dirty: false,
+            late,
+            late_places: Some(late_places),
+            progress: Progress::Silent(Instant::now()),
+        }
+    }
+
+    /// Answers until the peer closes, is too slow, or the server stops. Whatever ends it, the
+    /// answers that are still to come are sent before FIN, unless they can't be.
+    pub(super) async fn run(mut self) {
+        if self.serve().await.is_ok() {
+            // What fails here is the peer's loss alone.
+            let _ = self.finish().await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Closed> {
+        let shared = self.shared.clone();
+        let mut stop = pin!(shared.drain.started());
+        let mut timer = pin!(sleep_until(self.deadline()));
+        loop {
+            // Only ever brought forward here: a deadline that has moved back is seen when the timer
+            // ends, which is cheaper than moving the timer with every query.
+            let deadline = self.deadline();
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+            self.make_room();
+            let event = tokio::select! {
+                biased;
+                () = &mut stop => Event::Stop,
+                Some(reply) = self.late.recv() => Event::Late(reply),
+                read = self.stream.read_buf(&mut self.input) => {
+                    Event::Read(read.map_err(|_| Closed)?)
+                }
+                () = shared.slots.become_scarce() => Event::Scarce,
+                () = &mut timer => Event::Time,
+            };
+            match event {
+                Event::Read(0) => return Ok(()),
+                Event::Read(_) => {
+                    if self.answer().await? == Step::Nonsense {
+                        return Ok(());
+                    }
+                }
+                Event::Late(reply) => {
+                    self.send_late(&reply).await?;
+                    if let Progress::Idle(since) = &mut self.progress {
+                        *since = Instant::now();
+                    }
+                }
+                Event::Scarce => {}
+                Event::Time => {
+                    let deadline = self.deadline();
+                    if deadline <= Instant::now() {
+                        shared.count(Count::TcpTimedOut);
+                        return Ok(());
+                    }
+                    timer.as_mut().reset(deadline);
+                }
+                Event::Stop => {
+                    for _ in 0..LAST_READS {
+                        if !self.read_arrived().await || self.answer().await? == Step::Nonsense {
+                            break;
+                        }
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends the late answers and FIN.
+    async fn finish(mut self) -> Result<(), Closed> {
+        let timeouts = self.shared.limits.timeouts;
+        // With ours gone the channel ends as soon as the last kept query is answered, or dropped.
+        self.late_places = None;
+        let end = Instant::now() + timeouts.late;
+        while let Ok(Some(reply)) = tokio::time::timeout_at(end, self.late.recv()).await {
+            self.send_late(&reply).await?;
+        }
+        match timeout(timeouts.write, self.stream.shutdown()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Closed),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let limits = &self.shared.limits;
+        match self.progress {
+            Progress::Silent(since) => since + limits.timeouts.first,
+            Progress::Partial(since) => since + limits.timeouts.message,
+            Progress::Idle(since) => since + self.shared.idle(),
+        }
+    }
+
+    /// Gives the input room for more: an idle one's size at first, then as much again as has
+    /// arrived, up to the end of the message. What a prefix merely claims costs nothing.
+    fn make_room(&mut self) {
+        if self.input.len() < self.input.capacity() {
+            return;
+        }
+        let whole = PREFIX + MAX_MESSAGE;
+        let room = self.input.len().clamp(IDLE_BUFFER, whole);
+        self.input.reserve_exact(room);
+    }
+
+    /// Reads what has arrived, without waiting, and returns whether that was anything.
+    async fn read_arrived(&mut self) -> bool {
+        self.make_room();
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let mut read = pin!(stream.read_buf(input));
+        poll_fn(|cx| {
+            let arrived = read.as_mut().poll(cx);
+            Poll::Ready(matches!(arrived, Poll::Ready(Ok(1..))))
+        })
+        .await
+    }
+
+    /// Answers every whole message of the input.
+    async fn answer(&mut self) -> Result<Step, Closed> {
+        let step = loop {
+            let step = poll_fn(|cx| Poll::Ready(self.answer_some(cx))).await?;
+            self.flush().await?;
+            if step != Step::Full {
+                break step;
+            }
+        };
+        if self.input.is_empty() && self.input.capacity() > IDLE_BUFFER {
+            self.input = Vec::new();
+        }
+        Ok(step)
+    }
+
+    /// Answers as many messages as the scratch has room for, and writes what the stream takes at
+    /// once. Only what it does not take is copied.
+    fn answer_some(&mut self, cx: &mut Context<'_>) -> Result<Step, Closed> {
+        let shared = self.shared.clone();
+        let mut core = shared.core.borrow_mut();
+        let Answering { engine, scratch } = &mut *core;
+        let (mut read, mut filled, mut queries) = (0, 0, 0);
+        let step = loop {
+            let rest = &self.input[read..];
+            let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
+                break Step::Incomplete;
+            };
+            let length = usize::from(u16::from_be_bytes(*prefix));
+            if length == 0 {
+                break Step::Nonsense;
+            }
+            let Some(message) = rest.get(..length) else {
+                break Step::Incomplete;
+            };
+            let Some(room) = scratch.get_mut(filled..filled + PREFIX + MAX_MESSAGE) else {
+                break Step::Full;
+            };
+            let (out_prefix, out) = room.split_at_mut(PREFIX);
+            let request = Request {
+                listener: self.origin.listener,
+                peer: self.origin.peer,
+                local: self.origin.local,
+                claimed: None,
+                transport: Transport::Tcp,
+                now: engine.clock.now(),
+                entropy: engine.entropy(),
+                may_wait: true,
+                bytes: message,
+            };
+            let places = &self.late_places;
+            let keep = || {
+                let place = places.clone()?.try_reserve_owned().ok()?;
+                Some(ReplyTo::Tcp(place))
+            };
+            // Once a query, as its client may change while the connection lasts.
+            let snapshot = engine.reader.load();
+            let answered = engine.answer(&snapshot, &request, out, &shared.waiters, keep);
+            if let Ok(length @ 1..) = u16::try_from(answered) {
+                out_prefix.copy_from_slice(&length.to_be_bytes());
+                filled += PREFIX + answered;
+            }
+            read += PREFIX + length;
+            queries += 1;
+        };
+        engine.counters.add(Count::TcpQueries, queries);
+        self.input.drain(..read);
+        self.progress = match self.progress {
+            Progress::Partial(since) if queries == 0 => Progress::Partial(since),
+            _ if !self.input.is_empty() => Progress::Partial(Instant::now()),
+            _ => Progress::Idle(Instant::now()),
+        };
+        let mut unsent = &scratch[..filled];
+        self.dirty |= filled > 0;
+        while !unsent.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, unsent) {
+                Poll::Ready(Ok(0) | Err(_)) => return Err(Closed),
+                Poll::Ready(Ok(written)) => unsent = &unsent[written..],
+                Poll::Pending => {
+                    self.output.extend_from_slice(unsent);
+                    break;
+                }
+            }
+        }
+        Ok(step)
+    }
+
+    async fn send_late(&mut self, reply: &[u8]) -> Result<(), Closed> {
+        let Ok(length @ 1..) = u16::try_from(reply.len()) else {
+            return Ok(());
+        };
+        // One write, so that prefix and message don't travel in two segments.
+        self.output.extend_from_slice(&length.to_be_bytes());
+        self.output.extend_from_slice(reply);
+        self.dirty = true;
+        self.flush().await
+    }
+
+    /// Waits until the stream has taken everything, as long as the peer may take for that.
+    async fn flush(&mut self) -> Result<(), Closed> {
+        if !self.dirty {
+            return Ok(());
+        }
+        let (stream, output) = (&mut self.stream, &mut self.output);
+        let write = async {
+            stream.write_all(output).await?;
+            stream.flush().await
+        };
+        match timeout(self.shared.limits.timeouts.write, write).await {
+            Ok(Ok(())) => {
+                self.dirty = false;
+                output.clear();
+                if output.capacity() > IDLE_BUFFER {
+                    *output = Vec::new();
+                }
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Closed),
+            Err(_) => {
+                self.shared.count(Count::TcpTimedOut);
+                Err(Closed)
+            }
+        }
+    }
+}

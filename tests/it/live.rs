@@ -1,0 +1,116 @@
+//! A server on a loopback port, and clients with addresses of their own.
+
+use socket2::{Domain, Socket, Type};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+use tenantdns::answer::Transport;
+use tenantdns::chain::ListenerId;
+use tenantdns::drain::Drain;
+use tenantdns::index::Index;
+use tenantdns::server::{ListenAddress, Options, Server, bind};
+use tenantdns::snapshot::{Publisher, cell};
+use tenantdns::testing::Cluster;
+
+/// How long a client waits for an answer at most. Nothing is expected to take it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running server. Ends when dropped.
+pub(crate) struct Live {
+    pub(crate) address: SocketAddr,
+    pub(crate) index: Index,
+    publisher: Publisher,
+    drain: Drain,
+    server: Option<Server>,
+}
+
+impl Live {
+    /// Serves a cluster on a port of its own.
+    pub(crate) fn start(cluster: &Cluster) -> Self {
+        let listen = ListenAddress {
+            id: ListenerId(0),
+            address: "127.0.0.1:0".parse().unwrap(),
+        };
+        let options = Options {
+            listen: vec![listen],
+            threads: 1,
+            ..cluster.config.server.clone()
+        };
+        let mut index = cluster.index();
+        let (publisher, reader) = cell(index.snapshot(cluster.serial));
+        let bound = bind(&options).unwrap();
+        let (_, address) = bound.local_addresses().next().unwrap();
+        let drain = Drain::new();
+        let server = Server::start(bound, options, reader, drain.clone()).unwrap();
+        Self {
+            address,
+            index,
+            publisher,
+            drain,
+            server: Some(server),
+        }
+    }
+
+    /// Shows what the index holds now.
+    pub(crate) fn publish(&mut self) {
+        let snapshot = self.index.snapshot(0);
+        self.publisher.publish(snapshot);
+    }
+
+    /// Asks from an address of the loopback network, over the given transport.
+    pub(crate) fn ask(&self, source: IpAddr, transport: Transport, bytes: &[u8]) -> Vec<u8> {
+        match transport {
+            Transport::Udp => {
+                let socket = self.send(source, bytes);
+                receive(&socket)
+            }
+            Transport::Tcp => ask_tcp(self.address, source, bytes),
+        }
+    }
+
+    /// Sends a query over UDP; the answer comes to the socket that is returned.
+    pub(crate) fn send(&self, source: IpAddr, bytes: &[u8]) -> UdpSocket {
+        let socket = UdpSocket::bind(SocketAddr::new(source, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(self.address).unwrap();
+        socket.send(bytes).unwrap();
+        socket
+    }
+}
+
+/// Asks over TCP from an address of the loopback network.
+pub(crate) fn ask_tcp(server: SocketAddr, source: IpAddr, bytes: &[u8]) -> Vec<u8> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&length, bytes].concat()).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut answer).unwrap();
+    answer
+}
+
+/// Waits for the answer to a query that was sent.
+pub(crate) fn receive(socket: &UdpSocket) -> Vec<u8> {
+    let mut answer = vec![0; 65_535];
+    let len = socket.recv(&mut answer).expect("an answer");
+    answer.truncate(len);
+    answer
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.drain.start();
+        if let Some(server) = self.server.take() {
+            let ended = server.join();
+            assert!(
+                ended || std::thread::panicking(),
+                "a thread of the server panicked"
+            );
+        }
+    }
+}

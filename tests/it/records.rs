@@ -1,0 +1,102 @@
+//! Record semantics beside the worked examples (tests/cases/records.yaml).
+
+use crate::decode::decode;
+use serde::Deserialize;
+use std::net::IpAddr;
+use tenantdns::answer::Transport;
+use tenantdns::testing::{Cluster, ask, query};
+
+#[derive(Deserialize)]
+struct File {
+    suites: Vec<Suite>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suite {
+    id: String,
+    #[serde(rename = "about")]
+    _about: String,
+    manifests: String,
+    config: String,
+    #[serde(default)]
+    own: Vec<IpAddr>,
+    #[serde(default)]
+    from: Option<IpAddr>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    ask: String,
+    gives: Gives,
+    #[serde(default)]
+    adds: Vec<String>,
+    #[serde(default, rename = "note")]
+    _note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Gives {
+    Outcome(String),
+    Records(Vec<String>),
+}
+
+#[test]
+fn records_are_made_as_their_cases_say() {
+    let file: File = serde_saphyr::from_str(include_str!("../cases/records.yaml")).unwrap();
+    let mut failures = Vec::new();
+    for suite in &file.suites {
+        let snapshot = Cluster::new(&suite.manifests, &suite.config)
+            .own_addresses(&suite.own)
+            .snapshot();
+        let source = suite
+            .from
+            .unwrap_or_else(|| "198.51.100.1".parse().unwrap());
+        for case in &suite.cases {
+            let (name, rtype) = case.ask.rsplit_once(' ').unwrap();
+            let bytes = query(name, rtype.parse().unwrap());
+            let got = decode(&ask(&snapshot, source, Transport::Tcp, &bytes).unwrap());
+            let (rcode, records) = match &case.gives {
+                Gives::Records(records) => ("NOERROR", records.as_slice()),
+                Gives::Outcome(outcome) if outcome == "NODATA" => ("NOERROR", &[][..]),
+                Gives::Outcome(outcome) => (outcome.as_str(), &[][..]),
+            };
+            let sorted = |lines: &[String]| {
+                // YAML needs quotes around what has a colon; the records have none.
+                let mut lines: Vec<_> = lines.iter().map(|l| unquote(l)).collect();
+                lines.sort();
+                lines
+            };
+            let expected = (rcode, sorted(records), sorted(&case.adds));
+            let got = (
+                got.rcode.as_str(),
+                sorted(&got.answer),
+                sorted(&got.additional),
+            );
+            if got != expected {
+                let (id, ask) = (&suite.id, &case.ask);
+                failures.push(format!(
+                    "{id}: {ask}\n  expected {expected:?}\n  got      {got:?}"
+                ));
+            }
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} failures\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+/// Takes quotes off a record's data, other than a TXT's.
+fn unquote(line: &str) -> String {
+    if line.contains(" TXT ") {
+        line.to_owned()
+    } else {
+        line.replace('"', "")
+    }
+}
