@@ -5,6 +5,8 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "it/clients.rs"]
+mod clients;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/examples.rs"]
