@@ -163,12 +163,7 @@ impl Index {
 
     fn relate_pod(&mut self, key: &ObjectKey, row: &PodRow, add: bool) {
         let pod = &row.pod;
-        for address in pod
-            .pod_ips
-            .iter()
-            .chain(&pod.pod_ip)
-            .map(IpAddr::to_canonical)
-        {
+        for address in addresses(pod) {
             relate(&mut self.objects.pod_addresses, address, key.clone(), add);
             self.dirty.owners.insert(address);
         }
@@ -220,9 +215,7 @@ impl Index {
                 continue;
             };
             row.stale |= rebooted;
-            self.dirty
-                .owners
-                .extend(row.pod.pod_ips.iter().map(IpAddr::to_canonical));
+            self.dirty.owners.extend(addresses(&row.pod));
             self.dirty
                 .pods
                 .extend(row.pod.pod_ip.map(|a| a.to_canonical()));
@@ -523,6 +516,12 @@ impl Objects {
         let keys = self.slices_of.get(&(service, import)).into_iter().flatten();
         keys.filter_map(|key| self.slices.get(key)).collect()
     }
+}
+
+/// Returns the addresses that a pod's status names, in the list or beside it.
+fn addresses(pod: &Pod) -> impl Iterator<Item = IpAddr> {
+    let all = pod.pod_ips.iter().chain(&pod.pod_ip);
+    all.map(IpAddr::to_canonical)
 }
 
 /// Returns an object's name as a label, where it can be one. Questions are compared in lower case,

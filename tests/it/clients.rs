@@ -444,6 +444,25 @@ fn a_late_delete_of_the_old_pod_leaves_the_address_to_the_new_one() {
     assert_eq!(owner(&index.snapshot(1), P), "nobody");
 }
 
+#[test]
+fn an_address_beside_the_list_follows_its_node_too() {
+    let mut index = index();
+    // Manifests may name a podIP that podIPs lacks.
+    let odd = |key, node| {
+        let pod = on(node, pod(key, &[]));
+        Event::Apply(Object::Pod(Pod {
+            pod_ip: Some(ip(P)),
+            ..pod
+        }))
+    };
+    index.apply(odd("a/1", "n1"));
+    index.apply(odd("b/1", "n2"));
+    index.apply(Event::Apply(Object::Node(node("n1", false, &[]))));
+    assert_eq!(owner(&index.snapshot(1), P), "conflict");
+    index.apply(Event::Apply(Object::Node(node("n1", true, &[]))));
+    assert_eq!(owner(&index.snapshot(1), P), "a");
+}
+
 // === what clients are answered ===
 
 const FIXTURE: &str = r#"
