@@ -763,6 +763,37 @@ fn a_query_waits_exactly_where_its_client_may_be_known_in_a_moment() {
 }
 
 #[test]
+fn a_pod_whose_namespace_has_not_been_read_is_not_known_yet() {
+    let cluster = cluster("");
+    let mut index = cluster.index();
+    let newcomer = ip("10.244.99.5");
+    index.apply(Event::Apply(Object::Pod(pod("late/1", &["10.244.99.5"]))));
+    let service = |snapshot: &Snapshot| {
+        let (rtype, name) = rtype_and_name("A web.late.svc");
+        let bytes = query(&name, rtype);
+        let mut request = request(newcomer, Transport::Udp, &bytes);
+        request.may_wait = true;
+        matches!(
+            respond(snapshot, &request, &mut vec![0; 1232]),
+            Outcome::Hold
+        )
+    };
+    let snapshot = index.snapshot(1);
+    assert!(service(&snapshot), "its namespace may be known in a moment");
+    let reply = answer(&snapshot, newcomer, "A web.late.svc");
+    assert_eq!((reply.rcode.as_str(), reply.aa), ("SERVFAIL", false));
+    let shared = answer(&snapshot, newcomer, "A kubernetes.default.svc");
+    assert_eq!(shared.rcode, "NOERROR");
+    index.apply(Event::Apply(namespace("late")));
+    let snapshot = index.snapshot(1);
+    assert!(!service(&snapshot));
+    assert_eq!(
+        answer(&snapshot, newcomer, "A web.late.svc").rcode,
+        "NXDOMAIN"
+    );
+}
+
+#[test]
 fn a_node_sees_what_its_setting_says() {
     let node = ip("192.168.0.1");
     let service = "A web.a1.svc";
