@@ -5,9 +5,15 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "it/attacks.rs"]
+mod attacks;
 #[path = "it/clients.rs"]
 mod clients;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/noninterference.rs"]
+mod noninterference;
+#[path = "it/random.rs"]
+mod random;
