@@ -11,9 +11,13 @@ mod attacks;
 mod clients;
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "it/events.rs"]
+mod events;
 #[path = "it/examples.rs"]
 mod examples;
 #[path = "it/noninterference.rs"]
 mod noninterference;
 #[path = "it/random.rs"]
 mod random;
+#[path = "it/snapshots.rs"]
+mod snapshots;
