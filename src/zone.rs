@@ -136,12 +136,14 @@ impl Zone {
                 std::net::Ipv6Addr::from(*key)
             ));
         }
-        let owners: Vec<_> = self
+        // Kept by number, and only asked whether one of them is seen.
+        let mut owners: Vec<_> = self
             .name_servers
             .owners
             .iter()
             .map(|(_, s)| service(*s))
             .collect();
+        owners.sort();
         let names: Vec<_> = self
             .name_servers
             .names
