@@ -105,8 +105,8 @@ pub struct Plan {
     pub qtype: RType,
 }
 
-/// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP. An answer
-/// never exceeds its limit.
+/// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
+/// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
     run(snapshot, request, identify(snapshot, request), None, out)
 }
@@ -206,6 +206,7 @@ fn run(
         Transport::Udp => ResponseBuilder::udp_limit(&query),
         Transport::Tcp => usize::from(u16::MAX),
     };
+    let limit = limit.min(out.len());
     let mut builder = ResponseBuilder::new(&query, limit, out);
     let rcode = unanswerable(&query);
     let done = match rcode {

@@ -2,6 +2,7 @@
 //! bytes. Not part of a release binary (feature `testing`).
 
 mod dump;
+pub mod objects;
 
 pub use dump::dump;
 

@@ -7,13 +7,23 @@
 
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "it/edns.rs"]
+mod edns;
 #[path = "it/examples.rs"]
 mod examples;
 #[path = "it/live.rs"]
 mod live;
+#[path = "it/malformed.rs"]
+mod malformed;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/records.rs"]
 mod records;
+#[path = "it/robust.rs"]
+mod robust;
+#[path = "it/truncation.rs"]
+mod truncation;
 #[path = "it/waiting.rs"]
 mod waiting;
+#[path = "it/wire.rs"]
+mod wire;

@@ -8,6 +8,12 @@ use super::{QClass, RType};
 /// Pointers followed in one name at most: more than any name has labels.
 const MAX_POINTERS: usize = 126;
 
+/// Types whose RDATA holds names beside other data, or two, which may be compressed (RFC 1035
+/// section 3.3) or must be decompressed by whoever reads them (RFC 3597 section 4): MD, MF, SOA, MB,
+/// MG, MR, MINFO, MX, RP, AFSDB, RT, SIG, PX, NXT, SRV, NAPTR. Their octets mean nothing in another
+/// message.
+const NAMES_INSIDE: [u16; 16] = [3, 4, 6, 7, 8, 9, 14, 15, 17, 18, 21, 24, 26, 30, 33, 35];
+
 /// A reply whose answer section can be read.
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
@@ -84,7 +90,8 @@ impl<'a> Reply<'a> {
             }
             RType::A if octets.len() == 4 => Some(ReplyData::Octets(octets)),
             RType::AAAA if octets.len() == 16 => Some(ReplyData::Octets(octets)),
-            RType::A | RType::AAAA | RType::SOA | RType::MX | RType::SRV => None,
+            RType::A | RType::AAAA => None,
+            other if NAMES_INSIDE.contains(&other.0) => None,
             _ => Some(ReplyData::Octets(octets)),
         };
         let internet = u16::from_be_bytes([c0, c1]) == QClass::IN.0;
@@ -126,6 +133,33 @@ fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
                 at = target;
             }
             _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_that_may_be_compressed_is_not_carried_over() {
+        let pointer = b"\x03www\xc0\x0c";
+        for (rtype, kept) in [
+            (1, false),
+            (7, false),
+            (14, false),
+            (15, false),
+            (17, false),
+            (33, false),
+            (99, true),
+        ] {
+            let mut bytes = b"\0\x01\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
+            bytes.extend(b"\xc0\x0c\0");
+            bytes.push(rtype);
+            bytes.extend(b"\0\x01\0\0\0\x05\0\x06");
+            bytes.extend(pointer);
+            let reply = Reply::parse(&bytes).expect("a reply");
+            assert_eq!(reply.answers().count(), usize::from(kept), "type {rtype}");
         }
     }
 }

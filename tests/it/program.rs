@@ -54,30 +54,39 @@ impl Serving {
         }
     }
 
+    /// Asks over UDP and over TCP, which agree.
     fn ask(&self, source: &str, name: &str, rtype: RType) -> (String, Vec<String>) {
+        let udp = self.ask_udp(source, name, rtype);
+        let tcp = decode(&ask_tcp(
+            self.address,
+            source.parse().unwrap(),
+            &query(name, rtype),
+        ));
+        assert_eq!(
+            (&udp.0, udp.1.len()),
+            (&tcp.rcode, tcp.answer.len()),
+            "{name}"
+        );
+        udp
+    }
+
+    fn ask_udp(&self, source: &str, name: &str, rtype: RType) -> (String, Vec<String>) {
         let source: IpAddr = source.parse().unwrap();
         let socket = UdpSocket::bind(SocketAddr::new(source, 0)).unwrap();
         socket
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         socket.connect(self.address).unwrap();
-        let bytes = query(name, rtype);
-        socket.send(&bytes).unwrap();
-        let udp = decode(&receive(&socket));
-        let tcp = decode(&ask_tcp(self.address, source, &bytes));
-        assert_eq!(
-            (&udp.rcode, udp.answer.len()),
-            (&tcp.rcode, tcp.answer.len()),
-            "{name}"
-        );
-        (udp.rcode, udp.answer)
+        socket.send(&query(name, rtype)).unwrap();
+        let answer = decode(&receive(&socket));
+        (answer.rcode, answer.answer)
     }
 
     /// Asks until the answer is this one.
     fn expect(&self, source: &str, name: &str, expected: &str) {
         let start = Instant::now();
         loop {
-            let (rcode, answer) = self.ask(source, name, RType::A);
+            let (rcode, answer) = self.ask_udp(source, name, RType::A);
             if rcode == expected || answer.first().is_some_and(|a| a.ends_with(expected)) {
                 return;
             }
@@ -277,7 +286,7 @@ fn what_is_wrong_ends_the_program_with_a_status_and_a_reason() {
         ),
         (
             "missing manifests",
-            words("serve --manifests /nonexistent"),
+            words("serve --listen 127.0.0.1:0 --manifests /nonexistent"),
             1,
             vec!["nonexistent"],
         ),

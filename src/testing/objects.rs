@@ -1,0 +1,84 @@
+//! Single objects, with as much of each as most tests need.
+
+use crate::model::{
+    Endpoint, EndpointPort, EndpointSlice, Labels, Namespace, Object, ObjectKey, Phase, Pod, Port,
+    Service, ServiceKind, SliceOwner,
+};
+use std::net::IpAddr;
+
+/// The one port of every service here.
+const PORT: (&str, &str, u16) = ("http", "TCP", 80);
+
+/// A namespace without labels.
+pub fn namespace(name: &str) -> Object {
+    Object::Namespace(Namespace {
+        name: name.into(),
+        ..Namespace::default()
+    })
+}
+
+/// A service with these cluster addresses and the port `http`, TCP 80.
+pub fn service(namespace: &str, name: &str, addresses: &[IpAddr]) -> Object {
+    of_kind(namespace, name, ServiceKind::ClusterIp(addresses.to_vec()))
+}
+
+/// A headless service with the port `http`, TCP 80.
+pub fn headless(namespace: &str, name: &str) -> Object {
+    of_kind(namespace, name, ServiceKind::Headless)
+}
+
+/// An ExternalName service.
+pub fn alias(namespace: &str, name: &str, target: &str) -> Object {
+    of_kind(namespace, name, ServiceKind::ExternalName(target.into()))
+}
+
+fn of_kind(namespace: &str, name: &str, kind: ServiceKind) -> Object {
+    let (port, protocol, number) = PORT;
+    Object::Service(Service {
+        key: ObjectKey::new(namespace, name),
+        labels: Labels::new(),
+        annotations: Labels::new(),
+        kind,
+        ports: vec![Port {
+            name: port.into(),
+            protocol: protocol.into(),
+            number,
+        }],
+    })
+}
+
+/// A slice of `service` in which each address is a ready endpoint without hostname.
+pub fn slice(
+    namespace: &str,
+    service: &str,
+    addresses: impl IntoIterator<Item = IpAddr>,
+) -> Object {
+    let (port, protocol, number) = PORT;
+    let endpoint = |address| Endpoint {
+        addresses: vec![address],
+        ready: true,
+        ..Endpoint::default()
+    };
+    Object::EndpointSlice(EndpointSlice {
+        key: ObjectKey::new(namespace, service),
+        labels: Labels::new(),
+        owner: SliceOwner::Service(service.into()),
+        endpoints: addresses.into_iter().map(endpoint).collect(),
+        ports: vec![EndpointPort {
+            name: port.into(),
+            protocol: protocol.into(),
+            number: Some(number),
+        }],
+    })
+}
+
+/// A running pod with this address.
+pub fn pod(namespace: &str, name: &str, address: IpAddr) -> Object {
+    Object::Pod(Pod {
+        key: ObjectKey::new(namespace, name),
+        phase: Phase::Running,
+        pod_ip: Some(address),
+        pod_ips: vec![address],
+        ..Pod::default()
+    })
+}

@@ -1,0 +1,252 @@
+//! Invariant I4: an answer from the cluster's data allocates nothing. A test binary of its own,
+//! because it counts what the allocator is asked for.
+#![allow(clippy::unwrap_used, reason = "a test ends where it is wrong")]
+#![allow(
+    unsafe_code,
+    reason = "GlobalAlloc is an unsafe trait, and there is no other way to count allocations"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::IpAddr;
+use tenantdns::answer::{DropReason, Outcome, Transport, respond};
+use tenantdns::snapshot::Snapshot;
+use tenantdns::testing::{Cluster, objects, query, query_edns, request};
+use tenantdns::wire::RType;
+
+thread_local! {
+    /// Allocations of this thread: tests run beside each other. Neither lazy nor dropped, so that
+    /// counting does not allocate.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every method hands its arguments to `System` unchanged, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` is from `System.alloc` with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    // `alloc_zeroed` and `realloc` have defaults that go through `alloc`.
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Returns what `work` returns and how often it allocated.
+fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = COUNT.get();
+    let value = work();
+    (value, COUNT.get() - before)
+}
+
+const CLIENT: &str = "10.244.0.7";
+const STRANGER: &str = "203.0.113.9";
+
+fn snapshot() -> Snapshot {
+    let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let endpoints = (0..40).map(|n| IpAddr::from([10, 244, 1, n]));
+    let objects = vec![
+        objects::service("shop", "web", &[ip("10.96.0.1"), ip("fd00:96::1")]),
+        objects::headless("shop", "db"),
+        objects::slice("shop", "db", endpoints),
+        objects::alias("shop", "alias", "web.shop.svc.cluster.local"),
+        objects::alias("shop", "twice", "alias.shop.svc.cluster.local"),
+        objects::alias("shop", "gone", "www.example.org"),
+        objects::service("bank", "secret", &[ip("10.96.0.3")]),
+        objects::service("kube-system", "kube-dns", &[ip("10.96.0.10")]),
+        objects::slice("kube-system", "kube-dns", [ip("10.244.0.2")]),
+        objects::pod("shop", "client", ip(CLIENT)),
+        objects::pod("kube-system", "dns", ip("10.244.0.2")),
+    ];
+    Cluster::of(objects, "[kubernetes]\npods = \"verified\"\n")
+        .own_addresses(&[ip("10.244.0.2")])
+        .snapshot()
+}
+
+/// Asks, and returns the reply's code and count of answers, or why there is none.
+fn measure(
+    snapshot: &Snapshot,
+    (source, transport): (&str, Transport),
+    bytes: &[u8],
+    out: &mut [u8],
+) -> (Result<(u16, u16), DropReason>, u64) {
+    let request = request(source.parse().unwrap(), transport, bytes);
+    let (outcome, count) = counted(|| respond(snapshot, &request, out));
+    let said = match outcome {
+        Outcome::Reply(_, verdict) => Ok((verdict.rcode.0, u16::from_be_bytes([out[6], out[7]]))),
+        Outcome::Drop(reason) => Err(reason),
+        other => panic!("{other:?}"),
+    };
+    (said, count)
+}
+
+#[test]
+fn an_allocation_is_counted() {
+    assert_eq!(counted(|| Box::new(7)).1, 1);
+    assert_eq!(counted(|| vec![0u8; 9].len()).1, 1);
+    let (_, grown) = counted(|| {
+        let mut list = Vec::with_capacity(1);
+        list.extend([1u64; 100]);
+        list
+    });
+    assert_eq!(grown, 2);
+    assert_eq!(counted(|| 7).1, 0);
+}
+
+/// What is asked | who asks | name | type | response code | answers within 1232 octets.
+const CASES: &str = "\
+A                    | pod      | web.shop.svc.cluster.local              | A     | NOERROR  | 1
+AAAA                 | pod      | web.shop.svc.cluster.local              | AAAA  | NOERROR  | 1
+SRV                  | pod      | web.shop.svc.cluster.local              | SRV   | NOERROR  | 1
+SRV of a port        | pod      | _http._tcp.web.shop.svc.cluster.local   | SRV   | NOERROR  | 1
+letter case          | pod      | wEb.Shop.SVC.Cluster.Local              | A     | NOERROR  | 1
+headless             | pod      | db.shop.svc.cluster.local               | A     | NOERROR  | 40
+headless SRV, cut    | pod      | db.shop.svc.cluster.local               | SRV   | NOERROR  | 20
+endpoint             | pod      | 10-244-1-9.db.shop.svc.cluster.local    | A     | NOERROR  | 1
+endpoint SRV         | pod      | 10-244-1-9.db.shop.svc.cluster.local    | SRV   | NOERROR  | 1
+service PTR          | pod      | 1.0.96.10.in-addr.arpa                  | PTR   | NOERROR  | 1
+endpoint PTR         | pod      | 9.1.244.10.in-addr.arpa                 | PTR   | NOERROR  | 1
+absent PTR           | pod      | 9.9.96.10.in-addr.arpa                  | PTR   | NXDOMAIN | 0
+hidden PTR           | pod      | 3.0.96.10.in-addr.arpa                  | PTR   | NXDOMAIN | 0
+absent               | pod      | absent.shop.svc.cluster.local           | A     | NXDOMAIN | 0
+search list          | pod      | www.example.org.shop.svc.cluster.local  | A     | NXDOMAIN | 0
+no data              | pod      | web.shop.svc.cluster.local              | MX    | NOERROR  | 0
+namespace            | pod      | shop.svc.cluster.local                  | A     | NOERROR  | 0
+hidden               | pod      | secret.bank.svc.cluster.local           | A     | NXDOMAIN | 0
+hidden namespace     | pod      | bank.svc.cluster.local                  | A     | NXDOMAIN | 0
+absent namespace     | pod      | none.svc.cluster.local                  | A     | NXDOMAIN | 0
+alias                | pod      | alias.shop.svc.cluster.local            | A     | NOERROR  | 2
+alias of an alias    | pod      | twice.shop.svc.cluster.local            | A     | NOERROR  | 3
+CNAME                | pod      | alias.shop.svc.cluster.local            | CNAME | NOERROR  | 1
+alias to the outside | pod      | gone.shop.svc.cluster.local             | A     | NOERROR  | 1
+# Of db 40, of web 1, of the aliases 2, 3 and 1.
+wildcard A           | pod      | *.shop.svc.cluster.local                | A     | NOERROR  | 47
+wildcard SRV         | pod      | *.shop.svc.cluster.local                | SRV   | NOERROR  | 20
+wildcard namespace   | pod      | web.*.svc.cluster.local                 | A     | NOERROR  | 1
+wildcard, no match   | pod      | *.bank.svc.cluster.local                | A     | NXDOMAIN | 0
+pod                  | pod      | 10-244-0-7.shop.pod.cluster.local       | A     | NOERROR  | 1
+pod SRV              | pod      | 10-244-0-7.shop.pod.cluster.local       | SRV   | NOERROR  | 1
+hidden pod           | pod      | 10-244-0-2.kube-system.pod.cluster.local | A     | NXDOMAIN | 0
+apex                 | pod      | cluster.local                           | A     | NOERROR  | 0
+SOA                  | pod      | cluster.local                           | SOA   | NOERROR  | 1
+NS                   | pod      | cluster.local                           | NS    | NOERROR  | 1
+ns.dns               | stranger | ns.dns.cluster.local                    | A     | NOERROR  | 1
+dns-version          | pod      | dns-version.cluster.local               | TXT   | NOERROR  | 1
+whoami               | pod      | whoami.tenantdns.cluster.local          | TXT   | NOERROR  | 1
+whoami, unknown      | stranger | whoami.tenantdns.cluster.local          | TXT   | NOERROR  | 1
+unknown              | stranger | web.shop.svc.cluster.local              | A     | SERVFAIL | 0
+unknown, absent      | stranger | absent.none.svc.cluster.local           | A     | SERVFAIL | 0
+unknown, PTR         | stranger | 1.0.96.10.in-addr.arpa                  | PTR   | SERVFAIL | 0
+unknown, mandatory   | stranger | kube-dns.kube-system.svc.cluster.local  | A     | NOERROR  | 1
+no shape of ours     | stranger | a.b.c.cluster.local                     | A     | NXDOMAIN | 0
+out of zone          | pod      | example.org                             | A     | REFUSED  | 0";
+
+#[test]
+fn i4_an_in_zone_udp_answer_allocates_nothing() {
+    let snapshot = snapshot();
+    let mut out = vec![0; 1232];
+    for line in CASES.lines().filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [case, source, name, rtype, rcode, answers] = words[..] else {
+            panic!("{line}");
+        };
+        let source = if source == "pod" { CLIENT } else { STRANGER };
+        let rtype: RType = rtype.parse().unwrap();
+        let rcode = match rcode {
+            "NOERROR" => 0,
+            "SERVFAIL" => 2,
+            "NXDOMAIN" => 3,
+            "REFUSED" => 5,
+            other => panic!("{other}"),
+        };
+        let answers: u16 = answers.parse().unwrap();
+        for bytes in [
+            query_edns(name, rtype, 1232),
+            query_edns(name, rtype, 65_535),
+        ] {
+            let got = measure(&snapshot, (source, Transport::Udp), &bytes, &mut out);
+            assert_eq!(got, (Ok((rcode, answers)), 0), "{case}");
+        }
+        let got = measure(
+            &snapshot,
+            (source, Transport::Udp),
+            &query(name, rtype),
+            &mut out,
+        );
+        assert_eq!(
+            (got.0.unwrap().0, got.1),
+            (rcode, 0),
+            "{case} in 512 octets"
+        );
+    }
+}
+
+/// Nor does one over TCP; the server's own buffers are not in question here.
+#[test]
+fn a_tcp_answer_allocates_nothing_either() {
+    let snapshot = snapshot();
+    let mut out = vec![0; 65_535];
+    let bytes = query("db.shop.svc.cluster.local", RType::SRV);
+    let got = measure(&snapshot, (CLIENT, Transport::Tcp), &bytes, &mut out);
+    assert_eq!(got, (Ok((0, 40)), 0));
+}
+
+/// Whatever a message claims to hold, nothing is set aside for it.
+#[test]
+fn malformed_messages_allocate_nothing() {
+    let snapshot = snapshot();
+    let mut out = vec![0; 1232];
+    let valid = query_edns("web.shop.svc.cluster.local", RType::A, 1232);
+    let with = |at: usize, octets: &[u8]| {
+        let mut bytes = valid.clone();
+        bytes[at..at + octets.len()].copy_from_slice(octets);
+        bytes
+    };
+    let options = |count: usize| {
+        let mut bytes = valid.clone();
+        let at = bytes.len() - 2;
+        bytes[at..].copy_from_slice(&(4 * count as u16).to_be_bytes());
+        bytes.extend([0xfd, 0xe9, 0, 0].repeat(count));
+        bytes
+    };
+    let records = |count: u16| {
+        let mut bytes = with(10, &count.to_be_bytes());
+        bytes.truncate(bytes.len() - 11);
+        bytes.extend([0, 0, 99, 0, 1, 0, 0, 0, 0, 0, 0].repeat(usize::from(count)));
+        bytes
+    };
+    let refused = Ok((1, 0));
+    for (case, bytes, expected) in [
+        ("empty", Vec::new(), Err(DropReason::Short)),
+        ("response", with(2, &[0x80]), Err(DropReason::Response)),
+        ("opcode", with(2, &[0x28]), Ok((4, 0))),
+        ("65535 questions", with(4, &[255; 2]), refused),
+        ("65535 answers", with(6, &[255; 2]), refused),
+        ("65535 authorities", with(8, &[255; 2]), refused),
+        ("65535 additionals", with(10, &[255; 2]), refused),
+        ("65535 of each", with(4, &[255; 8]), refused),
+        ("a label past the end", with(12, &[63]), refused),
+        ("a pointer", with(12, &[0xc0, 0x0c]), refused),
+        (
+            "option data past the end",
+            with(valid.len() - 2, &[255; 2]),
+            refused,
+        ),
+        ("16,000 options", options(16_000), Ok((0, 1))),
+        ("5,900 records", records(5_900), Ok((0, 1))),
+    ] {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let got = measure(&snapshot, (CLIENT, transport), &bytes, &mut out);
+            assert_eq!(got, (expected, 0), "{case} {transport:?}");
+        }
+    }
+}
