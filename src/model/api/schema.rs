@@ -13,6 +13,7 @@ pub(crate) struct Meta {
     pub(crate) name: Option<Box<str>>,
     pub(crate) namespace: Option<Box<str>>,
     pub(crate) uid: Option<Box<str>>,
+    pub(crate) resource_version: Option<Box<str>>,
     pub(crate) labels: Map,
     pub(crate) annotations: Map,
     pub(crate) deletion_timestamp: Option<Box<str>>,
