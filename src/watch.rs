@@ -71,7 +71,11 @@ pub fn watch(client: &Client, options: &Options) -> Watch {
             Kind::ServiceImport => tasks.spawn(follower.run::<slim::Imports>()),
         };
     }
-    Watch { events, health, _tasks: tasks }
+    Watch {
+        events,
+        health,
+        _tasks: tasks,
+    }
 }
 
 /// Finished pods have given their address back: the server turns the change into a delete.

@@ -40,11 +40,18 @@ pub enum ClientError {
 pub async fn connect(connection: &Connection, silence: Duration) -> Result<Client, ClientError> {
     let mut config = match &connection.kubeconfig {
         Some(path) => {
-            let error = |error| ClientError::Kubeconfig { path: path.clone(), error };
+            let error = |error| ClientError::Kubeconfig {
+                path: path.clone(),
+                error,
+            };
             let file = Kubeconfig::read_from(path).map_err(error)?;
-            let options =
-                KubeConfigOptions { context: connection.context.clone(), ..Default::default() };
-            Config::from_custom_kubeconfig(file, &options).await.map_err(error)?
+            let options = KubeConfigOptions {
+                context: connection.context.clone(),
+                ..Default::default()
+            };
+            Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(error)?
         }
         // By address: asking DNS for the API would make the DNS server need itself.
         None => Config::incluster_env().map_err(ClientError::InCluster)?,

@@ -26,7 +26,13 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn of(watch: Duration) -> Self {
-        Self { watch, pause: (Duration::from_millis(200), watch.min(Duration::from_secs(30))) }
+        Self {
+            watch,
+            pause: (
+                Duration::from_millis(200),
+                watch.min(Duration::from_secs(30)),
+            ),
+        }
     }
 
     /// Returns the pause after so many errors in a row: doubled each time, up to half of it left to
@@ -94,7 +100,11 @@ impl Follower {
             Some(fields) => config.fields(fields),
             None => config,
         };
-        if streaming { config.streaming_lists() } else { config.any_semantic() }
+        if streaming {
+            config.streaming_lists()
+        } else {
+            config.any_semantic()
+        }
     }
 
     async fn take<S: Shape>(
@@ -114,8 +124,11 @@ impl Follower {
             }
             watcher::Event::InitDone => {
                 let round = known.round;
-                let gone: Vec<ObjectKey> =
-                    known.versions.extract_if(|_, seen| seen.1 != round).map(|(k, _)| k).collect();
+                let gone: Vec<ObjectKey> = known
+                    .versions
+                    .extract_if(|_, seen| seen.1 != round)
+                    .map(|(k, _)| k)
+                    .collect();
                 for key in gone {
                     self.send(Event::Delete(S::KIND, key)).await?;
                 }
@@ -130,7 +143,11 @@ impl Follower {
 
     async fn apply<S: Shape>(&self, object: Slim<S>, known: &mut Known) -> Result<(), Closed> {
         let key = key_of(&object);
-        let version = object.meta().resource_version.as_deref().and_then(|v| v.parse().ok());
+        let version = object
+            .meta()
+            .resource_version
+            .as_deref()
+            .and_then(|v| v.parse().ok());
         let round = known.round;
         let seen = known.versions.entry(key.clone()).or_insert((0, round));
         seen.1 = round;

@@ -53,7 +53,11 @@ impl<'de, S: Shape> Deserialize<'de> for Slim<S> {
         };
         let object = S::read(raw, &mut Vec::new());
         let object = object.map_err(|flaw| format!("{}: {}", flaw.field, flaw.message));
-        Ok(Self { meta, object, shape: PhantomData })
+        Ok(Self {
+            meta,
+            object,
+            shape: PhantomData,
+        })
     }
 }
 

@@ -30,20 +30,35 @@ pub(super) fn judge(kind: Kind, error: &Error, streaming: bool) -> (Remedy, Stri
         _ => None,
     };
     let Some(status) = api else {
-        return (Remedy::Wait, format!("{plural}: the API does not answer: {error}"));
+        return (
+            Remedy::Wait,
+            format!("{plural}: the API does not answer: {error}"),
+        );
     };
     let message = &status.message;
     match status.code {
-        410 => (Remedy::Restart, format!("{plural}: the API has forgotten where we were: listing again")),
-        400 | 403 | 422 if streaming && message.contains("sendInitialEvents") => {
-            (Remedy::ListPages, format!("{plural}: the API does not stream lists: listing in pages"))
-        }
-        401 => (Remedy::Wait, format!("{plural}: the API refuses our credentials: {message}")),
+        410 => (
+            Remedy::Restart,
+            format!("{plural}: the API has forgotten where we were: listing again"),
+        ),
+        400 | 403 | 422 if streaming && message.contains("sendInitialEvents") => (
+            Remedy::ListPages,
+            format!("{plural}: the API does not stream lists: listing in pages"),
+        ),
+        401 => (
+            Remedy::Wait,
+            format!("{plural}: the API refuses our credentials: {message}"),
+        ),
         403 => (
             Remedy::Wait,
-            format!("{plural}: not permitted; the ClusterRole needs the verbs list and watch: {message}"),
+            format!(
+                "{plural}: not permitted; the ClusterRole needs the verbs list and watch: {message}"
+            ),
         ),
-        code => (Remedy::Wait, format!("{plural}: the API answers {code}: {message}")),
+        code => (
+            Remedy::Wait,
+            format!("{plural}: the API answers {code}: {message}"),
+        ),
     }
 }
 
@@ -66,9 +81,15 @@ pub struct Health {
 
 impl Health {
     pub(super) fn new(kinds: &BTreeSet<Kind>) -> Self {
-        let status = Status { synced: false, heard: None, trouble: None };
+        let status = Status {
+            synced: false,
+            heard: None,
+            trouble: None,
+        };
         let kinds = kinds.iter().map(|kind| (*kind, status.clone())).collect();
-        Self { kinds: Arc::new(Mutex::new(kinds)) }
+        Self {
+            kinds: Arc::new(Mutex::new(kinds)),
+        }
     }
 
     /// Returns how each kind is doing.
@@ -87,7 +108,9 @@ impl Health {
     /// Notes trouble, and returns whether it is news.
     pub(super) fn trouble(&self, kind: Kind, text: &str) -> bool {
         let mut kinds = self.lock();
-        let Some(status) = kinds.get_mut(&kind) else { return false };
+        let Some(status) = kinds.get_mut(&kind) else {
+            return false;
+        };
         let news = status.trouble.as_deref() != Some(text);
         status.trouble = Some(text.to_owned());
         news
