@@ -49,6 +49,9 @@ fn say_error(error: &dyn std::fmt::Display) {
 
 fn run_explain(config: &Config, command: &Explain) -> anyhow::Result<()> {
     let mut offline = Offline::open(config)?;
+    for diagnostic in offline.source.diagnostics() {
+        writeln!(std::io::stderr(), "note: {diagnostic}")?;
+    }
     let snapshot = offline.snapshot();
     let explanation = explain(
         &offline.index,

@@ -145,6 +145,3 @@ impl Index {
         &self.objects
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ mod cell;
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
 use crate::chain::{Chain, ZoneId};
-use crate::tenancy::{Client, ClientIndex, Directory, Policy, View};
+use crate::tenancy::{Client, ClientIndex, Directory, Owner, Policy, View};
 use crate::zone::Zone;
 use std::fmt;
 use std::net::IpAddr;
@@ -34,9 +34,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns who an address is.
+    /// Returns who an address is. A pod whose namespace has not been read yet is nobody that we
+    /// know: what it may see can't be told, and its own names must not look absent.
     pub fn identify(&self, source: IpAddr) -> Client {
-        self.clients.identify(source)
+        match self.clients.identify(source) {
+            Client::Pod(ns) if self.policy.facts(ns).is_none() => Client::Unknown,
+            client => client,
+        }
     }
 
     /// Returns what a client sees.
@@ -51,7 +55,11 @@ impl Snapshot {
 
     /// Returns whether waiting longer for this address would change nothing: somebody has it.
     pub fn knows(&self, source: IpAddr) -> bool {
-        self.clients.owner(source).is_some()
+        match self.clients.owner(source) {
+            Some(Owner::Pod(ns)) => self.policy.facts(ns).is_some(),
+            Some(Owner::Node | Owner::Conflict) => true,
+            None => false,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub use build::{ServiceInput, ZoneWriter};
 pub use endpoints::{EndpointRef, EndpointTable, Selector};
 pub use lookup::{Absent, Found, Lookup};
 pub use options::{Options, PodMode};
-pub use origins::{Origin, reverse_origins};
+pub use origins::{Origin, reverse_name, reverse_origins};
 pub use reverse::{Pointer, ReverseNode, address_of};
 pub use service::{A_LEN, AAAA_LEN, AddressSet, Body, ServiceNode, ServicePort};
 pub use target::{Denoted, DenotedKind};
@@ -136,12 +136,14 @@ impl Zone {
                 std::net::Ipv6Addr::from(*key)
             ));
         }
-        let owners: Vec<_> = self
+        // Kept by number, and only asked whether one of them is seen.
+        let mut owners: Vec<_> = self
             .name_servers
             .owners
             .iter()
             .map(|(_, s)| service(*s))
             .collect();
+        owners.sort();
         let names: Vec<_> = self
             .name_servers
             .names

@@ -5,22 +5,34 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "it/attacks.rs"]
+mod attacks;
+#[path = "it/clients.rs"]
+mod clients;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/edns.rs"]
 mod edns;
+#[path = "it/events.rs"]
+mod events;
 #[path = "it/examples.rs"]
 mod examples;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]
 mod malformed;
+#[path = "it/noninterference.rs"]
+mod noninterference;
 #[path = "it/program.rs"]
 mod program;
+#[path = "it/random.rs"]
+mod random;
 #[path = "it/records.rs"]
 mod records;
 #[path = "it/robust.rs"]
 mod robust;
+#[path = "it/snapshots.rs"]
+mod snapshots;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/waiting.rs"]

@@ -6,11 +6,11 @@ use crate::answer::{Outcome, Request, Transport, respond_as};
 use crate::chain::{ListenerId, Step};
 use crate::config::Asker;
 use crate::index::Index;
-use crate::model::{ObjectKey, ServiceKind, SliceOwner};
+use crate::model::{Endpoint, ObjectKey, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, Decision, NsId, Owner};
 use crate::wire::{Name, QName, RType};
-use crate::zone::{Denoted, DenotedKind, address_of};
+use crate::zone::{Denoted, DenotedKind, address_of, reverse_name};
 use serde::Serialize;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -75,7 +75,8 @@ pub fn explain(
     rtype: RType,
 ) -> Result<Explanation, String> {
     let (client, part) = identify(index, snapshot, from)?;
-    let target = target(index, snapshot, name, rtype);
+    let name = &reverse_of(name, rtype).unwrap_or_else(|| name.clone());
+    let target = target(index, snapshot, client, name, rtype);
     let decision = decide(index, snapshot, client, &target);
     Ok(Explanation {
         question: QuestionPart {
@@ -103,9 +104,12 @@ fn identify(
             let exists = index.objects().namespaces.contains_key(name);
             let ns = index.namespace_id(name).filter(|_| exists);
             let ns = ns.ok_or_else(|| format!("there is no namespace {name}"))?;
+            let pods = index.objects().pods.values().filter(|row| row.ns == ns);
+            let mut addresses = pods.flat_map(|row| &row.pod.pod_ips).copied();
+            let ip = addresses.find(|ip| snapshot.identify(*ip) == Client::Pod(ns));
             (
                 Client::Pod(ns),
-                None,
+                ip,
                 None,
                 "any pod of the namespace".to_owned(),
             )
@@ -170,7 +174,24 @@ fn owner_of(index: &Index, ip: IpAddr) -> (Option<ObjectKey>, String) {
     }
 }
 
-fn target(index: &Index, snapshot: &Snapshot, name: &Name, rtype: RType) -> TargetPart {
+/// Returns the reverse name where PTR is asked of an address, as `dig -x` would.
+fn reverse_of(name: &Name, rtype: RType) -> Option<Name> {
+    let text = name.to_string();
+    let address = text
+        .trim_end_matches('.')
+        .parse()
+        .ok()
+        .filter(|_| rtype == RType::PTR)?;
+    reverse_name(address)
+}
+
+fn target(
+    index: &Index,
+    snapshot: &Snapshot,
+    client: Client,
+    name: &Name,
+    rtype: RType,
+) -> TargetPart {
     let outside = TargetPart {
         kind: "outside",
         namespace: None,
@@ -193,7 +214,7 @@ fn target(index: &Index, snapshot: &Snapshot, name: &Name, rtype: RType) -> Targ
     };
     let reverse = address_of(&qname).filter(|_| rtype == RType::PTR);
     if let Some(address) = reverse {
-        let key = service_at(index, address);
+        let key = service_at(index, snapshot, client, address);
         return TargetPart {
             kind: "reverse",
             exists: key.is_some(),
@@ -223,35 +244,53 @@ fn target(index: &Index, snapshot: &Snapshot, name: &Name, rtype: RType) -> Targ
     }
 }
 
-/// Returns the first service that has an address: as cluster address, else by a slice.
-fn service_at(index: &Index, address: IpAddr) -> Option<ObjectKey> {
+/// Returns the service that an address answers for: the first that the client sees, or where it
+/// sees none, the first; cluster addresses before endpoints.
+fn service_at(
+    index: &Index,
+    snapshot: &Snapshot,
+    client: Client,
+    address: IpAddr,
+) -> Option<ObjectKey> {
     let objects = index.objects();
     let cluster = objects
         .services
         .iter()
-        .find(|(_, service)| match &service.kind {
+        .filter(|(_, service)| match &service.kind {
             ServiceKind::ClusterIp(list) => list.contains(&address),
             _ => false,
         });
-    let by_slice = || {
-        objects.slices.values().find_map(|slice| {
-            let SliceOwner::Service(name) = &slice.owner else {
-                return None;
-            };
-            let has = slice
-                .endpoints
-                .iter()
-                .any(|e| e.ready && e.addresses.contains(&address));
-            has.then(|| ObjectKey::new(slice.key.namespace.clone(), name.clone()))
-        })
+    let by_slice = objects.slices.values().filter_map(|slice| {
+        let SliceOwner::Service(name) = &slice.owner else {
+            return None;
+        };
+        let has = |e: &Endpoint| e.ready && e.addresses.contains(&address);
+        let key = || ObjectKey::new(slice.key.namespace.clone(), name.clone());
+        slice.endpoints.iter().any(has).then(key)
+    });
+    let all: Vec<ObjectKey> = cluster
+        .map(|(key, _)| key.clone())
+        .chain(by_slice)
+        .collect();
+    let visible = |key: &&ObjectKey| {
+        let ns = index.namespace_id(&key.namespace);
+        let service = ns.and_then(|ns| index.service_id(ns, &key.name));
+        snapshot
+            .policy
+            .decide(client, ns.unwrap_or(NsId::NONE), service)
+            .visible
     };
-    cluster.map(|(key, _)| key.clone()).or_else(by_slice)
+    all.iter().find(visible).or_else(|| all.first()).cloned()
 }
 
 fn decide(index: &Index, snapshot: &Snapshot, client: Client, target: &TargetPart) -> DecisionPart {
-    if matches!(target.kind, "public" | "nothing" | "outside") {
-        let visible = target.kind == "public";
-        let step = if visible { "public" } else { "hidden" };
+    let by_shape = match target.kind {
+        "public" => Some((true, "public")),
+        "nothing" => Some((false, "no_such_shape")),
+        "outside" => Some((false, "outside")),
+        _ => None,
+    };
+    if let Some((visible, step)) = by_shape {
         return DecisionPart {
             visible,
             step,

@@ -3,11 +3,14 @@
 
 use crate::index::Objects;
 use crate::model::ObjectKey;
-use crate::tenancy::{NamePattern, Options, TenantSource};
+use crate::tenancy::{Mode, NamePattern, Options, TenantSource};
 
-/// Returns a line for each configured name that no object has.
+/// Returns a line for each configured name that no object has. Without tenancy no name has a role.
 pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
     let mut lines = Vec::new();
+    if options.mode == Mode::Off {
+        return lines;
+    }
     for (key, patterns) in [
         ("tenancy.platform.namespaces", &options.platform.namespaces),
         ("tenancy.shared.namespaces", &options.shared.namespaces),

@@ -162,12 +162,7 @@ impl Index {
 
     fn relate_pod(&mut self, key: &ObjectKey, row: &PodRow, add: bool) {
         let pod = &row.pod;
-        for address in pod
-            .pod_ips
-            .iter()
-            .chain(&pod.pod_ip)
-            .map(IpAddr::to_canonical)
-        {
+        for address in addresses(pod) {
             relate(&mut self.objects.pod_addresses, address, key.clone(), add);
             self.dirty.owners.insert(address);
         }
@@ -219,9 +214,7 @@ impl Index {
                 continue;
             };
             row.stale |= rebooted;
-            self.dirty
-                .owners
-                .extend(row.pod.pod_ips.iter().map(IpAddr::to_canonical));
+            self.dirty.owners.extend(addresses(&row.pod));
             self.dirty
                 .pods
                 .extend(row.pod.pod_ip.map(|a| a.to_canonical()));
@@ -294,4 +287,10 @@ fn touched_addresses(before: Option<&EndpointSlice>, after: Option<&EndpointSlic
     touched
         .flat_map(|e| e.addresses.iter().map(IpAddr::to_canonical))
         .collect()
+}
+
+/// Returns the addresses that a pod's status names, in the list or beside it.
+fn addresses(pod: &Pod) -> impl Iterator<Item = IpAddr> {
+    let all = pod.pod_ips.iter().chain(&pod.pod_ip);
+    all.map(IpAddr::to_canonical)
 }

@@ -3,7 +3,7 @@
 
 use super::objects::{Objects, PodRow};
 use crate::model::Node;
-use crate::tenancy::Owner;
+use crate::tenancy::{NsId, Owner};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -43,6 +43,17 @@ impl Objects {
             }
             _ => Some(Owner::Conflict),
         }
+    }
+
+    /// Returns the namespaces of the pods that have an address of their own, each once.
+    pub(super) fn claimants(&self, address: IpAddr) -> Vec<NsId> {
+        let keys = self.pod_addresses.get(&address).into_iter().flatten();
+        let rows = keys.filter_map(|key| self.pods.get(key));
+        let own = rows.filter(|row| row.owns_addresses() && !row.pod.host_network);
+        let mut namespaces: Vec<NsId> = own.map(|row| row.ns).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
     }
 
     /// Returns whether a pod on this node's network exists.

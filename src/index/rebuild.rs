@@ -35,7 +35,9 @@ impl Index {
             self.rebuild_reverse(address);
         }
         for &address in &dirty.owners {
-            self.clients.set(address, self.objects.owner(address));
+            let claimants = self.objects.claimants(address);
+            self.clients
+                .set(address, self.objects.owner(address), &claimants);
         }
         for &address in dirty.pods.iter().filter(|_| pod_names) {
             self.rebuild_pod_names(address);

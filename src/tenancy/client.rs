@@ -31,6 +31,8 @@ pub enum Owner {
 #[derive(Clone)]
 pub struct ClientIndex {
     pages: CowMap<u128, Arc<Page>>,
+    /// The namespaces of all pods that have an address, where those are not its owner alone.
+    claimants: CowMap<u128, Arc<[NsId]>>,
 }
 
 const PAGE_BITS: u32 = 6;
@@ -45,7 +47,8 @@ impl ClientIndex {
     /// Returns an index in which every address is nobody's.
     pub fn new(seed: Seed) -> Self {
         Self {
-            pages: CowMap::new(seed),
+            pages: CowMap::new(seed.clone()),
+            claimants: CowMap::new(seed),
         }
     }
 
@@ -83,8 +86,25 @@ impl ClientIndex {
         })
     }
 
-    /// Sets whose an address is.
-    pub fn set(&mut self, address: IpAddr, owner: Option<Owner>) {
+    /// Returns whether a pod of this namespace has an address, whoever else has it too: what other
+    /// tenants' pods claim must not show in an answer.
+    pub fn is_pod_of(&self, address: IpAddr, ns: NsId) -> bool {
+        let claims = || {
+            self.claimants
+                .get(&bits(address))
+                .is_some_and(|list| list.contains(&ns))
+        };
+        self.owner(address) == Some(Owner::Pod(ns)) || claims()
+    }
+
+    /// Sets whose an address is, and the namespaces of all pods that have it.
+    pub fn set(&mut self, address: IpAddr, owner: Option<Owner>, claimants: &[NsId]) {
+        let alone = matches!((owner, claimants), (Some(Owner::Pod(ns)), [only]) if ns == *only);
+        if alone || claimants.is_empty() {
+            self.claimants.remove(&bits(address));
+        } else {
+            self.claimants.insert(bits(address), claimants.into());
+        }
         let value = match owner {
             None => NOBODY,
             Some(Owner::Node) => NODE,
@@ -113,11 +133,15 @@ impl ClientIndex {
     }
 }
 
-fn place(address: IpAddr) -> (u128, usize) {
-    let bits = match address.to_canonical() {
+fn bits(address: IpAddr) -> u128 {
+    match address.to_canonical() {
         IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
         IpAddr::V6(v6) => u128::from(v6),
-    };
+    }
+}
+
+fn place(address: IpAddr) -> (u128, usize) {
+    let bits = bits(address);
     (bits >> PAGE_BITS, (bits & ((1 << PAGE_BITS) - 1)) as usize)
 }
 
@@ -132,19 +156,22 @@ mod tests {
         let mapped: IpAddr = "::ffff:10.244.1.5".parse().unwrap();
         let neighbor: IpAddr = "10.244.1.6".parse().unwrap();
         assert_eq!(clients.identify(v4), Client::Unknown);
-        clients.set(v4, Some(Owner::Pod(NsId(0))));
+        clients.set(v4, Some(Owner::Pod(NsId(0))), &[NsId(0)]);
         assert_eq!(
             clients.identify(mapped),
             Client::Pod(NsId(0)),
             "mapped sources are IPv4"
         );
         assert_eq!(clients.identify(neighbor), Client::Unknown);
-        clients.set(v4, Some(Owner::Conflict));
+        assert!(clients.is_pod_of(v4, NsId(0)) && !clients.is_pod_of(v4, NsId(1)));
+        clients.set(v4, Some(Owner::Conflict), &[NsId(0), NsId(1)]);
+        assert!(clients.is_pod_of(v4, NsId(0)) && clients.is_pod_of(v4, NsId(1)));
         assert_eq!(clients.identify(v4), Client::Unknown);
         assert_eq!(clients.owner(v4), Some(Owner::Conflict));
-        clients.set(v4, Some(Owner::Node));
+        clients.set(v4, Some(Owner::Node), &[]);
+        assert!(!clients.is_pod_of(v4, NsId(0)));
         assert_eq!(clients.identify(v4), Client::Node);
-        clients.set(v4, None);
+        clients.set(v4, None, &[]);
         assert_eq!(clients.owner(v4), None);
         assert_eq!(
             clients.pages.iter().count(),

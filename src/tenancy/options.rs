@@ -17,7 +17,7 @@ pub struct Options {
     pub untenanted: Untenanted,
     /// `platform`: whose pods see everything.
     pub platform: Platform,
-    /// `shared`: what every known client sees.
+    /// `shared`: what everybody sees.
     pub shared: Shared,
     /// `unknown`: what an address that is nobody's is answered.
     pub unknown: Unknown,
@@ -147,7 +147,7 @@ impl Default for Platform {
     }
 }
 
-/// `shared`: what every known client sees.
+/// `shared`: what everybody sees.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shared {
     /// `namespaces`, exact or `prefix-*`.

@@ -25,7 +25,7 @@ pub struct NamespaceFacts {
     pub tenant: Tenant,
     /// Its pods see everything.
     pub platform: bool,
-    /// Every known client sees its services.
+    /// Everybody sees its services.
     pub shared: bool,
     /// Its owner shows it to its own pods alone (`tenantdns.io/visibility=private`).
     pub private: bool,

@@ -2,7 +2,7 @@
 //! looked up without a view (invariant I2).
 
 use super::policy::{ClientClass, Policy, Row, Sight};
-use super::{Client, ClientIndex, Directory, NsId, Owner, ServiceId, Unknown};
+use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
 use std::net::IpAddr;
 
 /// A client's eyes.
@@ -167,13 +167,11 @@ impl<'s> View<'s> {
     }
 
     /// Returns whether an endpoint's reverse name may be shown: to clients of the service's tenant
-    /// always, to others only where a pod of the service's namespace owns the address. So neither
+    /// always, to others only where a pod of the service's namespace has the address. So neither
     /// can a slice put a name on another tenant's pod, nor does a PTR tell whether one is there.
     pub fn permits_endpoint(&self, ns: NsId, service: ServiceId, address: IpAddr) -> bool {
         self.permits(ns, service)
-            && (!self.is_enforced()
-                || self.is_of_tenant(ns)
-                || self.clients.owner(address) == Some(Owner::Pod(ns)))
+            && (!self.is_enforced() || self.is_of_tenant(ns) || self.clients.is_pod_of(address, ns))
     }
 
     fn is_of_tenant(&self, ns: NsId) -> bool {

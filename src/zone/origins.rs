@@ -43,11 +43,16 @@ pub fn reverse_origins(range: IpNet) -> Vec<Name> {
         return Vec::new();
     };
     subnets
-        .filter_map(|net| reverse_name(net.addr(), usize::from(prefix / step)))
+        .filter_map(|net| reverse_prefix(net.addr(), usize::from(prefix / step)))
         .collect()
 }
 
-fn reverse_name(address: IpAddr, labels: usize) -> Option<Name> {
+/// Returns the reverse name of an address: what `dig -x` asks.
+pub fn reverse_name(address: IpAddr) -> Option<Name> {
+    reverse_origins(IpNet::from(address)).pop()
+}
+
+fn reverse_prefix(address: IpAddr, labels: usize) -> Option<Name> {
     let (parts, arpa): (Vec<String>, &str) = match address {
         IpAddr::V4(v4) => (
             v4.octets().iter().map(u8::to_string).collect(),

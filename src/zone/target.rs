@@ -98,7 +98,7 @@ impl<'q> Target<'q> {
 /// What kind of thing a name denotes, as `explain` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DenotedKind {
-    /// The apex, `svc`, `pod`: public names.
+    /// The apex, `svc`, `pod`, `dns-version`, `ns.dns`, `whoami.tenantdns`.
     Public,
     /// A namespace.
     Namespace,
@@ -140,6 +140,14 @@ pub struct Denoted {
 impl Denoted {
     /// Reads a name below an origin.
     pub fn parse(qname: &QName<'_>, origin: &super::Origin) -> Self {
+        if is_public(qname, origin.labels) {
+            let (namespace, service) = Default::default();
+            return Self {
+                kind: DenotedKind::Public,
+                namespace,
+                service,
+            };
+        }
         let text = |label: &[u8]| String::from_utf8_lossy(label).into();
         let (kind, namespace, service): (_, &[u8], &[u8]) =
             match Target::parse(qname, origin.labels, origin.multicluster) {
@@ -160,6 +168,17 @@ impl Denoted {
             service: text(service),
         }
     }
+}
+
+/// Returns whether a name is one of the few that every zone has beside its apex.
+fn is_public(qname: &QName<'_>, origin_labels: usize) -> bool {
+    let own = qname.label_count().saturating_sub(origin_labels);
+    matches!(
+        (own, qname.label(0), qname.label(1)),
+        (1, Some(b"dns-version"), _)
+            | (2, Some(b"ns"), Some(b"dns"))
+            | (2, Some(b"whoami"), Some(b"tenantdns"))
+    )
 }
 
 fn without_underscore(label: &[u8]) -> &[u8] {

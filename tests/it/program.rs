@@ -374,6 +374,30 @@ fn explain_says_who_what_why_and_the_answer() {
             "A",
             ["unknown", "", "service", "mandatory", "NOERROR"],
         ),
+        (
+            "bank",
+            "whoami.tenantdns.cluster.local",
+            "TXT",
+            ["pod", "bank", "public", "public", "NOERROR"],
+        ),
+        (
+            "bank",
+            "10.96.2.1",
+            "PTR",
+            ["pod", "bank", "reverse", "own_namespace", "NOERROR"],
+        ),
+        (
+            "bank",
+            "example.org",
+            "A",
+            ["pod", "bank", "outside", "outside", "REFUSED"],
+        ),
+        (
+            "bank",
+            "nosuch.cluster.local",
+            "A",
+            ["pod", "bank", "nothing", "no_such_shape", "NXDOMAIN"],
+        ),
     ] {
         let arguments = [
             "explain",

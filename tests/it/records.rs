@@ -4,7 +4,10 @@ use crate::decode::decode;
 use serde::Deserialize;
 use std::net::IpAddr;
 use tenantdns::answer::Transport;
+use tenantdns::index::Event;
+use tenantdns::manifests::parse_str;
 use tenantdns::testing::{Cluster, ask, query};
+use tenantdns::wire::RType;
 
 #[derive(Deserialize)]
 struct File {
@@ -99,4 +102,45 @@ fn unquote(line: &str) -> String {
     } else {
         line.replace('"', "")
     }
+}
+
+#[test]
+fn the_serial_follows_every_change_of_records() {
+    let service = |address: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: shop}}\n\
+             spec: {{clusterIP: {address}, ports: [{{port: 80}}]}}\n"
+        );
+        Event::Apply(parse_str(&text).0.remove(0))
+    };
+    let config = "[tenancy]\nmode = \"off\"\n";
+    let mut index = Cluster::new("", config).index();
+    let soa = query("cluster.local", RType::SOA);
+    let mut serial = |event: Option<Event>, now: u32| {
+        event.into_iter().for_each(|event| index.apply(event));
+        let snapshot = index.snapshot(now);
+        let answer = ask(
+            &snapshot,
+            "198.51.100.1".parse().unwrap(),
+            Transport::Udp,
+            &soa,
+        );
+        decode(&answer.unwrap()).answer[0]
+            .split(' ')
+            .nth(5)
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(serial(None, 100), "0", "nothing has been read");
+    assert_eq!(serial(Some(service("10.96.0.1")), 200), "200");
+    assert_eq!(
+        serial(Some(service("10.96.0.1")), 300),
+        "200",
+        "nothing has changed"
+    );
+    assert_eq!(
+        serial(Some(service("10.96.0.2")), 400),
+        "400",
+        "a cluster address has"
+    );
 }

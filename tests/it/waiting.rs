@@ -11,6 +11,10 @@ use tenantdns::wire::RType;
 
 const SHOP: &str = "
 apiVersion: v1
+kind: Namespace
+metadata: {name: bank}
+---
+apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop}
 spec: {clusterIP: 10.96.1.1, ports: [{name: http, port: 80, protocol: TCP}]}

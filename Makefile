@@ -1,0 +1,35 @@
+# What is run often. `make` alone lists it.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help check fmt fmt-check clippy test doc bench run deny
+
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: fmt-check clippy test doc ## Everything that must pass before a change is merged
+
+fmt: ## Formats the code
+	$(CARGO) fmt
+
+fmt-check:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --all-targets -- -D warnings
+
+test: ## Runs every test
+	$(CARGO) test
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+bench: ## Runs the benchmarks
+	$(CARGO) bench
+
+run: ## Serves examples/quickstart on 127.0.0.1:5300
+	$(CARGO) run --release -- serve --manifests examples/quickstart
+
+deny: ## Checks licenses, bans and sources of the dependencies (needs cargo-deny)
+	$(CARGO) deny check bans licenses sources
