@@ -1,5 +1,6 @@
 //! Answers to wildcards: records of everything that matches, put together from the view alone.
 
+use super::Transport;
 use super::kubernetes::Written;
 use super::records::Writer;
 use super::services::weight;
@@ -31,12 +32,16 @@ impl Writer<'_, '_> {
                 });
                 self.written(full)
             }
-            _ => self.wild_addresses(walk),
+            // As many slots as twice the addresses that a message of the transport can hold.
+            _ => match self.asked.request.transport {
+                Transport::Udp => self.wild_addresses::<256>(walk),
+                Transport::Tcp => self.wild_addresses::<8192>(walk),
+            },
         }
     }
 
-    fn wild_addresses(&mut self, walk: Walk<'_>) -> Written {
-        let mut seen = Seen::new();
+    fn wild_addresses<const N: usize>(&mut self, walk: Walk<'_>) -> Written {
+        let mut seen = Seen::<N>::new();
         for found in walk.matches() {
             let full = match &found {
                 Match::Service(node, _) if matches!(node.body, Body::Alias(_)) => {
@@ -69,9 +74,9 @@ impl Writer<'_, '_> {
         self.written(full)
     }
 
-    fn new_addresses(
+    fn new_addresses<const N: usize>(
         &mut self,
-        seen: &mut Seen,
+        seen: &mut Seen<N>,
         addresses: impl Iterator<Item = IpAddr>,
     ) -> Result<(), Full> {
         let (qtype, ttl) = (self.asked.query.qtype, self.zone.options().ttl);
@@ -108,36 +113,34 @@ impl Writer<'_, '_> {
     }
 }
 
-/// The addresses that are already in the answer. A message holds at most 4,096 of them, so that a
-/// table of twice that on the stack is never full.
-struct Seen {
-    slots: [Option<IpAddr>; 8192],
+/// The addresses that are already in the answer, in a table on the stack that is never full: a
+/// message holds at most half as many as it has slots.
+struct Seen<const N: usize> {
+    slots: [u128; N],
 }
 
-impl Seen {
+impl<const N: usize> Seen<N> {
     fn new() -> Self {
-        Self {
-            slots: [None; 8192],
-        }
+        Self { slots: [0; N] }
     }
 
     /// Remembers an address; returns whether it is new.
     fn insert(&mut self, address: IpAddr) -> bool {
+        // Never 0, which is an empty slot, but for `::`, which is nobody's address.
         let bits = match address {
-            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
             IpAddr::V6(v6) => u128::from(v6),
         };
         let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let start = (mixed >> 51) as usize;
-        for step in 0..self.slots.len() {
-            match self.slots.get_mut((start + step) % 8192) {
-                Some(Some(there)) if *there == address => return false,
-                Some(Some(_)) => {}
-                Some(slot) => {
-                    *slot = Some(address);
+        let start = (mixed >> 40) as usize;
+        for step in 0..N {
+            match self.slots.get_mut((start + step) % N) {
+                Some(slot) if *slot == bits => return false,
+                Some(slot) if *slot == 0 => {
+                    *slot = bits;
                     return true;
                 }
-                None => return true,
+                _ => {}
             }
         }
         true

@@ -50,7 +50,10 @@ pub struct EndpointInput {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EndpointTable {
     names: Box<[u8]>,
+    /// In the order of the slices, as CoreDNS answers, so that what is cut is cut alike.
     endpoints: Box<[Endpoint]>,
+    /// Their positions, by name in lower case.
+    by_name: Box<[u32]>,
     addresses: Box<[(IpAddr, u16)]>,
     groups: Box<[Box<[ServicePort]>]>,
     all: AddressSet,
@@ -82,8 +85,13 @@ impl EndpointTable {
                 partial.insert(subset, set);
             }
         }
-        let key = |input: &EndpointInput| input.name.to_ascii_lowercase();
-        inputs.sort_by_cached_key(|i| (key(i), i.group, i.address));
+        let lower = |input: &EndpointInput| input.name.to_ascii_lowercase();
+        let mut first = BTreeMap::new();
+        for (at, input) in inputs.iter().enumerate() {
+            first.entry(lower(input)).or_insert(at);
+        }
+        let place = |i: &EndpointInput| first.get(&lower(i)).copied().unwrap_or_default();
+        inputs.sort_by_cached_key(|i| (place(i), i.group, i.address));
         let (mut names, mut endpoints) = (Vec::new(), Vec::<Endpoint>::new());
         let mut last: Option<&EndpointInput> = None;
         for (at, input) in inputs.iter().enumerate() {
@@ -96,9 +104,15 @@ impl EndpointTable {
             }
             last = Some(input);
         }
+        // Positions in the order of first appearance are those of the map's values.
+        let mut rank: Vec<usize> = first.values().copied().collect();
+        rank.sort_unstable();
+        let position = |at: &usize| rank.binary_search(at).unwrap_or_default() as u32;
+        let by_name = first.values().map(position).collect();
         Self {
             names: names.into(),
             endpoints: endpoints.into(),
+            by_name,
             addresses: inputs.iter().map(|i| (i.address, i.group)).collect(),
             groups: groups.into(),
             all,
@@ -154,18 +168,20 @@ impl EndpointTable {
 
     /// Finds an endpoint by its labels in wire form, lower case.
     pub fn find(&self, name: &[u8]) -> Option<EndpointRef<'_>> {
-        let place = self.endpoints.binary_search_by(|endpoint| {
-            let start = endpoint.name as usize;
+        let place = self.by_name.binary_search_by(|&at| {
+            let endpoint = self.endpoints.get(at as usize);
+            let start = endpoint.map_or(0, |endpoint| endpoint.name as usize);
             let stored = wire_labels(self.names.get(start..).unwrap_or(&[]), name);
             stored
                 .iter()
                 .map(u8::to_ascii_lowercase)
                 .cmp(name.iter().copied())
         });
-        place.ok().map(|index| self.at(index))
+        let at = place.ok().and_then(|place| self.by_name.get(place))?;
+        Some(self.at(*at as usize))
     }
 
-    /// Returns every endpoint, by name.
+    /// Returns every endpoint, in the order of the slices.
     pub fn iter(&self) -> impl Iterator<Item = EndpointRef<'_>> {
         (0..self.endpoints.len()).map(|index| self.at(index))
     }
