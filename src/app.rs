@@ -1,15 +1,22 @@
 //! The wiring: arguments to configuration, source to index, index to snapshots, snapshots to
 //! sockets. Nothing is decided here that a room could decide.
 
+mod feed;
+#[cfg(feature = "kubernetes")]
+mod live;
 mod offline;
 mod serve;
 
+use crate::chain::BlockOptions;
 use crate::commands::{explain, findings};
 use crate::config::{Args, Command, Config, EXIT_DONE, EXIT_FAILED, Explain, Output};
+use crate::server::interface_addresses;
 use crate::telemetry;
+use anyhow::Context;
 use offline::Offline;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Carries out a command line, and returns the program's exit status: 0 done, 1 failed, 2 wrong
 /// usage, 78 wrong configuration.
@@ -94,4 +101,31 @@ fn run_check(config: &Config) -> anyhow::Result<u8> {
     } else {
         EXIT_FAILED
     })
+}
+
+/// Returns the blocks with the server's own addresses: the listeners', or where one listens on all,
+/// the host's.
+fn blocks_with_own_addresses(config: &Config) -> anyhow::Result<Vec<BlockOptions>> {
+    let mut blocks = config.blocks.clone();
+    for block in &mut blocks {
+        let wildcard = block.listeners.iter().any(|id| {
+            let listen = config.server.listen.iter().find(|l| l.id == *id);
+            listen.is_some_and(|l| l.address.ip().is_unspecified())
+        });
+        if let Some(zone) = block.kubernetes.as_mut().filter(|_| wildcard) {
+            let host = interface_addresses().context("reading the host's addresses")?;
+            zone.own_addresses.extend(host);
+            zone.own_addresses.sort_unstable();
+            zone.own_addresses.dedup();
+        }
+    }
+    Ok(blocks)
+}
+
+/// Returns the seconds since 1970 of now, for SOA serials.
+fn now() -> u32 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    since_epoch.as_secs() as u32
 }

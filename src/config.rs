@@ -44,6 +44,9 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr
 /// nobody else is answered and no privilege is needed.
 const TRIAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
 
+/// What every pod's environment has, and with it the address of the API.
+const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+
 /// Everything that can be configured, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -65,6 +68,25 @@ pub struct Source {
     /// `manifests`: files and folders of Kubernetes YAML or JSON. Relative ones are relative to
     /// the current directory, in the file as in arguments.
     pub manifests: Vec<PathBuf>,
+    /// `[source.kubernetes]`: the source where no manifests are named.
+    pub kubernetes: Kubernetes,
+}
+
+/// `[source.kubernetes]`: the API that objects come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// `kubeconfig`: a file; `None` for the service account that a pod is given.
+    pub kubeconfig: Option<PathBuf>,
+    /// `context`: one of that file's; `None` for its current one.
+    pub context: Option<Box<str>>,
+}
+
+impl Source {
+    /// Returns whether there is anything to read objects from.
+    fn is_given(&self, in_pod: bool) -> bool {
+        !self.manifests.is_empty()
+            || (cfg!(feature = "kubernetes") && (self.kubernetes.kubeconfig.is_some() || in_pod))
+    }
 }
 
 impl Default for Config {
@@ -127,6 +149,10 @@ impl Config {
         let mut overrides = Overrides {
             listen: (!listen.is_empty()).then(|| distinct(listen)),
             manifests: (!inputs.manifests.is_empty()).then(|| inputs.manifests.clone()),
+            kubeconfig: match &args.command {
+                Command::Serve(serve) => serve.kubeconfig.clone(),
+                Command::Explain(_) | Command::Check(_) => None,
+            },
         };
         if inputs.config.is_none() && overrides.manifests.is_some() {
             overrides.listen.get_or_insert_with(|| vec![TRIAL_LISTEN]);
@@ -142,8 +168,12 @@ impl Config {
             }
         };
         let config = Self::read(&text, &name, &overrides)?;
-        let needs_source = !matches!(args.command, Command::Check(_));
-        if needs_source && config.source.manifests.is_empty() {
+        let has_source = match &args.command {
+            Command::Check(_) => true,
+            Command::Explain(_) => !config.source.manifests.is_empty(),
+            Command::Serve(_) => config.source.is_given(std::env::var_os(IN_POD).is_some()),
+        };
+        if !has_source {
             return Err(ConfigError::NoSource);
         }
         Ok(config)

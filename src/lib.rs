@@ -41,5 +41,7 @@ pub mod telemetry;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(feature = "kubernetes")]
+pub mod watch;
 pub mod wire;
 pub mod zone;

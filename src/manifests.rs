@@ -15,7 +15,6 @@ mod diagnostic;
 mod document;
 mod fields;
 mod files;
-mod schema;
 mod source;
 #[cfg(test)]
 mod tests;

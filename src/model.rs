@@ -4,6 +4,7 @@
 //! them. They hold what the API object says. What can be put on the wire, and who may see it, is
 //! decided later, so that one odd object can never make another one unreadable.
 
+pub(crate) mod api;
 mod endpoints;
 mod namespace;
 mod node;

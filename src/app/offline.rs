@@ -5,10 +5,7 @@ use crate::cow::Seed;
 use crate::index::Index;
 use crate::manifests::Source;
 use crate::model::Kind;
-use crate::server::interface_addresses;
 use crate::snapshot::Snapshot;
-use anyhow::Context;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Manifests and what they add up to.
 pub(super) struct Offline {
@@ -23,19 +20,7 @@ impl Offline {
     /// A path does not exist, or nothing in them can be used.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let source = Source::open(&config.source.manifests)?;
-        let mut blocks = config.blocks.clone();
-        for block in &mut blocks {
-            let wildcard = block.listeners.iter().any(|id| {
-                let listen = config.server.listen.iter().find(|l| l.id == *id);
-                listen.is_some_and(|l| l.address.ip().is_unspecified())
-            });
-            if let Some(zone) = block.kubernetes.as_mut().filter(|_| wildcard) {
-                let host = interface_addresses().context("reading the host's addresses")?;
-                zone.own_addresses.extend(host);
-                zone.own_addresses.sort_unstable();
-                zone.own_addresses.dedup();
-            }
-        }
+        let blocks = super::blocks_with_own_addresses(config)?;
         let index = Index::new(&blocks, config.tenancy.clone(), Kind::ALL, &Seed::random());
         let mut offline = Self { source, index };
         offline.poll();
@@ -52,9 +37,6 @@ impl Offline {
 
     /// Returns the snapshot of now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.index.snapshot(since_epoch.as_secs() as u32)
+        self.index.snapshot(super::now())
     }
 }

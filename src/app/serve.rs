@@ -1,38 +1,31 @@
 //! `serve`: sockets, threads and the end of them.
 
-use super::offline::Offline;
+use super::feed::Feed;
 use crate::answer::{Outcome, Request};
-use crate::commands::findings;
 use crate::config::Config;
 use crate::drain::{Drain, termination};
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
-use crate::snapshot::{Publisher, Snapshot, cell};
+use crate::snapshot::{Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
-
-/// How often manifests are looked at: a change is served within two seconds with room to spare.
-const POLL: Duration = Duration::from_millis(500);
+use tokio::sync::oneshot;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let bound = bind(&config.server)?;
-    let mut offline = Offline::open(config)?;
-    for finding in findings(&config.tenancy, offline.index.objects()) {
-        tracing::warn!("{finding}");
-    }
-    if config.tenancy.mode == Mode::Audit {
-        tracing::warn!("mode = \"audit\" answers as \"off\"; what it would deny is not logged yet");
-    }
-    let (publisher, reader) = cell(offline.snapshot());
     let addresses: Vec<_> = bound
         .local_addresses()
         .map(|(_, address)| address)
         .collect();
+    let mut feed = Feed::open(config)?;
+    if config.tenancy.mode == Mode::Audit {
+        tracing::warn!("mode = \"audit\" answers as \"off\"; what it would deny is not logged yet");
+    }
+    let (publisher, reader) = cell(feed.snapshot());
     let drain = Drain::new();
     let setup = Setup {
         options: config.server.clone(),
@@ -49,39 +42,48 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime for signals")?;
     let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
+    let (synced, ready) = oneshot::channel();
     let follower = {
         let drain = drain.clone();
-        let body = move || follow(offline, publisher, &drain);
+        let body = move || {
+            let result = feed.follow(publisher, &drain, synced);
+            // Without its source the server would serve the past for ever.
+            drain.start();
+            result
+        };
         thread::Builder::new()
-            .name("manifests".into())
+            .name("index".into())
             .spawn(body)
             .context("starting a thread")?
     };
-    for address in addresses {
-        writeln!(std::io::stdout(), "listening on {address} (udp, tcp)")?;
-    }
-    let asked = runtime.block_on(termination());
+    let asked = runtime.block_on(async {
+        tokio::select! {
+            asked = termination() => return asked,
+            () = drain.started() => return Ok("the source has ended"),
+            Ok(()) = ready => {}
+        }
+        for address in addresses {
+            // Nobody has to listen to us to be answered.
+            let _ = writeln!(std::io::stdout(), "listening on {address} (udp, tcp)");
+        }
+        tokio::select! {
+            asked = termination() => asked,
+            () = drain.started() => Ok("the source has ended"),
+        }
+    });
     drain.start();
-    let ended = server.join() & follower.join().is_ok();
-    asked.context("waiting for signals")?;
+    let ended = server.join();
+    match follower.join() {
+        Ok(result) => result?,
+        Err(_) => anyhow::bail!("the index's thread ended with a panic"),
+    }
+    let reason = asked.context("waiting for signals")?;
+    tracing::info!(reason, "stopped");
     anyhow::ensure!(ended, "a thread of the server ended with a panic");
     Ok(())
 }
 
-/// Publishes what changes on disk.
-fn follow(mut offline: Offline, mut publisher: Publisher, drain: &Drain) {
-    drain.unpark_me();
-    while !drain.is_started() {
-        thread::park_timeout(POLL);
-        if offline.poll() {
-            publisher.publish(offline.snapshot());
-        } else {
-            publisher.reap();
-        }
-    }
-}
-
-/// Answers as [`Core`], and says in the log, once, that somebody asks whom no manifest knows.
+/// Answers as [`Core`], and says in the log, once, that somebody asks whom no source knows.
 #[derive(Clone)]
 struct Observed {
     said: Arc<AtomicBool>,
@@ -93,6 +95,7 @@ impl Answerer for Observed {
         if let Outcome::Reply(_, verdict) = &outcome
             && verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()
+            && snapshot.synced
             && !self.said.load(Ordering::Relaxed)
             && !self.said.swap(true, Ordering::Relaxed)
         {

@@ -64,6 +64,9 @@ pub struct Serve {
     /// Where the configuration and the objects are.
     #[command(flatten)]
     pub inputs: Inputs,
+    /// Serve the objects of this kubeconfig's API instead of manifests
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    pub kubeconfig: Option<PathBuf>,
     /// Address to listen on, UDP and TCP; repeatable; replaces `listen` of the file's server table
     #[arg(long, value_name = "ADDR", value_parser = listener)]
     pub listen: Vec<SocketAddr>,

@@ -20,8 +20,9 @@ pub enum ConfigError {
     Invalid(Vec<Problem>),
     /// Neither the arguments nor the file name objects to serve.
     #[error(
-        "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON), \
-         or `manifests` in [source] of a --config FILE"
+        "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON) or \
+         --kubeconfig FILE, or `manifests` in [source] of a --config FILE; in a pod the API is the \
+         source by itself"
     )]
     NoSource,
 }

@@ -56,13 +56,19 @@ const LATER_BLOCK: &[&str] = &[
     "view",
 ];
 const LATER_SERVER: &[&str] = &["handover"];
-const LATER_SOURCE: &[&str] = &["kubernetes"];
+const LATER_KUBERNETES_SOURCE: &[&str] = &[
+    "checkpoint",
+    "identity_max_age",
+    "identity_scope",
+    "node_name",
+];
 
 /// What the command line says instead of the file; `None` where it says nothing.
 #[derive(Default)]
 pub(super) struct Overrides {
     pub(super) listen: Option<Vec<SocketAddr>>,
     pub(super) manifests: Option<Vec<PathBuf>>,
+    pub(super) kubeconfig: Option<PathBuf>,
 }
 
 /// Reads the whole document.
@@ -147,9 +153,29 @@ fn read_source(mut table: Section<'_>, overrides: &Overrides) -> Source {
             path => Ok(PathBuf::from(path)),
         },
     );
-    table.finish(LATER_SOURCE);
+    let mut kubernetes = table.table("kubernetes");
+    let in_file = kubernetes.is_present();
+    let (mut kubeconfig, mut context) = (PathBuf::new(), String::new());
+    let path = |text: &str| Ok::<_, &str>(PathBuf::from(text));
+    kubernetes.parsed("kubeconfig", &mut kubeconfig, "a path", path);
+    kubernetes.parsed("context", &mut context, "a name", |text| {
+        Ok::<_, &str>(text.to_owned())
+    });
+    if in_file && !source.manifests.is_empty() && overrides.manifests.is_none() {
+        kubernetes
+            .problem("can't stand beside `manifests`: objects come from files or from the API");
+    }
+    kubernetes.finish(LATER_KUBERNETES_SOURCE);
+    table.finish(&[]);
+    let given = |path: PathBuf| (!path.as_os_str().is_empty()).then_some(path);
+    source.kubernetes = super::Kubernetes {
+        kubeconfig: overrides.kubeconfig.clone().or_else(|| given(kubeconfig)),
+        context: (!context.is_empty()).then(|| context.into()),
+    };
     if let Some(manifests) = &overrides.manifests {
         source.manifests.clone_from(manifests);
+    } else if overrides.kubeconfig.is_some() {
+        source.manifests.clear();
     }
     source
 }

@@ -55,13 +55,12 @@ fn loading_fails_with_the_status_that_says_why() {
         (
             "serve",
             EXIT_USAGE,
-            "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON), \
-             or `manifests` in [source] of a --config FILE",
+            "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON) or --kube",
         ),
         (
             "explain --from shop web.shop",
             EXIT_USAGE,
-            "no source: give --manifests PATH",
+            "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON) or --kube",
         ),
         (
             "check --config /nonexistent/tenantdns.toml",
@@ -119,7 +118,7 @@ fn wrong_usage_is_refused_with_its_status() {
         "serve --listen 127.0.0.1",
         "serve --listen tls://127.0.0.1:853",
         "serve --config a --config b",
-        "serve --kubeconfig x",
+        "serve --kubeconfig x --manifests y",
         "explain --from a/b/c x",
         "explain --from Shop x",
         "explain --from shop a..b",

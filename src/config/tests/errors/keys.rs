@@ -78,7 +78,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         ),
         (
             "[source]\nttl = 5\n",
-            "2:1: source.ttl: unknown key; the keys here are `manifests`",
+            "2:1: source.ttl: unknown key; the keys here are `manifests`, `kubernetes`",
         ),
         (
             "\"a\\nb\" = 5\n",
@@ -124,9 +124,9 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
             "handover",
         ),
         (
-            "[source.kubernetes]",
-            "1:9: source.kubernetes",
-            "kubernetes",
+            "[source.kubernetes]\ncheckpoint = \"\"",
+            "2:1: source.kubernetes.checkpoint",
+            "checkpoint",
         ),
         (
             "[kubernetes]\nzonal = true",

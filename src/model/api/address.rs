@@ -1,7 +1,7 @@
 //! The texts that are IP addresses or ranges of them. What is none is left out with a warning, because
 //! the rest of its object is still right; not a judgment about which addresses make sense.
 
-use crate::manifests::Diagnostic;
+use super::Flaw;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
 pub(super) fn ips<'a>(
     texts: impl IntoIterator<Item = &'a str>,
     field: &str,
-    dropped: &mut Vec<Diagnostic>,
+    dropped: &mut Vec<Flaw>,
 ) -> Vec<IpAddr> {
     let mut list = Vec::new();
     for (i, text) in texts.into_iter().enumerate() {
@@ -28,7 +28,7 @@ pub(super) fn ips<'a>(
 }
 
 /// Returns the address that the text is; none, without a warning, for empty text.
-pub(super) fn ip(text: Option<&str>, field: &str, dropped: &mut Vec<Diagnostic>) -> Option<IpAddr> {
+pub(super) fn ip(text: Option<&str>, field: &str, dropped: &mut Vec<Flaw>) -> Option<IpAddr> {
     let text = text.filter(|t| !t.is_empty())?;
     let ip = parse_ip(text);
     if ip.is_none() {
@@ -37,8 +37,8 @@ pub(super) fn ip(text: Option<&str>, field: &str, dropped: &mut Vec<Diagnostic>)
     ip
 }
 
-fn not_an_ip(field: String, text: &str) -> Diagnostic {
-    Diagnostic::field(field, format!("`{text}` is no IP address, left out"))
+fn not_an_ip(field: String, text: &str) -> Flaw {
+    Flaw::field(field, format!("`{text}` is no IP address, left out"))
 }
 
 /// Borrows the texts of a list.
@@ -51,7 +51,7 @@ pub(super) fn strs(list: &[Box<str>]) -> impl Iterator<Item = &str> {
 pub(super) fn ranges<'a>(
     texts: impl IntoIterator<Item = &'a str>,
     field: &str,
-    dropped: &mut Vec<Diagnostic>,
+    dropped: &mut Vec<Flaw>,
 ) -> Vec<IpNet> {
     let mut list = Vec::new();
     for text in texts {
@@ -59,7 +59,7 @@ pub(super) fn ranges<'a>(
             Ok(range) => list.push(range.trunc()),
             Err(_) => {
                 let message = format!("`{text}` is no address range, left out");
-                dropped.push(Diagnostic::field(field, message));
+                dropped.push(Flaw::field(field, message));
             }
         }
     }

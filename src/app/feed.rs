@@ -1,0 +1,86 @@
+//! Where objects come from, as one thing to start and to follow.
+
+#[cfg(feature = "kubernetes")]
+use super::live::Live;
+use super::offline::Offline;
+use crate::commands::findings;
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::snapshot::{Publisher, Snapshot};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How often manifests are looked at: a change is served within two seconds with room to spare.
+const POLL: Duration = Duration::from_millis(500);
+
+/// A source with its index.
+pub(super) enum Feed {
+    /// Files.
+    Manifests(Box<Offline>),
+    /// The API.
+    #[cfg(feature = "kubernetes")]
+    Api(Box<Live>),
+}
+
+impl Feed {
+    /// Opens the configured source.
+    ///
+    /// # Errors
+    /// Manifests that can't be read. The API need not be there yet.
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        #[cfg(feature = "kubernetes")]
+        if config.source.manifests.is_empty() {
+            return Ok(Self::Api(Box::new(Live::new(config)?)));
+        }
+        let offline = Offline::open(config)?;
+        for finding in findings(&config.tenancy, offline.index.objects()) {
+            tracing::warn!("{finding}");
+        }
+        Ok(Self::Manifests(Box::new(offline)))
+    }
+
+    /// Returns the snapshot of what has been read so far.
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        match self {
+            Self::Manifests(offline) => offline.snapshot(),
+            #[cfg(feature = "kubernetes")]
+            Self::Api(live) => live.index.snapshot(super::now()),
+        }
+    }
+
+    /// Publishes what changes, until `drain` is set. `synced` is told when everything has been read
+    /// once.
+    ///
+    /// # Errors
+    /// The source can't be followed at all.
+    pub(super) fn follow(
+        self,
+        publisher: Publisher,
+        drain: &Drain,
+        synced: oneshot::Sender<()>,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Manifests(offline) => {
+                // Whoever waited may have been told to stop instead.
+                let _ = synced.send(());
+                follow_manifests(*offline, publisher, drain);
+                Ok(())
+            }
+            #[cfg(feature = "kubernetes")]
+            Self::Api(live) => live.follow(publisher, drain, synced),
+        }
+    }
+}
+
+fn follow_manifests(mut offline: Offline, mut publisher: Publisher, drain: &Drain) {
+    drain.unpark_me();
+    while !drain.is_started() {
+        thread::park_timeout(POLL);
+        if offline.poll() {
+            publisher.publish(offline.snapshot());
+        } else {
+            publisher.reap();
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The API's JSON shapes, and what of them becomes the model's objects: the same for manifests and
+//! for the API watch. Not policy: it keeps what an object says, drops what is no address at all, and
+//! refuses only what has the wrong shape.
+
+mod address;
+pub(crate) mod schema;
+
+use self::address::{ip, ips, ranges, strs};
+use super::{
+    Endpoint, EndpointPort, EndpointSlice, Labels, Namespace, Node, ObjectKey, Phase, Pod, Port,
+    Service, ServiceImport, ServiceKind, SliceOwner,
+};
+
+/// What is wrong with an object, or with a part of it that is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    /// The field: `spec.ports[0].port`.
+    pub(crate) field: String,
+    /// What is wrong.
+    pub(crate) message: String,
+}
+
+impl Flaw {
+    fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// An object, or why it is none.
+pub(crate) type Converted<T> = Result<T, Box<Flaw>>;
+
+fn refuse(field: &str, message: impl Into<String>) -> Box<Flaw> {
+    Box::new(Flaw::field(field, message))
+}
+
+/// Where kubectl puts an object that names no namespace.
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+
+// === metadata ===
+
+fn name(meta: &mut schema::Meta) -> Converted<Box<str>> {
+    match meta.name.take() {
+        Some(name) if !name.is_empty() => Ok(name),
+        _ => Err(refuse("metadata.name", "missing")),
+    }
+}
+
+fn key(meta: &mut schema::Meta) -> Converted<ObjectKey> {
+    let name = name(meta)?;
+    let namespace = meta.namespace.take().filter(|n| !n.is_empty());
+    Ok(ObjectKey::new(
+        namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
+        name,
+    ))
+}
+
+fn labels(map: schema::Map) -> Labels {
+    map.unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.unwrap_or_default()))
+        .collect()
+}
+
+// === kinds ===
+
+/// Returns the Namespace that a JSON object is.
+pub(crate) fn namespace(raw: schema::Bare) -> Converted<Namespace> {
+    let mut meta = raw.metadata.unwrap_or_default();
+    Ok(Namespace {
+        name: name(&mut meta)?,
+        labels: labels(meta.labels),
+        annotations: labels(meta.annotations),
+    })
+}
+
+/// Returns the Service that a JSON object is.
+pub(crate) fn service(
+    raw: schema::Whole<schema::ServiceSpec, schema::Unread>,
+    dropped: &mut Vec<Flaw>,
+) -> Converted<Service> {
+    let mut meta = raw.metadata.unwrap_or_default();
+    let key = key(&mut meta)?;
+    let spec = raw.spec.unwrap_or_default();
+    let list = spec.cluster_ips.unwrap_or_default();
+    let single = spec.cluster_ip.filter(|ip| !ip.is_empty());
+    let kind = if spec.kind.as_deref() == Some("ExternalName") {
+        match spec.external_name {
+            // As written, with the trailing dot if it has one.
+            Some(target) if !target.is_empty() => ServiceKind::ExternalName(target),
+            _ => return Err(refuse("spec.externalName", "missing")),
+        }
+    } else if list.first().or(single.as_ref()).map(|ip| &**ip) == Some("None") {
+        ServiceKind::Headless
+    } else if list.is_empty() {
+        let ip = ip(single.as_deref(), "spec.clusterIP", dropped);
+        ServiceKind::ClusterIp(ip.into_iter().collect())
+    } else {
+        ServiceKind::ClusterIp(ips(strs(&list), "spec.clusterIPs", dropped))
+    };
+    Ok(Service {
+        key,
+        labels: labels(meta.labels),
+        annotations: labels(meta.annotations),
+        kind,
+        ports: ports(spec.ports)?,
+    })
+}
+
+fn ports(raw: Option<Vec<schema::Port>>) -> Converted<Vec<Port>> {
+    let mut ports = Vec::new();
+    for (i, port) in raw.unwrap_or_default().into_iter().enumerate() {
+        let Some(number) = port.port else {
+            return Err(refuse(&format!("spec.ports[{i}].port"), "missing"));
+        };
+        ports.push(Port {
+            name: port.name.unwrap_or_default(),
+            protocol: port.protocol.unwrap_or_default(),
+            number,
+        });
+    }
+    Ok(ports)
+}
+
+/// Returns the ServiceImport that a JSON object is.
+pub(crate) fn import(
+    raw: schema::Whole<schema::ServiceImportSpec, schema::Unread>,
+    dropped: &mut Vec<Flaw>,
+) -> Converted<ServiceImport> {
+    let mut meta = raw.metadata.unwrap_or_default();
+    let key = key(&mut meta)?;
+    let spec = raw.spec.unwrap_or_default();
+    let list = spec.ips.unwrap_or_default();
+    let headless = spec.kind.as_deref() == Some("Headless");
+    Ok(ServiceImport {
+        key,
+        labels: labels(meta.labels),
+        ips: (!headless).then(|| ips(strs(&list), "spec.ips", dropped)),
+        ports: ports(spec.ports)?,
+    })
+}
+
+/// Returns `None` for a slice of names: see [`EndpointSlice`].
+pub(crate) fn slice(
+    raw: schema::EndpointSlice,
+    dropped: &mut Vec<Flaw>,
+) -> Converted<Option<EndpointSlice>> {
+    let mut meta = raw.metadata.unwrap_or_default();
+    let key = key(&mut meta)?;
+    if raw.address_type.as_deref() == Some("FQDN") {
+        tracing::debug!(slice = %key, "endpoint slice of names skipped");
+        return Ok(None);
+    }
+    let endpoints = raw.endpoints.unwrap_or_default().into_iter().enumerate();
+    let endpoints = endpoints.map(|(i, e)| endpoint(i, e, dropped)).collect();
+    let ports = raw.ports.unwrap_or_default().into_iter();
+    let ports = ports.map(|port| EndpointPort {
+        name: port.name.unwrap_or_default(),
+        protocol: port.protocol.unwrap_or_default(),
+        number: port.port,
+    });
+    let labels = labels(meta.labels);
+    Ok(Some(EndpointSlice {
+        key,
+        owner: owner(&labels),
+        labels,
+        endpoints,
+        ports: ports.collect(),
+    }))
+}
+
+/// A slice with both labels is the Service's: that label is what the cluster's own proxies follow.
+fn owner(labels: &Labels) -> SliceOwner {
+    let label = |key: &str| labels.get(key).filter(|v| !v.is_empty()).cloned();
+    if let Some(service) = label("kubernetes.io/service-name") {
+        SliceOwner::Service(service)
+    } else if let Some(import) = label("multicluster.kubernetes.io/service-name") {
+        let cluster = label("multicluster.kubernetes.io/source-cluster");
+        SliceOwner::Import(import, cluster.unwrap_or_default())
+    } else {
+        SliceOwner::Nobody
+    }
+}
+
+fn endpoint(i: usize, raw: schema::Endpoint, dropped: &mut Vec<Flaw>) -> Endpoint {
+    let addresses = raw.addresses.unwrap_or_default();
+    let field = format!("endpoints[{i}].addresses");
+    let beta_zone = labels(raw.topology).remove("topology.kubernetes.io/zone");
+    let filled = |text: Option<Box<str>>| text.filter(|t| !t.is_empty());
+    Endpoint {
+        addresses: ips(strs(&addresses), &field, dropped),
+        ready: raw.conditions.and_then(|c| c.ready).unwrap_or(true),
+        hostname: filled(raw.hostname),
+        target: filled(raw.target_ref.and_then(|t| t.name)),
+        topology_zone: filled(raw.zone.or(beta_zone)),
+    }
+}
+
+/// Returns the Pod that a JSON object is.
+pub(crate) fn pod(
+    raw: schema::Whole<schema::PodSpec, schema::PodStatus>,
+    dropped: &mut Vec<Flaw>,
+) -> Converted<Pod> {
+    let mut meta = raw.metadata.unwrap_or_default();
+    let key = key(&mut meta)?;
+    let spec = raw.spec.unwrap_or_default();
+    let status = raw.status.unwrap_or_default();
+    let pod_ip = ip(status.pod_ip.as_deref(), "status.podIP", dropped);
+    let list = status.pod_ips.unwrap_or_default();
+    let pod_ips = if list.is_empty() {
+        pod_ip.into_iter().collect()
+    } else {
+        let texts = list.iter().map(|entry| entry.ip.as_deref().unwrap_or(""));
+        ips(texts, "status.podIPs", dropped)
+    };
+    let containers = status.container_statuses.unwrap_or_default();
+    let ended =
+        |c: &schema::ContainerStatus| c.state.as_ref().is_some_and(|s| s.terminated.is_some());
+    let conditions = status.conditions.unwrap_or_default();
+    Ok(Pod {
+        key,
+        uid: meta.uid.unwrap_or_default(),
+        labels: labels(meta.labels),
+        phase: phase(status.phase.as_deref().unwrap_or(""))?,
+        host_network: spec.host_network.unwrap_or(false),
+        node: spec.node_name.unwrap_or_default(),
+        pod_ip,
+        pod_ips,
+        terminating: meta.deletion_timestamp.is_some(),
+        containers_ended: !containers.is_empty() && containers.iter().all(ended),
+        sandbox_gone: condition(&conditions, "PodReadyToStartContainers") == Some("False"),
+    })
+}
+
+/// A phase that nobody knows is refused rather than guessed: it decides who owns an address.
+fn phase(text: &str) -> Converted<Phase> {
+    Ok(match text {
+        "" | "Pending" => Phase::Pending,
+        "Running" => Phase::Running,
+        "Succeeded" => Phase::Succeeded,
+        "Failed" => Phase::Failed,
+        "Unknown" => Phase::Unknown,
+        other => {
+            return Err(refuse(
+                "status.phase",
+                format!("`{other}` is no phase of a Pod"),
+            ));
+        }
+    })
+}
+
+fn condition<'a>(conditions: &'a [schema::Condition], kind: &str) -> Option<&'a str> {
+    let found = conditions.iter().find(|c| c.kind.as_deref() == Some(kind));
+    found.and_then(|c| c.status.as_deref())
+}
+
+/// Returns the Node that a JSON object is.
+pub(crate) fn node(
+    raw: schema::Whole<schema::NodeSpec, schema::NodeStatus>,
+    dropped: &mut Vec<Flaw>,
+) -> Converted<Node> {
+    let mut meta = raw.metadata.unwrap_or_default();
+    let name = name(&mut meta)?;
+    let spec = raw.spec.unwrap_or_default();
+    let status = raw.status.unwrap_or_default();
+
+    let mut addresses = Vec::new();
+    for (i, entry) in status.addresses.unwrap_or_default().iter().enumerate() {
+        if matches!(entry.kind.as_deref(), Some("InternalIP" | "ExternalIP")) {
+            let field = format!("status.addresses[{i}].address");
+            addresses.extend(ip(entry.address.as_deref(), &field, dropped));
+        }
+    }
+
+    let list = spec.pod_cidrs.unwrap_or_default();
+    let single = spec.pod_cidr.filter(|c| !c.is_empty());
+    let (field, cidrs) = match (list.is_empty(), single) {
+        (true, Some(cidr)) => ("spec.podCIDR", vec![cidr]),
+        _ => ("spec.podCIDRs", list),
+    };
+    let conditions = status.conditions.unwrap_or_default();
+    Ok(Node {
+        name,
+        annotations: labels(meta.annotations),
+        addresses,
+        pod_cidrs: ranges(strs(&cidrs), field, dropped),
+        ready: condition(&conditions, "Ready") == Some("True"),
+        boot_id: status.node_info.and_then(|i| i.boot_id).unwrap_or_default(),
+    })
+}
