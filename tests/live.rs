@@ -1,0 +1,21 @@
+//! Tests against the real thing: Kubernetes' API server, and CoreDNS beside us.
+//!
+//! `make peers` builds both. Where they are missing the tests fail, except that without Go and
+//! outside CI they say so and pass.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends where it is wrong"
+)]
+
+#[path = "live/apiserver.rs"]
+mod apiserver;
+#[path = "live/coredns.rs"]
+mod coredns;
+#[allow(dead_code, reason = "the worked examples use what is not used here")]
+#[path = "it/decode.rs"]
+mod decode;
+#[path = "live/parts.rs"]
+mod parts;
+#[path = "live/process.rs"]
+mod process;
