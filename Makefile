@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt fmt-check clippy test doc bench run deny
+.PHONY: help check fmt fmt-check clippy test peers test-live doc bench run deny
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ clippy:
 
 test: ## Runs every test
 	$(CARGO) test
+
+peers: ## Builds the API server and the CoreDNS of the live tests (needs Go)
+	tests/peers/build.sh
+
+test-live: peers ## Runs the tests against a real API server and CoreDNS
+	$(CARGO) test --features live --test live
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps

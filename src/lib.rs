@@ -15,6 +15,7 @@
 //! | [`index`] | the single writer: events in, snapshots out |
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
+//! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |

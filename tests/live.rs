@@ -19,3 +19,5 @@ mod decode;
 mod parts;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/watch.rs"]
+mod watch;

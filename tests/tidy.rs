@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &str, &str)] = &[
     ("wire", "", "thiserror"),
     ("cow", "", "foldhash hashbrown"),
-    ("model", "wire", "ipnet thiserror"),
+    ("model", "wire", "ipnet serde thiserror tracing"),
     ("tenancy", "model cow", "regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     ("chain", "wire zone tenancy", ""),

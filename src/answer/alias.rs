@@ -10,7 +10,7 @@ use super::records::Writer;
 use crate::chain::{ListenerId, Step, UpstreamId};
 use crate::snapshot::Snapshot;
 use crate::wire::{Full, Name, NameBuf, NameParts, Owner, QName, RType, ReplyData};
-use crate::zone::{Absent, Found, Lookup, Origin, Zone};
+use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
 /// CNAMEs of a chain at most (CoreDNS since #7153): one of eleven is answered, one of twelve is
 /// NODATA.
@@ -153,9 +153,7 @@ impl Writer<'_, '_> {
         let of_type = |address: std::net::IpAddr| address.is_ipv4() == (qtype == RType::A);
         match found {
             Found::Addresses(set) => !set.records(qtype).0.is_empty(),
-            Found::Endpoint(endpoint) => {
-                endpoint.addresses(crate::zone::Selector::ANY).any(of_type)
-            }
+            Found::Endpoint(endpoint) => endpoint.addresses(Selector::ANY, qtype).next().is_some(),
             Found::Address(address) => of_type(*address),
             Found::ServerAddresses(servers) => servers
                 .visible(&self.view)
@@ -172,7 +170,7 @@ impl Writer<'_, '_> {
         match found {
             Found::Addresses(set) => self.addresses(owner, only, ttl, set.addresses()),
             Found::Endpoint(endpoint) => {
-                let addresses = endpoint.addresses(crate::zone::Selector::ANY);
+                let addresses = endpoint.addresses(Selector::ANY, self.asked.query.qtype);
                 self.addresses(owner, only, ttl, addresses)
             }
             Found::Address(address) => self.addresses(owner, only, ttl, [*address]),

@@ -32,7 +32,7 @@ impl Writer<'_, '_> {
                 self.builder.push_encoded(records, stride, start)
             }
             Found::Endpoint(endpoint) => {
-                let addresses = endpoint.addresses(Selector::ANY);
+                let addresses = endpoint.addresses(Selector::ANY, self.asked.query.qtype);
                 self.addresses(Owner::QName, Some(self.asked.query.qtype), ttl, addresses)
             }
             Found::Address(address) => {
@@ -161,17 +161,20 @@ impl Writer<'_, '_> {
 
     fn server_addresses(&mut self, servers: &NameServers, ttl: u32) -> Result<(), Full> {
         let view = self.view;
+        let qtype = self.asked.query.qtype;
+        // By type before anything is compared: what is compared is soon in the message, which ends.
         let all = || {
-            servers
+            let addresses = servers
                 .visible(&view)
-                .flat_map(|server| server.addresses.iter().copied())
+                .flat_map(|s| s.addresses.iter().copied());
+            addresses.filter(move |a| a.is_ipv4() == (qtype == RType::A))
         };
         let first = |at: usize, address: IpAddr| !all().take(at).any(|earlier| earlier == address);
         let distinct = all()
             .enumerate()
             .filter(|&(at, a)| first(at, a))
             .map(|(_, a)| a);
-        self.addresses(Owner::QName, Some(self.asked.query.qtype), ttl, distinct)
+        self.addresses(Owner::QName, Some(qtype), ttl, distinct)
     }
 
     fn text(&mut self, ttl: u32, strings: &[&[u8]]) -> Result<(), Full> {

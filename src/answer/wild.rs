@@ -58,9 +58,10 @@ impl Writer<'_, '_> {
                     Some(set) => self.new_addresses(&mut seen, set.addresses()),
                     None => Ok(()),
                 },
-                Match::Endpoint(_, endpoint) => {
-                    self.new_addresses(&mut seen, endpoint.addresses(Selector::ANY))
-                }
+                Match::Endpoint(_, endpoint) => self.new_addresses(
+                    &mut seen,
+                    endpoint.addresses(Selector::ANY, self.asked.query.qtype),
+                ),
             };
             if full.is_err() || self.builder.is_full() {
                 break;

@@ -217,6 +217,9 @@ impl ZoneWriter {
         let suffix = suffix_of(input);
         let mut add = |endpoint: &[u8], addresses: Vec<IpAddr>| {
             let labels: Box<[u8]> = [endpoint, &suffix].concat().into();
+            if labels.len() + self.longest_origin > MAX_NAME {
+                return;
+            }
             match names.iter_mut().find(|n| n.labels == labels) {
                 Some(name) => {
                     let mut all = name.addresses.to_vec();

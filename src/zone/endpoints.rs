@@ -4,6 +4,7 @@
 //! CoreDNS does; records are made of each address once.
 
 use super::service::{AddressSet, ServicePort};
+use crate::wire::RType;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -158,12 +159,11 @@ impl EndpointTable {
         }
     }
 
-    /// Returns how many entries a selector selects, address by address and port by port.
+    /// Returns how many entries a selector selects, address by address and port by port; past 50
+    /// it is some number past 50.
     pub(super) fn entries(&self, selector: &Selector<'_>) -> usize {
-        self.addresses
-            .iter()
-            .map(|(_, group)| self.selected(*group, selector).count())
-            .sum()
+        let ports = |(_, group): &(IpAddr, u16)| self.selected(*group, selector).count();
+        count(self.addresses.iter().map(ports))
     }
 
     /// Finds an endpoint by its labels in wire form, lower case.
@@ -212,6 +212,19 @@ impl EndpointTable {
             .map_or(&[][..], |ports| ports);
         ports.iter().filter(|port| selector.matches(port))
     }
+}
+
+/// Adds up until SRV weights are all 1: counting on would change nothing.
+fn count(parts: impl Iterator<Item = usize>) -> usize {
+    const ENOUGH: usize = 51;
+    let mut total = 0;
+    for part in parts {
+        total += part;
+        if total >= ENOUGH {
+            break;
+        }
+    }
+    total
 }
 
 /// Takes as many octets as a name that could equal `name` has, or the first label of another one.
@@ -270,24 +283,26 @@ impl<'s> EndpointRef<'s> {
 
     /// Returns how many entries a selector selects of it.
     pub fn entries(&self, selector: &Selector<'_>) -> usize {
-        self.addresses
-            .iter()
-            .map(|(_, group)| self.table.selected(*group, selector).count())
-            .sum()
+        let ports = |(_, group): &(IpAddr, u16)| self.table.selected(*group, selector).count();
+        count(self.addresses.iter().map(ports))
     }
 
-    /// Returns each of its addresses once.
-    pub fn addresses(&self, selector: Selector<'_>) -> impl Iterator<Item = IpAddr> {
-        self.addresses_where(move |port| selector.matches(port))
+    /// Returns each of its addresses of a type, A or AAAA, once.
+    pub fn addresses(&self, selector: Selector<'_>, rtype: RType) -> impl Iterator<Item = IpAddr> {
+        // By type before anything is compared: what is compared is soon in the message, which ends.
+        let of_type = move |address: IpAddr| address.is_ipv4() == (rtype == RType::A);
+        self.addresses_where(of_type, move |port| selector.matches(port))
     }
 
     /// Returns each of its addresses once that has a port with a number.
     pub fn numbered_addresses(&self, selector: Selector<'_>) -> impl Iterator<Item = IpAddr> {
-        self.addresses_where(move |port| port.number.is_some() && selector.matches(port))
+        let numbered = move |port: &ServicePort| port.number.is_some() && selector.matches(port);
+        self.addresses_where(|_| true, numbered)
     }
 
     fn addresses_where(
         &self,
+        wanted: impl Fn(IpAddr) -> bool,
         selects: impl Fn(&ServicePort) -> bool + Copy,
     ) -> impl Iterator<Item = IpAddr> {
         let chosen = move |group: u16| {
@@ -297,6 +312,7 @@ impl<'s> EndpointRef<'s> {
         self.addresses
             .iter()
             .enumerate()
+            .filter(move |(_, (address, _))| wanted(*address))
             .filter_map(move |(at, &(address, group))| {
                 // Sorted by group, then address: an earlier group may hold the address as well.
                 let earlier = self.addresses.get(..at).unwrap_or(&[]);

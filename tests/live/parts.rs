@@ -39,11 +39,11 @@ fn expect(server: SocketAddr, name: &str, rtype: RType, records: &[String]) {
     });
 }
 
-fn namespace(name: &str) -> Value {
+pub(crate) fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
-fn service(namespace: &str, name: &str) -> Value {
+pub(crate) fn service(namespace: &str, name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -55,7 +55,7 @@ fn service(namespace: &str, name: &str) -> Value {
     })
 }
 
-fn slice(namespace: &str, service: &str, address: &str) -> Value {
+pub(crate) fn slice(namespace: &str, service: &str, address: &str) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -70,7 +70,7 @@ fn slice(namespace: &str, service: &str, address: &str) -> Value {
     })
 }
 
-fn pod(namespace: &str, name: &str, address: &str) -> Value {
+pub(crate) fn pod(namespace: &str, name: &str, address: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -81,7 +81,7 @@ fn pod(namespace: &str, name: &str, address: &str) -> Value {
 }
 
 /// Grants a user what CoreDNS's manifests grant it.
-fn grant(api: &ApiServer, user: &str) {
+pub(crate) fn grant(api: &ApiServer, user: &str) {
     let watch = ["list", "watch"];
     api.create(&json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
