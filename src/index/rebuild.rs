@@ -148,10 +148,14 @@ impl Index {
     }
 
     fn rebuild_reverse(&mut self, address: IpAddr) {
-        let numbers = &self.numbers;
+        let (numbers, directory) = (&self.numbers, &self.directory);
+        // What has no label can't be pointed to: it takes no place among those that can.
         let number = |namespace: &str, name: &str| {
             let ns = NsId(numbers.namespaces.find(&namespace.into())?);
-            Some((ns, ServiceId(numbers.services.find(&(ns, name.into()))?)))
+            let id = ServiceId(numbers.services.find(&(ns, name.into()))?);
+            directory.namespace(ns)?;
+            directory.service(id)?;
+            Some((ns, id))
         };
         let keys = self
             .objects
@@ -178,7 +182,6 @@ impl Index {
                     return None;
                 };
                 let (ns, id) = number(&key.namespace, name)?;
-                self.directory.service(id)?;
                 Some((&**name, ns, id, slice))
             })
             .collect();
