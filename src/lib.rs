@@ -24,7 +24,6 @@
 //! | [`app`] | the wiring |
 //!
 //! ARCHITECTURE.md has the two flows and the invariants with the tests that hold them.
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod answer;
 pub mod app;

@@ -126,11 +126,6 @@ impl EndpointTable {
         self.endpoints.is_empty()
     }
 
-    /// Returns the number of names.
-    pub fn len(&self) -> usize {
-        self.endpoints.len()
-    }
-
     /// Returns the address RRsets of the endpoints that a selector selects, or `None` where it
     /// selects none.
     pub(super) fn addresses(&self, selector: &Selector<'_>) -> Option<&AddressSet> {

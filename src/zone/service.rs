@@ -112,7 +112,8 @@ pub struct ServiceNode {
 }
 
 impl ServiceNode {
-    /// Returns how many entries the bare name has under a selector: what SRV weights divide by.
+    /// Returns how many entries the bare name has under a selector: what SRV weights divide by (past 50, where they
+    /// stay 1, some number past 50).
     /// 0 means that the name does not exist.
     pub fn entries(&self, selector: &Selector<'_>) -> usize {
         match &self.body {
