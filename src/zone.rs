@@ -88,6 +88,20 @@ impl Zone {
         qname.longest_suffix(&self.options.fallthrough).is_some()
     }
 
+    /// Takes the zone apart, to weigh its parts.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn into_parts(self) -> Vec<(&'static str, Box<dyn std::any::Any>)> {
+        vec![
+            ("services", Box::new((self.services, self.imports))),
+            (
+                "members",
+                Box::new((self.service_members, self.import_members)),
+            ),
+            ("reverse", Box::new(self.reverse)),
+            ("pods", Box::new(self.pods)),
+        ]
+    }
+
     /// Gives each fact of the zone as a line, by names instead of numbers.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn describe(
