@@ -5,11 +5,10 @@ use super::Index;
 use super::objects::Objects;
 use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind, SliceOwner};
 use crate::tenancy::{NsId, ServiceId};
-use crate::wire::lower_label;
+use crate::wire::MAX_LABEL;
 use crate::zone::ServiceInput;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 impl Index {
     /// Rebuilds what is dirty, and returns whether a zone's data has changed.
@@ -100,8 +99,8 @@ impl Index {
         let input = |import| ServiceInput {
             ns,
             id,
-            namespace: &ns_label,
-            label: &label,
+            namespace: ns_label,
+            label,
             slices: self.objects.slices_of(id, import),
         };
         let (own, imported) = (input(false), input(true));
@@ -267,7 +266,9 @@ impl Objects {
 
 /// Returns an object's name as a label, where it can be one. Questions are compared in lower case,
 /// so that a name with an upper-case letter, which the API refuses, is never found.
-pub(super) fn label_of(name: &str) -> Option<Arc<[u8]>> {
-    let lower = lower_label(name)?;
-    (*lower == *name.as_bytes()).then(|| lower.into())
+pub(super) fn label_of(name: &str) -> Option<&[u8]> {
+    let label = name.as_bytes();
+    let fits = (1..=MAX_LABEL).contains(&label.len());
+    let odd = |octet: &u8| *octet == b'.' || octet.is_ascii_uppercase();
+    (fits && !label.iter().any(odd)).then_some(label)
 }

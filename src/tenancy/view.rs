@@ -151,8 +151,8 @@ impl<'s> View<'s> {
     /// Returns the namespaces that are seen, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = Seen> + use<'s> {
         let view = *self;
-        let all = view.directory.namespaces().iter();
-        all.map(move |&ns| view.see(ns))
+        let all = view.directory.namespaces();
+        all.map(move |ns| view.see(ns))
             .filter(|seen| seen.sight != Sight::Hidden)
     }
 
