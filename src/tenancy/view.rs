@@ -1,7 +1,8 @@
 //! What one client may see, for one query. There is no view without a policy, and nothing can be
 //! looked up without a view (invariant I2).
 
-use super::policy::{ClientClass, Policy, Row, Sight};
+use super::policy::{ClientClass, Policy};
+use super::row::{Row, Sight};
 use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 #[derive(Clone, Copy)]
 pub struct View<'s> {
     client: Client,
-    row: &'s Row,
+    row: Row<'s>,
     policy: &'s Policy,
     directory: &'s Directory,
     clients: &'s ClientIndex,
