@@ -40,6 +40,8 @@ impl Writer<'_, '_> {
         }
     }
 
+    // Its table is not on the stack of answers without wildcards, which would touch each page of it.
+    #[inline(never)]
     fn wild_addresses<const N: usize>(&mut self, walk: Walk<'_>) -> Written {
         let mut seen = Seen::<N>::new();
         for found in walk.matches() {
