@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use objects::{Objects, PodRow};
+pub use rebuild::Work;
 
 /// One change of the cluster, from either source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,9 @@ pub struct Index {
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
+    /// Services with an address of the server, by namespace.
+    own_services: BTreeSet<(NsId, ServiceId)>,
+    work: Work,
     generation: u64,
     serial: u32,
 }
@@ -75,6 +79,8 @@ impl Index {
                 .collect(),
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
+            own_services: BTreeSet::new(),
+            work: Work::default(),
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0

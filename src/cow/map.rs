@@ -20,9 +20,17 @@ impl Seed {
         Self(FixedState::with_seed(seed))
     }
 
-    /// Returns the hash of a value. A borrowed form must hash like the owned one.
-    pub fn hash(&self, value: &(impl Hash + ?Sized)) -> u64 {
+    /// Returns the hash of a value.
+    pub fn hash(&self, value: &impl Hash) -> u64 {
         self.0.hash_one(value)
+    }
+
+    /// Returns the hash of a number and octets behind it.
+    pub fn hash_octets(&self, number: u32, octets: &[u8]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u32(number);
+        hasher.write(octets);
+        hasher.finish()
     }
 }
 

@@ -2,6 +2,9 @@
 
 use super::shards::{Shards, spliced};
 
+/// Entries that are looked at one by one.
+const FEW: usize = 16;
+
 /// Numbers that are found by the hash of what they stand for: eight octets each, and the caller
 /// says which of those with that hash is the right one.
 #[derive(Clone)]
@@ -21,12 +24,21 @@ impl Default for CowNumbers {
 impl CowNumbers {
     /// Returns the number with this hash for which `is_key` holds.
     pub fn find(&self, hash: u64, is_key: impl Fn(u32) -> bool) -> Option<u32> {
-        let shard = self.shards.get(hash);
+        let mut shard = self.shards.get(hash);
         let tag = entry(hash, 0);
-        let start = shard.partition_point(|entry| *entry < tag);
-        let same = shard.get(start..)?.iter().map(|entry| entry ^ tag);
-        same.map_while(|rest| u32::try_from(rest).ok())
-            .find(|number| is_key(*number))
+        if shard.len() > FEW {
+            let start = shard.partition_point(|entry| *entry < tag);
+            shard = shard.get(start..)?;
+        }
+        for entry in shard {
+            match u32::try_from(entry ^ tag) {
+                Ok(number) if is_key(number) => return Some(number),
+                Ok(_) => {}
+                Err(_) if *entry < tag => {}
+                Err(_) => break,
+            }
+        }
+        None
     }
 
     /// Puts a number in under a hash. One that is there already stays.

@@ -50,13 +50,14 @@ impl CowStrings {
 }
 
 fn string(page: &[u8], slot: usize) -> &[u8] {
-    let end = |slot: usize| -> Option<usize> {
-        let octets = page.get(2 * slot..)?.first_chunk()?;
-        Some(usize::from(u16::from_le_bytes(*octets)))
-    };
     let range = || {
+        let (ends, strings) = page.split_first_chunk::<HEAD>()?;
+        let end = |slot: usize| {
+            let octets = ends.as_chunks::<2>().0.get(slot);
+            octets.map(|octets| usize::from(u16::from_le_bytes(*octets)))
+        };
         let start = if slot == 0 { 0 } else { end(slot - 1)? };
-        page.get(HEAD + start..HEAD + end(slot)?)
+        strings.get(start..end(slot)?)
     };
     range().unwrap_or(&[])
 }

@@ -3,46 +3,53 @@
 
 use super::Index;
 use super::objects::Objects;
-use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind, SliceOwner};
+use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind};
 use crate::tenancy::{NsId, ServiceId};
 use crate::wire::MAX_LABEL;
-use crate::zone::ServiceInput;
-use std::collections::BTreeSet;
+use crate::zone::{PodMode, ServiceInput};
 use std::net::IpAddr;
 
+/// What rebuilding has looked at so far: what events cost, in things instead of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Services that were made anew.
+    pub services: u64,
+    /// Addresses whose owner was looked for.
+    pub addresses: u64,
+    /// Decisions of who may see what.
+    pub decisions: u64,
+}
+
 impl Index {
+    /// Returns what rebuilding has looked at so far.
+    pub fn work(&self) -> Work {
+        Work {
+            decisions: self.compiler.decisions(),
+            ..self.work
+        }
+    }
+
     /// Rebuilds what is dirty, and returns whether a zone's data has changed.
     pub(super) fn rebuild(&mut self) -> bool {
         let dirty = std::mem::take(&mut self.dirty);
-        let pod_names = self
-            .zones
-            .iter()
-            .any(|z| z.zone().options().pods == crate::zone::PodMode::Verified);
+        let mut zones = self.zones.iter();
+        let pod_names = zones.any(|z| z.zone().options().pods == PodMode::Verified);
         let changed = dirty.touches_zones(pod_names);
         for &ns in &dirty.namespaces {
             self.rebuild_namespace(ns);
         }
-        let mut services = dirty.services;
-        for &ns in &dirty.namespaces {
-            // Whether a service is the DNS service depends on its namespace.
-            services.extend(self.services_in(ns));
-        }
-        for &service in &services {
+        for &service in &dirty.services {
             self.rebuild_service(service);
         }
-        for &address in &dirty.reverse {
-            self.rebuild_reverse(address);
-        }
         for &address in &dirty.owners {
+            self.work.addresses += 1;
             let claimants = self.objects.claimants(address);
-            self.clients
-                .set(address, self.objects.owner(address), &claimants);
+            let owner = self.objects.owner(address);
+            self.clients.set(address, owner, &claimants);
         }
         for &address in dirty.pods.iter().filter(|_| pod_names) {
+            self.work.addresses += 1;
             self.rebuild_pod_names(address);
-        }
-        if changed {
-            self.rebuild_name_servers();
         }
         self.compiler.refresh();
         for service in dirty.unused_services {
@@ -65,41 +72,34 @@ impl Index {
         let namespace = self.objects.namespaces.get(name);
         self.directory.set_exists(ns, namespace.is_some());
         let facts = namespace.map(|n| self.compiler.policy().options().namespace_facts(n));
+        let was_platform = self.is_platform(ns);
         self.compiler.set_namespace(ns, facts);
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_namespace(ns, namespace));
-    }
-
-    fn services_in(&self, ns: NsId) -> Vec<ServiceId> {
-        let Some(name) = self.numbers.namespaces.key(ns.0) else {
-            return Vec::new();
-        };
-        let from = ObjectKey::new(name.clone(), "");
-        let keys = self.objects.services.range(from..).map(|(key, _)| key);
-        keys.take_while(|key| key.namespace == *name)
-            .filter_map(|key| self.numbers.services.find(&(ns, key.name.clone())))
-            .map(ServiceId)
-            .collect()
+        if self.is_platform(ns) != was_platform {
+            // Whether a service is the DNS service depends on its namespace.
+            let first = (ns, ServiceId(0));
+            let own = self.own_services.range(first..);
+            let own: Vec<ServiceId> = own.take_while(|s| s.0 == ns).map(|s| s.1).collect();
+            own.into_iter().for_each(|service| self.classify(service));
+        }
     }
 
     fn rebuild_service(&mut self, id: ServiceId) {
-        let Some((ns, name)) = self.numbers.services.key(id.0).cloned() else {
+        let Some((ns, key)) = self.service_key(id) else {
             return;
         };
-        let Some(namespace) = self.numbers.namespaces.key(ns.0).cloned() else {
+        let (Some(namespace), Some(label)) = (label_of(&key.namespace), label_of(&key.name)) else {
             return;
         };
-        let key = ObjectKey::new(namespace, name);
+        self.work.services += 1;
         let service = self.objects.services.get(&key);
         let import = self.objects.imports.get(&key);
-        let (Some(ns_label), Some(label)) = (label_of(&key.namespace), label_of(&key.name)) else {
-            return;
-        };
         let input = |import| ServiceInput {
             ns,
             id,
-            namespace: ns_label,
+            namespace,
             label,
             slices: self.objects.slices_of(id, import),
         };
@@ -108,90 +108,58 @@ impl Index {
             zone.set_service(&own, service);
             zone.set_import(&imported, import);
         }
-        let dns = service.is_some_and(|s| self.is_dns_service(ns, s, &own));
-        let options = self.compiler.policy().options();
-        let facts = if service.is_some() || import.is_some() {
-            options.service_facts(&key.namespace, &key.name, dns)
+        if service.is_some_and(|service| self.has_own_address(service, &own)) {
+            self.own_services.insert((ns, id));
+        } else {
+            self.own_services.remove(&(ns, id));
+        }
+        self.classify(id);
+    }
+
+    /// Says what makes a service an exception, or that it is none.
+    fn classify(&mut self, id: ServiceId) {
+        let Some((ns, key)) = self.service_key(id) else {
+            return;
+        };
+        let service = self.objects.services.get(&key);
+        let labeled = service.is_some_and(|service| {
+            let label = service.labels.get("k8s-app");
+            label.is_some_and(|v| **v == *"kube-dns") && *key.namespace == *"kube-system"
+        });
+        let own = self.is_platform(ns) && self.own_services.contains(&(ns, id));
+        let facts = if service.is_some() || self.objects.imports.contains_key(&key) {
+            let options = self.compiler.policy().options();
+            options.service_facts(&key.namespace, &key.name, labeled || own)
         } else {
             Default::default()
         };
         self.compiler.set_service(ns, id, facts);
     }
 
-    /// Returns whether a Service is this server's, or the cluster's DNS by its label.
-    fn is_dns_service(&self, ns: NsId, service: &Service, input: &ServiceInput<'_>) -> bool {
-        let labeled = service
-            .labels
-            .get("k8s-app")
-            .is_some_and(|v| **v == *"kube-dns");
-        if labeled && *service.key.namespace == *"kube-system" {
-            return true;
-        }
-        let platform = self.compiler.facts(ns).is_some_and(|facts| facts.platform);
-        let own = || {
-            self.zones
-                .iter()
-                .flat_map(|z| &z.zone().options().own_addresses)
-        };
-        let is_own = |address: &IpAddr| own().any(|o| o == address);
-        let cluster = match &service.kind {
-            ServiceKind::ClusterIp(list) => list.iter().any(is_own),
-            _ => false,
-        };
-        let ready = input
-            .slices
-            .iter()
-            .flat_map(|s| &s.endpoints)
-            .filter(|e| e.ready);
-        platform && (cluster || ready.flat_map(|e| &e.addresses).any(is_own))
+    fn service_key(&self, id: ServiceId) -> Option<(NsId, ObjectKey)> {
+        let (ns, name) = self.numbers.services.key(id.0)?;
+        let namespace = self.numbers.namespaces.key(ns.0)?;
+        Some((*ns, ObjectKey::new(namespace.clone(), name.clone())))
     }
 
-    fn rebuild_reverse(&mut self, address: IpAddr) {
-        let (numbers, directory) = (&self.numbers, &self.directory);
-        // What has no label can't be pointed to: it takes no place among those that can.
-        let number = |namespace: &str, name: &str| {
-            let ns = NsId(numbers.namespaces.find(&namespace.into())?);
-            let id = ServiceId(numbers.services.find(&(ns, name.into()))?);
-            directory.namespace(ns)?;
-            directory.service(id)?;
-            Some((ns, id))
-        };
-        let keys = self
-            .objects
-            .cluster_addresses
-            .get(&address)
-            .into_iter()
-            .flatten();
-        let services: Vec<_> = keys
-            .filter_map(|key| {
-                let (ns, id) = number(&key.namespace, &key.name)?;
-                Some((ns, id, self.objects.services.get(key)?))
-            })
-            .collect();
-        let keys = self
-            .objects
-            .endpoint_addresses
-            .get(&address)
-            .into_iter()
-            .flatten();
-        let mut slices: Vec<(&str, NsId, ServiceId, &EndpointSlice)> = keys
-            .filter_map(|key| {
-                let slice = self.objects.slices.get(key)?;
-                let SliceOwner::Service(name) = &slice.owner else {
-                    return None;
-                };
-                let (ns, id) = number(&key.namespace, name)?;
-                Some((&**name, ns, id, slice))
-            })
-            .collect();
-        slices.sort_by_key(|(name, _, _, slice)| (&slice.key.namespace, *name, &slice.key.name));
-        let slices: Vec<_> = slices
-            .into_iter()
-            .map(|(_, ns, id, s)| (ns, id, s))
-            .collect();
-        for zone in &mut self.zones {
-            zone.set_reverse(address, &services, &slices);
+    fn is_platform(&self, ns: NsId) -> bool {
+        self.compiler.facts(ns).is_some_and(|facts| facts.platform)
+    }
+
+    /// Returns whether a Service's cluster address or a ready endpoint is this server's.
+    fn has_own_address(&self, service: &Service, input: &ServiceInput<'_>) -> bool {
+        let zones = self.zones.iter().map(|z| &z.zone().options().own_addresses);
+        let mut is_own = |address: &IpAddr| zones.clone().any(|own| own.contains(address));
+        if zones.clone().all(|own| own.is_empty()) {
+            return false;
         }
+        let cluster = match &service.kind {
+            ServiceKind::ClusterIp(list) => list.iter().any(&mut is_own),
+            _ => false,
+        };
+        let endpoints = input.slices.iter().flat_map(|slice| &slice.endpoints);
+        let mut ready = endpoints.filter(|e| e.ready).flat_map(|e| &e.addresses);
+        cluster || ready.any(is_own)
     }
 
     fn rebuild_pod_names(&mut self, address: IpAddr) {
@@ -210,50 +178,6 @@ impl Index {
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_pods(address, &pods));
-    }
-
-    fn rebuild_name_servers(&mut self) {
-        let own: BTreeSet<IpAddr> = self
-            .zones
-            .iter()
-            .flat_map(|z| &z.zone().options().own_addresses)
-            .copied()
-            .collect();
-        let slices = own
-            .iter()
-            .filter_map(|a| self.objects.endpoint_addresses.get(a))
-            .flatten();
-        let owners: BTreeSet<ObjectKey> = slices
-            .filter_map(|key| match &self.objects.slices.get(key)?.owner {
-                SliceOwner::Service(name) => Some(ObjectKey::new(&*key.namespace, &**name)),
-                _ => None,
-            })
-            .collect();
-        let labels: Vec<_> = owners
-            .iter()
-            .filter_map(|key| {
-                let ns = NsId(self.numbers.namespaces.find(&key.namespace)?);
-                let id = ServiceId(self.numbers.services.find(&(ns, key.name.clone()))?);
-                Some((key, ns, id, label_of(&key.namespace)?, label_of(&key.name)?))
-            })
-            .collect();
-        let inputs: Vec<_> = labels
-            .iter()
-            .map(|(key, ns, id, namespace, label)| {
-                let slices = self.objects.slices_of(*id, false);
-                let input = ServiceInput {
-                    ns: *ns,
-                    id: *id,
-                    namespace,
-                    label,
-                    slices,
-                };
-                (input, self.objects.services.get(key))
-            })
-            .collect();
-        self.zones
-            .iter_mut()
-            .for_each(|zone| zone.set_name_servers(&inputs));
     }
 }
 

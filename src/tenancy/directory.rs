@@ -53,13 +53,14 @@ impl Directory {
     /// Returns the number of the namespace that exists with this label (lower case).
     pub(super) fn find(&self, label: &[u8]) -> Option<NsId> {
         let is_label = |ns| self.namespaces.get(ns) == label;
-        self.by_name.find(self.seed.hash(label), is_label).map(NsId)
+        let hash = self.seed.hash_octets(0, label);
+        self.by_name.find(hash, is_label).map(NsId)
     }
 
     /// Returns the number of the service with this label (lower case) in a namespace.
     pub(super) fn find_service(&self, ns: NsId, label: &[u8]) -> Option<ServiceId> {
         let is_key = |service| self.service(ServiceId(service)) == Some((ns, label));
-        let hash = self.seed.hash(&(ns, label));
+        let hash = self.seed.hash_octets(ns.0, label);
         self.by_label.find(hash, is_key).map(ServiceId)
     }
 
@@ -86,16 +87,16 @@ impl Directory {
 
     /// Gives a service its number, or takes the number back.
     pub fn name_service(&mut self, service: ServiceId, key: Option<(NsId, &[u8])>) {
-        if let Some(before) = self.service(service) {
-            let hash = self.seed.hash(&before);
+        if let Some((ns, label)) = self.service(service) {
+            let hash = self.seed.hash_octets(ns.0, label);
             self.by_label.remove(hash, service.0);
         }
         let Some((ns, label)) = key else {
             self.services.set(service.0, &[]);
             return;
         };
-        self.by_label
-            .insert(self.seed.hash(&(ns, label)), service.0);
+        let hash = self.seed.hash_octets(ns.0, label);
+        self.by_label.insert(hash, service.0);
         let key = [&ns.0.to_le_bytes(), label].concat();
         self.services.set(service.0, &key);
     }
@@ -110,7 +111,7 @@ impl Directory {
             ..
         } = self;
         let label = namespaces.get(ns.0);
-        let hash = seed.hash(label);
+        let hash = seed.hash_octets(0, label);
         let existed = by_name.find(hash, |other| other == ns.0).is_some();
         if label.is_empty() || existed == exists {
             return;

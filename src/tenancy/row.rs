@@ -1,5 +1,6 @@
 //! What each kind of client sees, as bits over the numbers of namespaces.
 
+use super::view::Seen;
 use super::{NsId, ServiceId};
 
 /// How much of a namespace a client sees.
@@ -33,7 +34,13 @@ impl<'p> Row<'p> {
 
     /// Returns whether a service is seen.
     pub fn permits(self, ns: NsId, service: ServiceId) -> bool {
-        match self.namespace(ns) {
+        let sight = self.namespace(ns);
+        self.permits_of(Seen { ns, sight }, service)
+    }
+
+    /// Returns whether a service of a namespace is seen that is seen like this.
+    pub(super) fn permits_of(self, seen: Seen, service: ServiceId) -> bool {
+        match seen.sight {
             Sight::Whole => true,
             Sight::Some => self.class.services.binary_search(&service).is_ok(),
             Sight::Hidden => false,

@@ -137,7 +137,7 @@ impl<'s> View<'s> {
             .directory
             .find_service(seen.ns, label)
             .unwrap_or(ServiceId::NONE);
-        if self.row.permits(seen.ns, service) {
+        if self.row.permits_of(seen, service) {
             service
         } else {
             ServiceId::NONE
