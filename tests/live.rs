@@ -19,5 +19,9 @@ mod decode;
 mod parts;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/rbac.rs"]
+mod rbac;
+#[path = "live/serving.rs"]
+mod serving;
 #[path = "live/watch.rs"]
 mod watch;

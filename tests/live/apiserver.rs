@@ -150,6 +150,11 @@ impl ApiServer {
 
     /// Writes the file with which this user finds the server.
     pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
+        self.kubeconfig_with(user, &Self::token(user))
+    }
+
+    /// Writes the same for whoever this token is of.
+    pub(crate) fn kubeconfig_with(&self, user: &str, token: &str) -> PathBuf {
         let text = format!(
             "apiVersion: v1
 kind: Config
@@ -165,11 +170,10 @@ clusters:
 users:
 - name: {user}
   user:
-    token: {}
+    token: {token}
 ",
             self.url(),
             self.ca_file().display(),
-            Self::token(user)
         );
         self.folder.write(&format!("{user}.kubeconfig"), &text)
     }

@@ -1,0 +1,139 @@
+"""Changes of EndpointSlices: written at a rate, and watched until a server answers with them."""
+
+import ctypes
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import threading
+import time
+
+import api
+import dns
+import objects
+from cluster import v4
+
+WRITERS = 4
+LIMIT = 10.0  # seconds after which a change counts as never seen
+
+
+class Change:
+    """An address that no endpoint had before, put in the place of a slice's first one."""
+
+    numbers = itertools.count(random.randrange(1 << 21))
+
+    def __init__(self, cluster, service, part=0):
+        self.address = v4("10.208.0.0", next(self.numbers) % (1 << 21))
+        self.object = objects.slice_object(cluster, service, part)
+        self.object["endpoints"][0]["addresses"] = [self.address]
+
+    def write(self, client):
+        """Replaces the slice in the API; `client.heard` is then when that was acknowledged."""
+        status, answer = client.request("PUT", api.path_of(self.object), self.object)
+        if status != 200:
+            raise SystemExit(f"PUT {api.path_of(self.object)}: {status} {answer[:300]!r}")
+
+
+def write_at(rate, seconds, ca, cluster, slices, cpus):
+    """Changes the slices round robin, from a process of its own; returns how many were written."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    arguments = (rate, seconds, ca, cluster, slices, cpus, sender)
+    writer = multiprocessing.Process(target=_write_all, args=arguments)
+    writer.start()
+    return writer, receiver
+
+
+def _write_all(rate, seconds, ca, cluster, slices, cpus, sender):
+    os.sched_setaffinity(0, cpus)
+    began, counts = time.monotonic(), [0] * WRITERS
+
+    def write(k):
+        client, own = api.Client(api.PORT, ca), itertools.cycle(slices[k::WRITERS])
+        for n in itertools.count():
+            at = began + (n * WRITERS + k) / rate
+            if at > began + seconds:
+                return
+            time.sleep(max(0, at - time.monotonic()))
+            Change(cluster, *next(own)).write(client)
+            counts[k] += 1
+
+    # A thread for each connection; none of them changes a slice of another's.
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sender.send(sum(counts))
+
+
+class Watcher:
+    """A process that asks for a name every tenth of a millisecond until it has an address."""
+
+    def __init__(self, port, cpus):
+        self.pipe, other = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=_watch, args=(port, cpus, other), daemon=True)
+        self.process.start()
+
+    def expect(self, source, name, address):
+        self.pipe.send((source, name, address))
+
+    def seen(self):
+        """When the first such answer was there, in ns of the monotonic clock, or None."""
+        return self.pipe.recv()
+
+    def stop(self):
+        self.pipe.send(None)
+        self.process.join()
+
+
+def _watch(port, cpus, pipe):
+    os.sched_setaffinity(0, cpus)
+    # PR_SET_TIMERSLACK: without it a sleep is 50 µs longer than asked for.
+    ctypes.CDLL(None).prctl(29, 1, 0, 0, 0)
+    while (wanted := pipe.recv()) is not None:
+        source, name, address = wanted
+        query, end, seen = dns.question(name), time.monotonic() + LIMIT, None
+        with dns.connect(source, port, limit=0.2) as udp:
+            while seen is None and time.monotonic() < end:
+                try:
+                    udp.send(query)
+                    answer, now = udp.recv(4096), time.monotonic_ns()
+                except OSError:
+                    continue
+                if address in dns.read(answer)[1]:
+                    seen = now
+                else:
+                    time.sleep(0.0001)
+        pipe.send(seen)
+
+
+def delays(count, port, ca, cluster, services, cpus):
+    """How long after the API's acknowledgement each change was visible, in ms; None for never.
+
+    Below zero where the server answered with it before the writer had read the acknowledgement.
+    """
+    watcher, client, found = Watcher(port, cpus), api.Client(api.PORT, ca), []
+    for service in itertools.islice(itertools.cycle(services), count):
+        change = Change(cluster, service)
+        watcher.expect(cluster.clients[service.namespace], service.fqdn, change.address)
+        change.write(client)
+        acknowledged, seen = client.heard, watcher.seen()
+        found.append(None if seen is None else (seen - acknowledged) / 1e6)
+        time.sleep(random.uniform(0.01, 0.06))
+    watcher.stop()
+    return found
+
+
+def stale(port, ca, cluster, services):
+    """How many of the services are answered otherwise than the API's EndpointSlices say."""
+    client, wrong = api.Client(api.PORT, ca), 0
+    for service in services:
+        siblings = objects.slice_object(cluster, service, 0)
+        query = f"?labelSelector=kubernetes.io/service-name={service.name}"
+        status, answer = client.request("GET", api.path_of(siblings, named=False) + query)
+        slices = json.loads(answer)["items"] if status == 200 else []
+        expected = {e["addresses"][0] for s in slices for e in s["endpoints"]}
+        answered = dns.ask_tcp(cluster.clients[service.namespace], port, service.fqdn)
+        wrong += answered != ("NOERROR", expected)
+    return wrong
