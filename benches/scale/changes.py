@@ -36,7 +36,7 @@ class Change:
 
 
 def write_at(rate, seconds, ca, cluster, slices, cpus):
-    """Changes the slices round robin, from a process of its own; returns how many were written."""
+    """Changes the slices round robin from a process of its own; its pipe tells how many."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     arguments = (rate, seconds, ca, cluster, slices, cpus, sender)
     writer = multiprocessing.Process(target=_write_all, args=arguments)
@@ -46,12 +46,13 @@ def write_at(rate, seconds, ca, cluster, slices, cpus):
 
 def _write_all(rate, seconds, ca, cluster, slices, cpus, sender):
     os.sched_setaffinity(0, cpus)
-    began, counts = time.monotonic(), [0] * WRITERS
+    writers = min(WRITERS, len(slices))
+    began, counts = time.monotonic(), [0] * writers
 
     def write(k):
-        client, own = api.Client(api.PORT, ca), itertools.cycle(slices[k::WRITERS])
+        client, own = api.Client(api.PORT, ca), itertools.cycle(slices[k::writers])
         for n in itertools.count():
-            at = began + (n * WRITERS + k) / rate
+            at = began + (n * writers + k) / rate
             if at > began + seconds:
                 return
             time.sleep(max(0, at - time.monotonic()))
@@ -59,7 +60,7 @@ def _write_all(rate, seconds, ca, cluster, slices, cpus, sender):
             counts[k] += 1
 
     # A thread for each connection; none of them changes a slice of another's.
-    threads = [threading.Thread(target=write, args=(k,)) for k in range(WRITERS)]
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(writers)]
     for thread in threads:
         thread.start()
     for thread in threads:

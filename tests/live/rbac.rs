@@ -3,7 +3,7 @@
 
 use crate::apiserver::{ADMIN, ApiServer};
 use crate::parts::{namespace, pod, service, slice};
-use crate::process::{peers, until};
+use crate::process::{Peers, peers, until};
 use crate::serving::{Serving, expect, listening};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -73,9 +73,9 @@ fn apply(api: &ApiServer, text: &str) {
     }
 }
 
-/// Waits for the namespace of the service account, which the API server makes after its start.
-fn start(peers: &crate::process::Peers) -> ApiServer {
-    let api = ApiServer::start(peers);
+/// Starts an API server and waits for the namespace of the service account, which it makes later.
+fn start(peers: &Peers, arguments: &[&str]) -> ApiServer {
+    let api = ApiServer::start_with(peers, arguments);
     until("there is no kube-system", PATIENCE, || {
         let namespaces = api.list("v1", "Namespace", None);
         let mut names = namespaces.iter().map(|n| &n["metadata"]["name"]);
@@ -140,7 +140,7 @@ fn change_everything_and_see_it(api: &ApiServer, servers: &[SocketAddr]) {
 #[test]
 fn the_role_is_enough_to_serve_tenants_and_to_follow() {
     let Some(peers) = peers() else { return };
-    let api = start(&peers);
+    let api = start(&peers, &[]);
     apply(&api, RBAC);
     let account = kubeconfig(&api, "tenantdns", &grants(RBAC));
     let mut serving = Serving::start(&account, "");
@@ -151,7 +151,7 @@ fn the_role_is_enough_to_serve_tenants_and_to_follow() {
 #[test]
 fn the_lesser_role_is_enough_without_tenancy() {
     let Some(peers) = peers() else { return };
-    let api = start(&peers);
+    let api = start(&peers, &[]);
     apply(&api, TENANCY_OFF);
     let account = kubeconfig(&api, "tenantdns", &grants(TENANCY_OFF));
     let config = "kubernetes.pods = \"verified\"\ntenancy.mode = \"off\"\n";
@@ -171,7 +171,7 @@ fn the_lesser_role_is_enough_without_tenancy() {
 #[test]
 fn imports_of_other_clusters_need_the_role_for_them_and_no_more() {
     let Some(peers) = peers() else { return };
-    let api = start(&peers);
+    let api = start(&peers, &[]);
     api.create(&json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -218,7 +218,8 @@ kubernetes.multicluster = [\"clusterset.local\"]
 #[test]
 fn each_verb_is_needed_named_where_it_is_missing_and_heals_when_given_back() {
     let Some(peers) = peers() else { return };
-    let api = start(&peers);
+    // Where lists are streamed, `list` is needed only later, to compare.
+    let api = start(&peers, &["--feature-gates=WatchList=false"]);
     let all = grants(RBAC);
     let role = |name: &str, grants: &[Grant]| {
         json!({
