@@ -10,12 +10,19 @@ SERVERS = {"tenantdns-enforce": "tenantdns", "tenantdns-off": "tenancy off", "co
 def rows(size):
     """Label, the goal's limit or None, format, and the figure of a server's results."""
     pods = size["pods"]
+    # On a small cluster what every process costs outweighs what a pod does.
+    large = (lambda goal: goal) if pods >= 100_000 else (lambda goal: None)
     return (
         ("a plain GET of all pods", None, "{:.1f} s", lambda s: s["get"]["seconds"]),
         ("ready after", None, "{:.1f} s", lambda s: s["start"]["ready_s"]),
-        ("… × the GET", 1.3, "{:.2f}", lambda s: s["start"]["ready_s"] / s["get"]["seconds"]),
+        (
+            "… × the GET",
+            large(1.3),
+            "{:.2f}",
+            lambda s: s["start"]["ready_s"] / s["get"]["seconds"],
+        ),
         ("CPU until settled", None, "{:.1f} s", lambda s: s["start"]["cpu_s"]),
-        ("… a pod", 20, "{:.0f} µs", lambda s: s["start"]["cpu_s"] / pods * 1e6),
+        ("… a pod", large(20), "{:.0f} µs", lambda s: s["start"]["cpu_s"] / pods * 1e6),
         ("RSS once settled", 60, "{:.0f} MiB", lambda s: s["start"]["rss_mib"]),
         ("peak until then, × that", 1.3, "{:.2f}", lambda s: peak(s["start"])),
         ("RSS after 100,000 queries", 60, "{:.0f} MiB", lambda s: s["load"]["rss_mib"]),
