@@ -38,6 +38,9 @@ class ApiServer:
 
     def start(self):
         """Starts it and waits until it has read all objects."""
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", PORT)) == 0:
+                raise SystemExit(f"127.0.0.1:{PORT} is taken: another run has not ended yet")
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
         environment = {

@@ -4,7 +4,6 @@ import ctypes
 import itertools
 import json
 import multiprocessing
-import os
 import random
 import threading
 import time
@@ -35,17 +34,16 @@ class Change:
             raise SystemExit(f"PUT {api.path_of(self.object)}: {status} {answer[:300]!r}")
 
 
-def write_at(rate, seconds, ca, cluster, slices, cpus):
+def write_at(rate, seconds, ca, cluster, slices):
     """Changes the slices round robin from a process of its own; its pipe tells how many."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    arguments = (rate, seconds, ca, cluster, slices, cpus, sender)
+    arguments = (rate, seconds, ca, cluster, slices, sender)
     writer = multiprocessing.Process(target=_write_all, args=arguments)
     writer.start()
     return writer, receiver
 
 
-def _write_all(rate, seconds, ca, cluster, slices, cpus, sender):
-    os.sched_setaffinity(0, cpus)
+def _write_all(rate, seconds, ca, cluster, slices, sender):
     writers = min(WRITERS, len(slices))
     began, counts = time.monotonic(), [0] * writers
 
@@ -68,62 +66,34 @@ def _write_all(rate, seconds, ca, cluster, slices, cpus, sender):
     sender.send(sum(counts))
 
 
-class Watcher:
-    """A process that asks for a name every tenth of a millisecond until it has an address."""
-
-    def __init__(self, port, cpus):
-        self.pipe, other = multiprocessing.Pipe()
-        self.process = multiprocessing.Process(target=_watch, args=(port, cpus, other), daemon=True)
-        self.process.start()
-
-    def expect(self, source, name, address):
-        self.pipe.send((source, name, address))
-
-    def seen(self):
-        """When the first such answer was there, in ns of the monotonic clock, or None."""
-        return self.pipe.recv()
-
-    def stop(self):
-        self.pipe.send(None)
-        self.process.join()
-
-
-def _watch(port, cpus, pipe):
-    os.sched_setaffinity(0, cpus)
-    # PR_SET_TIMERSLACK: without it a sleep is 50 µs longer than asked for.
+def delays(count, port, ca, cluster, services):
+    """How long after the API's acknowledgement each change was visible, in ms; None for never."""
+    # A sleep is otherwise 50 µs longer than asked for: PR_SET_TIMERSLACK.
     ctypes.CDLL(None).prctl(29, 1, 0, 0, 0)
-    while (wanted := pipe.recv()) is not None:
-        source, name, address = wanted
-        query, end, seen = dns.question(name), time.monotonic() + LIMIT, None
-        with dns.connect(source, port, limit=0.2) as udp:
-            while seen is None and time.monotonic() < end:
-                try:
-                    udp.send(query)
-                    answer, now = udp.recv(4096), time.monotonic_ns()
-                except OSError:
-                    continue
-                if address in dns.read(answer)[1]:
-                    seen = now
-                else:
-                    time.sleep(0.0001)
-        pipe.send(seen)
-
-
-def delays(count, port, ca, cluster, services, cpus):
-    """How long after the API's acknowledgement each change was visible, in ms; None for never.
-
-    Below zero where the server answered with it before the writer had read the acknowledgement.
-    """
-    watcher, client, found = Watcher(port, cpus), api.Client(api.PORT, ca), []
+    client, found = api.Client(api.PORT, ca), []
     for service in itertools.islice(itertools.cycle(services), count):
-        change = Change(cluster, service)
-        watcher.expect(cluster.clients[service.namespace], service.fqdn, change.address)
-        change.write(client)
-        acknowledged, seen = client.heard, watcher.seen()
-        found.append(None if seen is None else (seen - acknowledged) / 1e6)
+        change, query = Change(cluster, service), dns.question(service.fqdn)
+        with dns.connect(cluster.clients[service.namespace], port, limit=0.2) as udp:
+            change.write(client)
+            seen = _seen(udp, query, change.address)
+        found.append(None if seen is None else (seen - client.heard) / 1e6)
         time.sleep(random.uniform(0.01, 0.06))
-    watcher.stop()
     return found
+
+
+def _seen(udp, query, address):
+    """Asks every tenth of a millisecond; returns when the first answer had the address, in ns."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        try:
+            udp.send(query)
+            answer, now = udp.recv(4096), time.monotonic_ns()
+        except OSError:
+            continue
+        if address in dns.read(answer)[1]:
+            return now
+        time.sleep(0.0001)
+    return None
 
 
 def stale(port, ca, cluster, services):
