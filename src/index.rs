@@ -6,14 +6,16 @@
 
 mod apply;
 mod dirty;
+mod event;
 mod numbers;
 mod objects;
 mod owners;
 mod rebuild;
+mod versions;
 
 use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
-use crate::model::{Kind, Object, ObjectKey};
+use crate::model::Kind;
 use crate::snapshot::Snapshot;
 use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
@@ -22,18 +24,10 @@ use numbers::Numbers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use objects::{Objects, PodRow};
+use versions::Ledger;
 
-/// One change of the cluster, from either source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The object exists and looks like this.
-    Apply(Object),
-    /// The object is gone.
-    Delete(Kind, ObjectKey),
-    /// Every object of this kind has been given once.
-    Synced(Kind),
-}
+pub use event::{Audit, Event, Trust, Version};
+pub use objects::{Objects, PodRow};
 
 /// The single writer of snapshots.
 pub struct Index {
@@ -46,6 +40,7 @@ pub struct Index {
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
+    ledger: Ledger,
     generation: u64,
     serial: u32,
 }
@@ -75,6 +70,7 @@ impl Index {
                 .collect(),
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
+            ledger: Ledger::default(),
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0
@@ -91,9 +87,36 @@ impl Index {
             Event::Apply(object) => self.put(object.kind(), object.key(), Some(object)),
             Event::Delete(kind, key) => self.put(kind, key, None),
             Event::Synced(kind) => {
+                for key in self.ledger.of(kind).sweep() {
+                    self.put(kind, key, None);
+                }
                 self.awaited.remove(&kind);
             }
+            Event::Listing(kind, trust) => self.ledger.of(kind).begin(trust),
+            Event::ApplyAt(object, version) => {
+                let (kind, key) = (object.kind(), object.key());
+                if self.ledger.of(kind).apply(&key, version) {
+                    self.put(kind, key, Some(object));
+                }
+            }
+            Event::Void(kind, key, version) => {
+                if self.ledger.of(kind).apply(&key, version) {
+                    self.put(kind, key, None);
+                }
+            }
+            Event::DeleteAt(kind, key, version) => {
+                if self.ledger.of(kind).delete(&key, version) {
+                    self.put(kind, key, None);
+                }
+            }
+            Event::Audit(audit) => self.ledger.audit(&audit),
         }
+    }
+
+    /// Returns what audits have found since the last call: how many objects of a kind are missing,
+    /// older than they exist, or should be gone. A list of that kind mends it.
+    pub fn take_repairs(&mut self) -> Vec<(Kind, usize)> {
+        self.ledger.take_repairs()
     }
 
     /// Returns whether every awaited kind has been read once.
