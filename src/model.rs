@@ -6,23 +6,22 @@
 
 pub(crate) mod api;
 mod endpoints;
+mod labels;
 mod namespace;
 mod node;
 mod pod;
 mod selector;
 mod service;
+mod slice_endpoints;
 
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, SliceOwner};
+pub use labels::Labels;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Phase, Pod};
 pub use selector::{Selector, SelectorError};
 pub use service::{Port, Service, ServiceImport, ServiceKind};
-
-use std::collections::BTreeMap;
-
-/// Labels or annotations of an object, sorted by key.
-pub type Labels = BTreeMap<Box<str>, Box<str>>;
+pub use slice_endpoints::{Addresses, EndpointView, Endpoints};
 
 /// The namespace and name of an object, as the API spells them. A cluster-scoped object has an
 /// empty namespace.

@@ -6,7 +6,7 @@ use crate::answer::{Outcome, Request, Transport, respond_as};
 use crate::chain::{ListenerId, Step};
 use crate::config::Asker;
 use crate::index::Index;
-use crate::model::{Endpoint, ObjectKey, ServiceKind, SliceOwner};
+use crate::model::{EndpointView, ObjectKey, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, Decision, NsId, Owner};
 use crate::wire::{Name, QName, RType};
@@ -264,7 +264,7 @@ fn service_at(
         let SliceOwner::Service(name) = &slice.owner else {
             return None;
         };
-        let has = |e: &Endpoint| e.ready && e.addresses.contains(&address);
+        let has = |e: EndpointView<'_>| e.ready && e.addresses.contains(address);
         let key = || ObjectKey::new(slice.key.namespace.clone(), name.clone());
         slice.endpoints.iter().any(has).then(key)
     });

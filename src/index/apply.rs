@@ -6,7 +6,7 @@ use super::objects::{PodRow, relate};
 use super::owners::node_addresses;
 use super::rebuild::label_of;
 use crate::model::{
-    Endpoint, EndpointSlice, Kind, Node, Object, ObjectKey, Pod, Service, ServiceImport,
+    EndpointSlice, EndpointView, Kind, Node, Object, ObjectKey, Pod, Service, ServiceImport,
     ServiceKind, SliceOwner,
 };
 use crate::tenancy::{NsId, ServiceId};
@@ -125,7 +125,7 @@ impl Index {
                 add,
             );
             if !import {
-                for address in slice.endpoints.iter().flat_map(|e| &e.addresses) {
+                for address in slice.endpoints.iter().flat_map(|e| e.addresses.iter()) {
                     let address = address.to_canonical();
                     relate(
                         &mut self.objects.endpoint_addresses,
@@ -274,18 +274,15 @@ fn touched_addresses(before: Option<&EndpointSlice>, after: Option<&EndpointSlic
         (Some(a), Some(b)) => a.owner == b.owner && a.labels == b.labels,
         _ => false,
     };
-    let set = |slice: Option<&'_ EndpointSlice>| -> HashSet<Endpoint> {
-        slice
-            .into_iter()
-            .flat_map(|s| s.endpoints.iter().cloned())
-            .collect()
-    };
+    fn set(slice: Option<&EndpointSlice>) -> HashSet<EndpointView<'_>> {
+        slice.into_iter().flat_map(|s| s.endpoints.iter()).collect()
+    }
     let (old, new) = (set(before), set(after));
     let touched = old
         .union(&new)
         .filter(|e| !(same_frame && old.contains(e) && new.contains(e)));
     touched
-        .flat_map(|e| e.addresses.iter().map(IpAddr::to_canonical))
+        .flat_map(|e| e.addresses.iter().map(|a| a.to_canonical()))
         .collect()
 }
 

@@ -124,7 +124,7 @@ impl Index {
         let labeled = service
             .labels
             .get("k8s-app")
-            .is_some_and(|v| **v == *"kube-dns");
+            .is_some_and(|v| v == "kube-dns");
         if labeled && *service.key.namespace == *"kube-system" {
             return true;
         }
@@ -142,9 +142,9 @@ impl Index {
         let ready = input
             .slices
             .iter()
-            .flat_map(|s| &s.endpoints)
+            .flat_map(|s| s.endpoints.iter())
             .filter(|e| e.ready);
-        platform && (cluster || ready.flat_map(|e| &e.addresses).any(is_own))
+        platform && (cluster || ready.flat_map(|e| e.addresses.iter()).any(|a| is_own(&a)))
     }
 
     fn rebuild_reverse(&mut self, address: IpAddr) {

@@ -173,7 +173,7 @@ pub(crate) fn slice(
 
 /// A slice with both labels is the Service's: that label is what the cluster's own proxies follow.
 fn owner(labels: &Labels) -> SliceOwner {
-    let label = |key: &str| labels.get(key).filter(|v| !v.is_empty()).cloned();
+    let label = |key: &str| labels.get(key).filter(|v| !v.is_empty()).map(Box::from);
     if let Some(service) = label("kubernetes.io/service-name") {
         SliceOwner::Service(service)
     } else if let Some(import) = label("multicluster.kubernetes.io/service-name") {
@@ -187,7 +187,9 @@ fn owner(labels: &Labels) -> SliceOwner {
 fn endpoint(i: usize, raw: schema::Endpoint, dropped: &mut Vec<Flaw>) -> Endpoint {
     let addresses = raw.addresses.unwrap_or_default();
     let field = format!("endpoints[{i}].addresses");
-    let beta_zone = labels(raw.topology).remove("topology.kubernetes.io/zone");
+    let beta_zone = raw
+        .topology
+        .and_then(|mut map| map.remove("topology.kubernetes.io/zone").flatten());
     let filled = |text: Option<Box<str>>| text.filter(|t| !t.is_empty());
     Endpoint {
         addresses: ips(strs(&addresses), &field, dropped),
