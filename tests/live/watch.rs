@@ -134,7 +134,7 @@ fn a_kind_that_may_not_be_read_is_named_and_nothing_is_answered_meanwhile() {
         Some(serving.log()).filter(|log| log.contains("not permitted"))
     });
     assert!(
-        log.contains("Node: not permitted") && log.contains("list and watch"),
+        log.contains("Node: not permitted") && log.contains("the verb watch on nodes"),
         "{log}"
     );
     assert!(!log.contains("listening on"), "{log}");
