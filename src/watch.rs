@@ -23,6 +23,8 @@ mod pace;
 mod proto;
 mod resource;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use client::{Api, ClientError, Connection, connect};
 pub use health::{Counts, Health, Status};

@@ -34,15 +34,15 @@ impl Auditor {
             let mut pace = Pace::default();
             for _ in 0..TRIES {
                 let Err(fault) = self.audit().await else {
-                    self.health.doubt(resource.kind, "", None);
                     break;
                 };
-                let text = format!("{} (while comparing)", fault.text(resource));
-                if self
-                    .health
-                    .doubt(resource.kind, fault.sort(), Some(text.clone()))
-                {
-                    tracing::warn!("{text}");
+                // Of the connection, which is the same for both, the watch tells.
+                if matches!(fault, Fault::Refused(_) | Fault::Corrupt(_)) {
+                    let text = format!("{} (while comparing)", fault.text(resource));
+                    let sort = fault.sort();
+                    if self.health.doubt(resource.kind, sort, text.clone()) {
+                        tracing::warn!("{text}");
+                    }
                 }
                 sleep(pace.pause(&fault)).await;
             }
@@ -56,13 +56,14 @@ impl Auditor {
             return Ok(());
         }
         let (at, listed) = self.list(from.version).await?;
+        let kind = self.link.resource.kind;
+        self.health.certain(kind);
         let caught_up = |progress: &Progress| progress.settled && progress.version >= at;
         // The watch tells how far it has come at its end at the latest.
         let wait = timeout(self.timers.silence(), self.progress.wait_for(caught_up));
         if !matches!(wait.await, Ok(Ok(_))) {
             return Ok(());
         }
-        let kind = self.link.resource.kind;
         let audit = Audit { kind, at, listed };
         self.health.count(kind, |counts| counts.audits += 1);
         // Nobody wants it any more: the loop ends.

@@ -111,6 +111,9 @@ impl Follower {
     /// Lists and watches until nobody wants events.
     pub(super) async fn run(mut self) {
         loop {
+            if self.wanted.try_recv().is_ok() {
+                self.next = Next::List;
+            }
             let done = match self.next {
                 Next::Watch => self.watch().await,
                 Next::List if self.plain => self.list().await,

@@ -137,16 +137,18 @@ impl Health {
         })
     }
 
-    /// Notes what is wrong with comparing, or that nothing is; returns whether to say so.
-    pub(super) fn doubt(&self, kind: Kind, sort: &'static str, text: Option<String>) -> bool {
+    /// Notes what is wrong with comparing, and returns whether it is time to say so.
+    pub(super) fn doubt(&self, kind: Kind, sort: &'static str, text: String) -> bool {
         self.update(kind, |record| {
-            let wrong = text.is_some();
-            record.doubt = text;
-            if wrong {
-                *record.status.counts.errors.entry(sort).or_default() += 1;
-            }
-            wrong && record.is_news(sort)
+            *record.status.counts.errors.entry(sort).or_default() += 1;
+            record.doubt = Some(text);
+            record.is_news(sort)
         })
+    }
+
+    /// Notes that nothing is wrong with comparing.
+    pub(super) fn certain(&self, kind: Kind) {
+        self.update(kind, |record| record.doubt = None);
     }
 
     /// Notes a flaw of an object by its field, and returns whether to say so.

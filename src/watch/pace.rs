@@ -105,6 +105,7 @@ pub(super) fn between(low: f64, high: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::decode::Encoding;
     use crate::watch::fault::Refusal;
     use crate::watch::resource::Verb;
     use crate::watch::status::Status;
@@ -112,10 +113,7 @@ mod tests {
     fn refused(code: u16, retry_after: Option<u64>) -> Fault {
         Fault::Refused(Refusal {
             verb: Verb::List,
-            status: Status {
-                code,
-                ..Status::default()
-            },
+            status: Status::of_body(code, Encoding::Json, b""),
             retry_after: retry_after.map(Duration::from_secs),
         })
     }
