@@ -43,7 +43,7 @@ impl Live {
             options: Options {
                 kinds,
                 node: None,
-                timers: Timers::default(),
+                timers: Timers::new(source.watch_timeout, source.audit_interval),
             },
             connection: Connection {
                 kubeconfig: source.kubeconfig.clone(),

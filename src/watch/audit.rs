@@ -39,8 +39,7 @@ impl Auditor {
                 // Of the connection, which is the same for both, the watch tells.
                 if matches!(fault, Fault::Refused(_) | Fault::Corrupt(_)) {
                     let text = format!("{} (while comparing)", fault.text(resource));
-                    let sort = fault.sort();
-                    if self.health.doubt(resource.kind, sort, text.clone()) {
+                    if self.health.doubt(resource.kind, &fault, text.clone()) {
                         tracing::warn!("{text}");
                     }
                 }

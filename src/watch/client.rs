@@ -72,7 +72,8 @@ struct Shared {
 
 struct Current {
     client: Client,
-    read: Instant,
+    /// When the credentials were last read again.
+    renewed: Option<Instant>,
 }
 
 /// Reads the credentials. The API need not be there.
@@ -86,11 +87,14 @@ pub async fn connect(connection: &Connection) -> Result<Api, ClientError> {
 
 impl Api {
     fn new(client: Client, connection: Option<Connection>) -> Self {
-        let read = Instant::now();
+        let current = Current {
+            client,
+            renewed: None,
+        };
         Self {
             shared: Arc::new(Shared {
                 connection,
-                current: Mutex::new(Current { client, read }),
+                current: Mutex::new(current),
             }),
         }
     }
@@ -113,10 +117,10 @@ impl Api {
         };
         {
             let mut current = self.lock();
-            if current.read.elapsed() < RENEW {
+            if current.renewed.is_some_and(|last| last.elapsed() < RENEW) {
                 return;
             }
-            current.read = Instant::now();
+            current.renewed = Some(Instant::now());
         }
         match client(connection).await {
             Ok(client) => self.lock().client = client,

@@ -59,6 +59,17 @@ impl Fault {
         }
     }
 
+    /// Returns what one line about it covers: that a verb is missing says nothing of another one.
+    pub(super) fn topic(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) if refusal.status.code == 403 => match refusal.verb {
+                Verb::List => "forbidden to list",
+                Verb::Watch => "forbidden to watch",
+            },
+            _ => self.sort(),
+        }
+    }
+
     /// Returns whether other credentials than those read before could help.
     pub(super) fn may_be_credentials(&self) -> bool {
         matches!(self.sort(), "unauthorized" | "unreachable")

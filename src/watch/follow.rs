@@ -158,8 +158,13 @@ impl Follower {
 
     async fn finish(&mut self, version: Version) -> Result<(), Stop> {
         let kind = self.kind();
+        let (before, now) = (self.position.0, version.0);
+        if self.behind < BEHIND && now < before {
+            // What it does not name may be younger than it.
+            let text = format!("a list of version {now} where {before} was asked for");
+            return Err(Fault::Corrupt(text).into());
+        }
         if self.behind >= BEHIND {
-            let (before, now) = (self.position.0, version.0);
             tracing::warn!(
                 kind = kind.as_str(),
                 before,
@@ -416,7 +421,7 @@ impl Follower {
             return self.miss(&fault, code).await;
         }
         let text = fault.text(resource);
-        if self.health.trouble(kind, fault.sort(), text.clone()) {
+        if self.health.trouble(kind, &fault, text.clone()) {
             tracing::warn!("{text}");
         }
         if fault.may_be_credentials() {
@@ -465,7 +470,7 @@ impl Follower {
             self.health.synced(kind);
         }
         let text = format!("{}; answering without", fault.text(resource));
-        self.health.trouble(kind, fault.sort(), text.clone());
+        self.health.trouble(kind, fault, text.clone());
         if !std::mem::replace(&mut self.missed, true) {
             tracing::warn!("{text}");
         }

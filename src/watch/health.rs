@@ -1,6 +1,7 @@
 //! How the watch of each kind is doing: for readiness, metrics and the age of what is known. What is
 //! a fault, and what it is called, is for [`super::fault`].
 
+use super::fault::Fault;
 use crate::model::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +65,12 @@ struct Record {
 }
 
 impl Record {
+    fn fault(&mut self, fault: &Fault) -> bool {
+        let errors = &mut self.status.counts.errors;
+        *errors.entry(fault.sort()).or_default() += 1;
+        self.is_news(fault.topic())
+    }
+
     fn is_news(&mut self, what: &str) -> bool {
         let (now, last) = (now(), self.said.get(what));
         let news = last.is_none_or(|last| now.saturating_duration_since(*last) >= REPEAT);
@@ -128,21 +135,19 @@ impl Health {
         self.update(kind, |record| count(&mut record.status.counts));
     }
 
-    /// Notes trouble of a sort, and returns whether it is time to say so.
-    pub(super) fn trouble(&self, kind: Kind, sort: &'static str, text: String) -> bool {
+    /// Notes trouble, and returns whether it is time to say so.
+    pub(super) fn trouble(&self, kind: Kind, fault: &Fault, text: String) -> bool {
         self.update(kind, |record| {
-            *record.status.counts.errors.entry(sort).or_default() += 1;
             record.status.trouble = Some(text);
-            record.is_news(sort)
+            record.fault(fault)
         })
     }
 
     /// Notes what is wrong with comparing, and returns whether it is time to say so.
-    pub(super) fn doubt(&self, kind: Kind, sort: &'static str, text: String) -> bool {
+    pub(super) fn doubt(&self, kind: Kind, fault: &Fault, text: String) -> bool {
         self.update(kind, |record| {
-            *record.status.counts.errors.entry(sort).or_default() += 1;
             record.doubt = Some(text);
-            record.is_news(sort)
+            record.fault(fault)
         })
     }
 
@@ -181,12 +186,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn trouble_is_said_once_a_minute_and_ends_with_the_next_word() {
         let health = Health::new(&BTreeSet::from([Kind::Pod]));
-        let say = |sort| health.trouble(Kind::Pod, sort, sort.to_owned());
-        assert!(say("cut") && !say("cut") && say("silent") && !say("cut"));
+        let (cut, silent) = (Fault::Cut(String::new()), Fault::Silent(REPEAT));
+        let say = |fault: &Fault| health.trouble(Kind::Pod, fault, fault.sort().to_owned());
+        assert!(say(&cut) && !say(&cut) && say(&silent) && !say(&cut));
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(say("cut"));
+        assert!(say(&cut));
         assert!(health.heard(Kind::Pod) && !health.heard(Kind::Pod));
-        assert!(!say("cut"));
+        assert!(!say(&cut));
         let status = &health.statuses()[&Kind::Pod];
         assert_eq!(
             status.counts.errors,
@@ -194,7 +200,7 @@ mod tests {
         );
         assert_eq!(status.trouble.as_deref(), Some("cut"));
         // A kind that is not watched has no health.
-        assert!(!health.trouble(Kind::Node, "cut", String::new()));
+        assert!(!health.trouble(Kind::Node, &cut, String::new()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,15 +19,20 @@ pub struct Timers {
 impl Default for Timers {
     /// A dead watch is noticed within 30 s, a silent gap mended within 5 minutes.
     fn default() -> Self {
-        Self {
-            watch: Duration::from_secs(25),
-            grace: Duration::from_secs(5),
-            audit: Duration::from_secs(300),
-        }
+        Self::new(Duration::from_secs(25), Duration::from_secs(300))
     }
 }
 
 impl Timers {
+    /// Returns the timers of a watch that lasts so long, with comparisons so often.
+    pub fn new(watch: Duration, audit: Duration) -> Self {
+        Self {
+            watch,
+            grace: (watch / 5).max(Duration::from_secs(1)),
+            audit,
+        }
+    }
+
     /// How long an answer may say nothing.
     pub(super) fn silence(&self) -> Duration {
         self.watch + self.grace

@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     /// Path and query.
     pub(crate) uri: String,
     accept: String,
+    /// What the client says of itself.
+    pub(crate) authorization: String,
 }
 
 impl Asked {
@@ -75,7 +77,9 @@ pub(crate) enum Play {
 pub(crate) enum Out {
     /// These bytes; for an event with its length before it.
     Bytes(Vec<u8>),
-    /// Nothing any more, and the connection stays.
+    /// Nothing before the next release.
+    Wait,
+    /// Nothing any more, and the connection stays until the next release.
     Hang,
     /// The connection ends.
     Cut,
@@ -134,13 +138,18 @@ impl Proxy {
 
     /// The file with which tenantdns finds the proxy.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.kubeconfig_of("{}")
+    }
+
+    /// The same for a user of this description.
+    pub(crate) fn kubeconfig_of(&self, user: &str) -> PathBuf {
         let text = format!(
             "apiVersion: v1
 kind: Config
 current-context: test
 contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
 clusters: [{{name: test, cluster: {{server: 'http://127.0.0.1:{}'}}}}]
-users: [{{name: test, user: {{}}}}]
+users: [{{name: test, user: {user}}}]
 ",
             self.port
         );
@@ -152,7 +161,7 @@ users: [{{name: test, user: {{}}}}]
         *lock(&self.shared.script) = Box::new(script);
     }
 
-    /// Ends what hangs.
+    /// Lets go on what waits, and ends what hangs.
     pub(crate) fn release(&self) {
         *lock(&self.shared.released.0) += 1;
         self.shared.released.1.notify_all();
@@ -259,6 +268,7 @@ impl Shared {
             for out in edit(piece) {
                 match out {
                     Out::Bytes(bytes) => write_chunk(connection, &bytes)?,
+                    Out::Wait => self.hang(),
                     Out::Hang => {
                         self.hang();
                         return None;
@@ -288,10 +298,15 @@ fn read_request(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
     let mut uri = String::new();
     let mut accept = String::new();
+    let mut authorization = String::new();
     while reader.read_line(&mut line).ok()? > 0 {
         let text = line.trim_end();
         if text.is_empty() {
-            return Some(Asked { uri, accept });
+            return Some(Asked {
+                uri,
+                accept,
+                authorization,
+            });
         }
         if uri.is_empty() {
             text.split(' ').nth(1)?.clone_into(&mut uri);
@@ -299,6 +314,9 @@ fn read_request(reader: &mut impl BufRead) -> Option<Asked> {
         let lower = text.to_ascii_lowercase();
         if lower.starts_with("accept: ") {
             accept = text["accept: ".len()..].to_owned();
+        }
+        if lower.starts_with("authorization: ") {
+            authorization = text["authorization: ".len()..].to_owned();
         }
         line.clear();
     }

@@ -162,6 +162,27 @@ async fn a_streamed_list_that_ends_before_its_end_is_listed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_older_than_asked_for_takes_nothing_away() {
+    let mut rig = Rig::start(Kind::Pod);
+    let stream = rig.listed(7).await;
+    rig.watch.relist(Kind::Pod);
+    let mut stale = rig.asked("stream since 7").await.answer(JSON);
+    stale.send(&(added("a", 3) + &end_of_list(6))).await;
+    rig.expect(&["list", "+shop/a 3"]).await;
+    let mut stream = {
+        drop(stream);
+        rig.asked("stream since 7").await.answer(JSON)
+    };
+    assert!(
+        rig.trouble().contains("version 6 where 7"),
+        "{}",
+        rig.trouble()
+    );
+    stream.send(&end_of_list(7)).await;
+    rig.expect(&["list", "synced"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_in_pages_is_one_list() {
     let mut rig = Rig::start(Kind::Pod);
     rig.asked("stream since 0")
