@@ -6,10 +6,13 @@
 
 mod apply;
 mod dirty;
+mod event;
+mod keep;
 mod numbers;
 mod objects;
 mod owners;
 mod rebuild;
+mod versions;
 
 use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
@@ -18,27 +21,19 @@ use crate::snapshot::Snapshot;
 use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
 use dirty::Dirty;
-use numbers::Numbers;
+use keep::Keep;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use objects::{Objects, PodRow};
+use versions::Ledger;
 
-/// One change of the cluster, from either source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The object exists and looks like this.
-    Apply(Object),
-    /// The object is gone.
-    Delete(Kind, ObjectKey),
-    /// Every object of this kind has been given once.
-    Synced(Kind),
-}
+pub use event::{Audit, Event, Trust, Version};
+pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
 
 /// The single writer of snapshots.
 pub struct Index {
     objects: Objects,
-    numbers: Numbers,
+    keep: Keep,
     dirty: Dirty,
     directory: Directory,
     compiler: Compiler,
@@ -46,6 +41,7 @@ pub struct Index {
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
+    ledger: Ledger,
     generation: u64,
     serial: u32,
 }
@@ -64,8 +60,8 @@ impl Index {
         let (chain, zones) = Chain::build(blocks);
         let wildcards = tenancy.wildcards();
         Self {
-            objects: Objects::default(),
-            numbers: Numbers::default(),
+            objects: Objects::new(seed),
+            keep: Keep::new(blocks),
             dirty: Dirty::default(),
             directory: Directory::new(seed.clone()),
             clients: ClientIndex::new(seed.clone()),
@@ -75,6 +71,7 @@ impl Index {
                 .collect(),
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
+            ledger: Ledger::default(),
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0
@@ -91,9 +88,39 @@ impl Index {
             Event::Apply(object) => self.put(object.kind(), object.key(), Some(object)),
             Event::Delete(kind, key) => self.put(kind, key, None),
             Event::Synced(kind) => {
+                for key in self.ledger.sweep(&mut self.objects, kind) {
+                    self.put(kind, key, None);
+                }
                 self.awaited.remove(&kind);
             }
+            Event::Listing(kind, trust) => self.ledger.begin(&mut self.objects, kind, trust),
+            Event::ApplyAt(object, version) => {
+                let (kind, key) = (object.kind(), object.key());
+                self.put_at(kind, &key, Some(object), version);
+            }
+            Event::Void(kind, key, version) => self.put_at(kind, &key, None, version),
+            Event::DeleteAt(kind, key, version) => {
+                if self.ledger.bury(&mut self.objects, kind, &key, version) {
+                    self.put(kind, key, None);
+                }
+            }
+            Event::Audit(audit) => self.ledger.audit(&self.objects, &audit),
         }
+    }
+
+    /// Replaces an object that exists at a version.
+    fn put_at(&mut self, kind: Kind, key: &ObjectKey, object: Option<Object>, version: Version) {
+        let stamp = self.ledger.admit(&mut self.objects, kind, key, version);
+        if let Some(stamp) = stamp {
+            self.put(kind, key.clone(), object);
+            self.objects.set_stamp(kind, key, stamp);
+        }
+    }
+
+    /// Returns what audits have found since the last call: how many objects of a kind are missing,
+    /// older than they exist, or should be gone. A list of that kind mends it.
+    pub fn take_repairs(&mut self) -> Vec<(Kind, usize)> {
+        self.ledger.take_repairs()
     }
 
     /// Returns whether every awaited kind has been read once.
@@ -129,15 +156,12 @@ impl Index {
 
     /// Returns the number of a namespace that some object mentions.
     pub fn namespace_id(&self, name: &str) -> Option<NsId> {
-        self.numbers.namespaces.find(&name.into()).map(NsId)
+        self.objects.numbers.find_ns(name)
     }
 
     /// Returns the number of a service that some object mentions.
     pub fn service_id(&self, ns: NsId, name: &str) -> Option<ServiceId> {
-        self.numbers
-            .services
-            .find(&(ns, name.into()))
-            .map(ServiceId)
+        self.objects.numbers.find_service(ns, name)
     }
 
     /// Returns the objects as they are now, for commands that explain a decision.

@@ -10,7 +10,7 @@ use super::service::{AddressSet, Body, ServiceNode, ServicePort};
 use super::{Nodes, Options, Origin, PodMode, Zone};
 use crate::cow::{CowBits, CowMap, CowVec, Seed};
 use crate::model::{
-    Endpoint, EndpointSlice, Labels, Namespace, Pod, Port, Service, ServiceImport, ServiceKind,
+    EndpointSlice, EndpointView, Labels, Namespace, Port, Service, ServiceImport, ServiceKind,
     SliceOwner,
 };
 use crate::tenancy::{NsId, ServiceId};
@@ -137,7 +137,7 @@ impl ZoneWriter {
             for endpoint in slice
                 .endpoints
                 .iter()
-                .filter(|e| e.addresses.contains(&address))
+                .filter(|e| e.addresses.contains(address))
             {
                 if let Some(name) = self
                     .endpoint_name(endpoint, address)
@@ -161,12 +161,12 @@ impl ZoneWriter {
         }
     }
 
-    /// Says in which namespaces an address is a pod's: those of `pods` that the options select.
-    pub fn set_pods(&mut self, address: IpAddr, pods: &[(NsId, &Pod)]) {
+    /// Says in which namespaces an address is a pod's: those of `pods`, each with its labels, that the options select.
+    pub fn set_pods(&mut self, address: IpAddr, pods: &[(NsId, Labels)]) {
         if self.zone.options.pods != PodMode::Verified {
             return;
         }
-        let selected = pods.iter().filter(|(_, pod)| self.selects(&pod.labels));
+        let selected = pods.iter().filter(|(_, labels)| self.selects(labels));
         let namespaces: BTreeSet<NsId> = selected.map(|(ns, _)| *ns).collect();
         if namespaces.is_empty() {
             self.zone.pods.remove(&key(address));
@@ -361,13 +361,12 @@ impl ZoneWriter {
 
     /// Returns an endpoint's label in wire form: its hostname, its pod's name where the options say
     /// so, or its address with dashes. `None` where that can't be a label.
-    fn endpoint_name(&self, endpoint: &Endpoint, address: IpAddr) -> Option<Box<[u8]>> {
-        if let Some(hostname) = endpoint.hostname.as_deref().filter(|h| !h.is_empty()) {
+    fn endpoint_name(&self, endpoint: EndpointView<'_>, address: IpAddr) -> Option<Box<[u8]>> {
+        if let Some(hostname) = endpoint.hostname.filter(|h| !h.is_empty()) {
             return wire_label(hostname);
         }
         let pod = endpoint
             .target
-            .as_deref()
             .filter(|_| self.zone.options.endpoint_pod_names);
         if let Some(label) = pod.filter(|p| !p.contains('.')).and_then(wire_label) {
             return Some(label);
@@ -435,9 +434,9 @@ fn suffix_of(input: &ServiceInput<'_>) -> Box<[u8]> {
     wire.into()
 }
 
-fn ready_addresses(slice: &EndpointSlice) -> impl Iterator<Item = (&Endpoint, IpAddr)> {
+fn ready_addresses(slice: &EndpointSlice) -> impl Iterator<Item = (EndpointView<'_>, IpAddr)> {
     let ready = slice.endpoints.iter().filter(|e| e.ready);
-    ready.flat_map(|e| e.addresses.iter().map(move |a| (e, *a)))
+    ready.flat_map(|e| e.addresses.iter().map(move |a| (e, a)))
 }
 
 fn service_port(name: &str, protocol: &str, number: Option<u16>) -> ServicePort {

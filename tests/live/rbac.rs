@@ -4,16 +4,12 @@
 use crate::apiserver::{ADMIN, ApiServer};
 use crate::parts::{namespace, pod, service, slice};
 use crate::process::{Peers, peers, until};
-use crate::serving::{Serving, expect, listening};
+use crate::serving::{PATIENCE, Serving, ask, expect};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 use tenantdns::wire::RType;
 use ureq::http::Method;
-
-/// What the API server may take to make its namespaces, and to believe a role.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const RBAC: &str = include_str!("../../deploy/rbac.yaml");
 const TENANCY_OFF: &str = include_str!("../../deploy/rbac-tenancy-off.yaml");
@@ -114,6 +110,11 @@ fn kubeconfig(api: &ApiServer, account: &str, grants: &[Grant]) -> PathBuf {
     api.kubeconfig_with(account, token)
 }
 
+/// Starts tenantdns as this account.
+fn follow(name: &str, account: &Path, config: &str) -> Serving {
+    Serving::start_with(name, account, "127.0.0.1:0", config)
+}
+
 /// Changes something of every kind, and waits until each of the servers shows all of it.
 fn change_everything_and_see_it(api: &ApiServer, servers: &[SocketAddr]) {
     api.create(&namespace("late"));
@@ -128,12 +129,17 @@ fn change_everything_and_see_it(api: &ApiServer, servers: &[SocketAddr]) {
         "status": {"addresses": [{"type": "InternalIP", "address": "127.4.0.2"}]},
     }));
     for &server in servers {
-        let asks = |source, name, rtype, words| expect(server, source, name, rtype, words);
-        asks("127.4.0.1", "web.late.svc.cluster.local", RType::A, web);
+        expect(server, "127.4.0.1", "web.late.svc.cluster.local", web);
         let endpoint = "10-244-1-7.web.late.svc.cluster.local";
-        asks("127.4.0.1", endpoint, RType::A, "10.244.1.7");
-        let whoami = "whoami.tenantdns.cluster.local";
-        asks("127.4.0.2", whoami, RType::TXT, "class=node");
+        expect(server, "127.4.0.1", endpoint, "10.244.1.7");
+        until("the address is no node's", PATIENCE, || {
+            let whoami = "whoami.tenantdns.cluster.local";
+            let answer = ask(server, "127.4.0.2", whoami, RType::TXT).answer;
+            answer
+                .iter()
+                .find(|line| line.contains("class=node"))
+                .map(drop)
+        });
     }
 }
 
@@ -143,8 +149,8 @@ fn the_role_is_enough_to_serve_tenants_and_to_follow() {
     let api = start(&peers, &[]);
     apply(&api, RBAC);
     let account = kubeconfig(&api, "tenantdns", &grants(RBAC));
-    let mut serving = Serving::start(&account, "");
-    let server = serving.ready();
+    let mut serving = follow("role", &account, "");
+    let server = serving.address();
     change_everything_and_see_it(&api, &[server]);
 }
 
@@ -155,11 +161,11 @@ fn the_lesser_role_is_enough_without_tenancy() {
     apply(&api, TENANCY_OFF);
     let account = kubeconfig(&api, "tenantdns", &grants(TENANCY_OFF));
     let config = "kubernetes.pods = \"verified\"\ntenancy.mode = \"off\"\n";
-    let mut serving = Serving::start(&account, config);
-    let server = serving.ready();
+    let mut serving = follow("no-tenancy", &account, config);
+    let server = serving.address();
     api.create(&namespace("shop"));
     api.create_with_status(&pod("shop", "asks", "10.244.1.7"));
-    let asks = |name, words| expect(server, "127.0.0.1", name, RType::A, words);
+    let asks = |name, address| expect(server, "127.0.0.1", name, address);
     asks("10-244-1-7.shop.pod.cluster.local", "10.244.1.7");
     let web = api.create(&service("shop", "web"));
     let web = web["spec"]["clusterIP"].as_str().unwrap();
@@ -198,8 +204,8 @@ fn imports_of_other_clusters_need_the_role_for_them_and_no_more() {
     let config = "kubernetes.zones = [\"cluster.local\", \"clusterset.local\"]
 kubernetes.multicluster = [\"clusterset.local\"]
 ";
-    let mut serving = Serving::start(&account, config);
-    let server = serving.ready();
+    let mut serving = follow("imports", &account, config);
+    let server = serving.address();
     api.create(&namespace("shop"));
     api.create_with_status(&pod("shop", "asks", "127.4.0.1"));
     api.create(&json!({
@@ -212,7 +218,7 @@ kubernetes.multicluster = [\"clusterset.local\"]
         },
     }));
     let name = "api.shop.svc.clusterset.local";
-    expect(server, "127.4.0.1", name, RType::A, "10.112.0.1");
+    expect(server, "127.4.0.1", name, "10.112.0.1");
 }
 
 #[test]
@@ -253,7 +259,8 @@ fn each_verb_is_needed_named_where_it_is_missing_and_heals_when_given_back() {
                 }],
             }));
             let account = kubeconfig(&api, &name, &rest);
-            (name, missing, Serving::start(&account, ""))
+            let serving = follow(&name, &account, "");
+            (name, missing, serving)
         })
         .collect();
     for (name, missing, serving) in &mut cases {
@@ -261,15 +268,14 @@ fn each_verb_is_needed_named_where_it_is_missing_and_heals_when_given_back() {
             &*format!(" verb {} ", missing.verb),
             &*format!(" {}", missing.full_resource()),
         ];
-        let log = serving.says(&words);
-        if missing.verb == "list" {
-            assert_eq!(listening(&log), None, "{name}: {log}");
-        }
+        serving.wait_for_line(&words);
+        let log = serving.log();
+        assert!(!log.contains("listening on"), "{name}: {log}");
         let named = log.lines().filter(|line| line.contains(" verb ")).count();
         let right = |line: &&str| words.iter().all(|word| line.contains(word));
         assert_eq!(named, log.lines().filter(right).count(), "{name}: {log}");
         api.replace(&role(name, &all));
     }
-    let servers: Vec<_> = cases.iter_mut().map(|case| case.2.ready()).collect();
+    let servers: Vec<_> = cases.iter_mut().map(|case| case.2.address()).collect();
     change_everything_and_see_it(&api, &servers);
 }
