@@ -49,6 +49,7 @@ def arguments():
     option("--starts", default=3, type=int, help="starts to take the median of")
     option("--changes", default=500, type=int, help="changes to time")
     option("--seconds", default=30, type=float, help="of changes at 100/s")
+    option("--rest", default=130, type=float, help="seconds without work before memory counts")
     option("--server-cpu", default="0", help="the core of what is measured")
     option("--other-cpu", default=last, help="the core of everything else")
     option("--load-only", action="store_true", help="only bring the objects into the API server")
@@ -114,6 +115,7 @@ def measure(chosen, size):
         starts=chosen.starts,
         changes=chosen.changes,
         seconds=chosen.seconds,
+        rest=chosen.rest,
     )
     server.start()
     try:
@@ -168,6 +170,7 @@ def measure_one(setting, dns, whole):
     note("get", figures.plain_get(setting, setting.starts))
     try:
         note("start", figures.starts(setting, dns))
+        note("rest", figures.at_rest(setting, dns))
         if not whole:
             return found
         note("load", figures.after_load(setting, dns))

@@ -155,7 +155,10 @@ fn the_role_is_enough_to_serve_tenants_and_to_follow() {
 }
 
 #[test]
-fn the_lesser_role_is_enough_without_tenancy() {
+fn the_role_without_nodes_is_enough_without_tenancy() {
+    let mut without_nodes = grants(RBAC);
+    without_nodes.retain(|grant| grant.resource != "nodes");
+    assert_eq!(grants(TENANCY_OFF), without_nodes);
     let Some(peers) = peers() else { return };
     let api = start(&peers, &[]);
     apply(&api, TENANCY_OFF);
