@@ -23,6 +23,8 @@ mod live;
 mod malformed;
 #[path = "it/noninterference.rs"]
 mod noninterference;
+#[path = "it/pages.rs"]
+mod pages;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/random.rs"]

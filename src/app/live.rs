@@ -1,6 +1,7 @@
 //! The live source with its index: the API's events in, snapshots published.
 
 use super::now;
+use super::progress::Progress;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
@@ -48,7 +49,7 @@ impl Live {
             options: Options {
                 kinds,
                 timeout: WATCH,
-                node: None,
+                node: source.node().map(Into::into),
             },
             connection: Connection {
                 kubeconfig: source.kubeconfig.clone(),
@@ -68,6 +69,7 @@ impl Live {
         self,
         mut publisher: Publisher,
         drain: &Drain,
+        progress: &Progress,
         synced: oneshot::Sender<()>,
     ) -> anyhow::Result<()> {
         let Self {
@@ -81,6 +83,7 @@ impl Live {
                 .await
                 .context("connecting to the API")?;
             let mut watch = watch(&client, &options);
+            progress.update(|state| state.health = Some(watch.health.clone()));
             let (mut batch, mut synced) = (Vec::with_capacity(BATCH), Some(synced));
             loop {
                 tokio::select! {
@@ -92,6 +95,10 @@ impl Live {
                 let more: Vec<Event> = std::mem::take(&mut batch);
                 more.into_iter().for_each(|event| index.apply(event));
                 publisher.publish(index.snapshot(now()));
+                progress.update(|state| {
+                    state.published(index.objects());
+                    state.ready |= index.is_synced();
+                });
                 if index.is_synced()
                     && let Some(synced) = synced.take()
                 {

@@ -113,6 +113,18 @@ fn nanoseconds(number: &str, unit: &str) -> Option<u64> {
     Some(total)
 }
 
+/// Parses an address to listen on with HTTP, as [`listener`].
+pub(super) fn http_listener(text: &str) -> Result<SocketAddr, String> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return Err(format!(
+            "`{}` is not an address; HTTP is served at `{}`, without a scheme",
+            shown(&format!("{scheme}://{rest}")),
+            shown(rest)
+        ));
+    }
+    listener(text)
+}
+
 /// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.
 pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
     if let Some((scheme, rest)) = text.split_once("://") {
