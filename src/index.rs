@@ -7,6 +7,7 @@
 mod apply;
 mod dirty;
 mod event;
+mod keep;
 mod numbers;
 mod objects;
 mod owners;
@@ -15,24 +16,24 @@ mod versions;
 
 use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
-use crate::model::Kind;
+use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
 use dirty::Dirty;
-use numbers::Numbers;
+use keep::Keep;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use versions::Ledger;
 
 pub use event::{Audit, Event, Trust, Version};
-pub use objects::{Objects, PodRow};
+pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
 
 /// The single writer of snapshots.
 pub struct Index {
     objects: Objects,
-    numbers: Numbers,
+    keep: Keep,
     dirty: Dirty,
     directory: Directory,
     compiler: Compiler,
@@ -59,8 +60,8 @@ impl Index {
         let (chain, zones) = Chain::build(blocks);
         let wildcards = tenancy.wildcards();
         Self {
-            objects: Objects::default(),
-            numbers: Numbers::default(),
+            objects: Objects::new(seed),
+            keep: Keep::new(blocks),
             dirty: Dirty::default(),
             directory: Directory::new(seed.clone()),
             clients: ClientIndex::new(seed.clone()),
@@ -87,29 +88,32 @@ impl Index {
             Event::Apply(object) => self.put(object.kind(), object.key(), Some(object)),
             Event::Delete(kind, key) => self.put(kind, key, None),
             Event::Synced(kind) => {
-                for key in self.ledger.of(kind).sweep() {
+                for key in self.ledger.sweep(&mut self.objects, kind) {
                     self.put(kind, key, None);
                 }
                 self.awaited.remove(&kind);
             }
-            Event::Listing(kind, trust) => self.ledger.of(kind).begin(trust),
+            Event::Listing(kind, trust) => self.ledger.begin(&mut self.objects, kind, trust),
             Event::ApplyAt(object, version) => {
                 let (kind, key) = (object.kind(), object.key());
-                if self.ledger.of(kind).apply(&key, version) {
-                    self.put(kind, key, Some(object));
-                }
+                self.put_at(kind, &key, Some(object), version);
             }
-            Event::Void(kind, key, version) => {
-                if self.ledger.of(kind).apply(&key, version) {
-                    self.put(kind, key, None);
-                }
-            }
+            Event::Void(kind, key, version) => self.put_at(kind, &key, None, version),
             Event::DeleteAt(kind, key, version) => {
-                if self.ledger.of(kind).delete(&key, version) {
+                if self.ledger.bury(&mut self.objects, kind, &key, version) {
                     self.put(kind, key, None);
                 }
             }
-            Event::Audit(audit) => self.ledger.audit(&audit),
+            Event::Audit(audit) => self.ledger.audit(&self.objects, &audit),
+        }
+    }
+
+    /// Replaces an object that exists at a version.
+    fn put_at(&mut self, kind: Kind, key: &ObjectKey, object: Option<Object>, version: Version) {
+        let stamp = self.ledger.admit(&mut self.objects, kind, key, version);
+        if let Some(stamp) = stamp {
+            self.put(kind, key.clone(), object);
+            self.objects.set_stamp(kind, key, stamp);
         }
     }
 
@@ -152,15 +156,12 @@ impl Index {
 
     /// Returns the number of a namespace that some object mentions.
     pub fn namespace_id(&self, name: &str) -> Option<NsId> {
-        self.numbers.namespaces.find(&name.into()).map(NsId)
+        self.objects.numbers.find_ns(name)
     }
 
     /// Returns the number of a service that some object mentions.
     pub fn service_id(&self, ns: NsId, name: &str) -> Option<ServiceId> {
-        self.numbers
-            .services
-            .find(&(ns, name.into()))
-            .map(ServiceId)
+        self.objects.numbers.find_service(ns, name)
     }
 
     /// Returns the objects as they are now, for commands that explain a decision.

@@ -46,9 +46,14 @@ impl ObjectKey {
     /// keys the same one with a chance of less than 10^-8 for a million objects. For comparing
     /// large lists, where nothing worse than a difference overlooked comes of it.
     pub fn digest(&self) -> u64 {
+        Self::digest_of(&self.namespace, &self.name)
+    }
+
+    /// Returns [`ObjectKey::digest`] of the key with these parts.
+    pub fn digest_of(namespace: &str, name: &str) -> u64 {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
+        (namespace, name).hash(&mut hasher);
         hasher.finish()
     }
 

@@ -37,6 +37,8 @@ mod robust;
 mod snapshots;
 #[path = "it/truncation.rs"]
 mod truncation;
+#[path = "it/versions.rs"]
+mod versions;
 #[path = "it/waiting.rs"]
 mod waiting;
 #[path = "it/wire.rs"]

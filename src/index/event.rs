@@ -36,6 +36,11 @@ pub struct Version(pub u64);
 impl Version {
     /// No version: what comes with it is always taken, and never in the way of what follows.
     pub const UNKNOWN: Self = Self(0);
+
+    /// Returns whether this is older than `known`. What has no version is never older.
+    pub(super) fn is_before(self, known: Self) -> bool {
+        self != Self::UNKNOWN && self < known
+    }
 }
 
 /// Whether a list goes on from what is known.

@@ -2,8 +2,7 @@
 //! stays shared with the snapshots before.
 
 use super::Index;
-use super::objects::Objects;
-use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind, SliceOwner};
+use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind};
 use crate::tenancy::{NsId, ServiceId};
 use crate::wire::lower_label;
 use crate::zone::ServiceInput;
@@ -26,7 +25,7 @@ impl Index {
         let mut services = dirty.services;
         for &ns in &dirty.namespaces {
             // Whether a service is the DNS service depends on its namespace.
-            services.extend(self.services_in(ns));
+            services.extend(self.objects.services.members(ns));
         }
         for &service in &services {
             self.rebuild_service(service);
@@ -47,12 +46,12 @@ impl Index {
         }
         self.compiler.refresh();
         for service in dirty.unused_services {
-            if self.numbers.services.free_unused(service.0) {
+            if self.objects.numbers.free_service(service) {
                 self.directory.name_service(service, None);
             }
         }
         for ns in dirty.unused_namespaces {
-            if self.numbers.namespaces.free_unused(ns.0) {
+            if self.objects.numbers.free_ns(ns) {
                 self.directory.name_namespace(ns, None);
             }
         }
@@ -60,7 +59,7 @@ impl Index {
     }
 
     fn rebuild_namespace(&mut self, ns: NsId) {
-        let Some(name) = self.numbers.namespaces.key(ns.0) else {
+        let Some(name) = self.objects.numbers.ns(ns) else {
             return;
         };
         let namespace = self.objects.namespaces.get(name);
@@ -72,28 +71,17 @@ impl Index {
             .for_each(|zone| zone.set_namespace(ns, namespace));
     }
 
-    fn services_in(&self, ns: NsId) -> Vec<ServiceId> {
-        let Some(name) = self.numbers.namespaces.key(ns.0) else {
-            return Vec::new();
-        };
-        let from = ObjectKey::new(name.clone(), "");
-        let keys = self.objects.services.range(from..).map(|(key, _)| key);
-        keys.take_while(|key| key.namespace == *name)
-            .filter_map(|key| self.numbers.services.find(&(ns, key.name.clone())))
-            .map(ServiceId)
-            .collect()
-    }
-
     fn rebuild_service(&mut self, id: ServiceId) {
-        let Some((ns, name)) = self.numbers.services.key(id.0).cloned() else {
+        let numbers = &self.objects.numbers;
+        let Some((ns, name)) = numbers.service(id) else {
             return;
         };
-        let Some(namespace) = self.numbers.namespaces.key(ns.0).cloned() else {
+        let Some(namespace) = numbers.ns(ns) else {
             return;
         };
         let key = ObjectKey::new(namespace, name);
-        let service = self.objects.services.get(&key);
-        let import = self.objects.imports.get(&key);
+        let service = self.objects.services.get(id);
+        let import = self.objects.imports.get(id);
         let (Some(ns_label), Some(label)) = (label_of(&key.namespace), label_of(&key.name)) else {
             return;
         };
@@ -102,7 +90,7 @@ impl Index {
             id,
             namespace: &ns_label,
             label: &label,
-            slices: self.objects.slices_of(id, import),
+            slices: self.objects.slices.of(id, import),
         };
         let (own, imported) = (input(false), input(true));
         for zone in &mut self.zones {
@@ -148,65 +136,34 @@ impl Index {
     }
 
     fn rebuild_reverse(&mut self, address: IpAddr) {
-        let (numbers, directory) = (&self.numbers, &self.directory);
+        let directory = &self.directory;
         // What has no label can't be pointed to: it takes no place among those that can.
-        let number = |namespace: &str, name: &str| {
-            let ns = NsId(numbers.namespaces.find(&namespace.into())?);
-            let id = ServiceId(numbers.services.find(&(ns, name.into()))?);
-            directory.namespace(ns)?;
-            directory.service(id)?;
-            Some((ns, id))
-        };
-        let keys = self
-            .objects
-            .cluster_addresses
-            .get(&address)
-            .into_iter()
-            .flatten();
-        let services: Vec<_> = keys
-            .filter_map(|key| {
-                let (ns, id) = number(&key.namespace, &key.name)?;
-                Some((ns, id, self.objects.services.get(key)?))
-            })
+        let is_named =
+            |ns, id| directory.namespace(ns).is_some() && directory.service(id).is_some();
+        let services = self.objects.services.with_address(address);
+        let mut services: Vec<(NsId, ServiceId, &Service)> = services
+            .filter_map(|(id, service)| Some((self.objects.numbers.service(id)?.0, id, service)))
+            .filter(|(ns, id, _)| is_named(*ns, *id))
             .collect();
-        let keys = self
-            .objects
-            .endpoint_addresses
-            .get(&address)
-            .into_iter()
-            .flatten();
-        let mut slices: Vec<(&str, NsId, ServiceId, &EndpointSlice)> = keys
-            .filter_map(|key| {
-                let slice = self.objects.slices.get(key)?;
-                let SliceOwner::Service(name) = &slice.owner else {
-                    return None;
-                };
-                let (ns, id) = number(&key.namespace, name)?;
-                Some((&**name, ns, id, slice))
-            })
-            .collect();
-        slices.sort_by_key(|(name, _, _, slice)| (&slice.key.namespace, *name, &slice.key.name));
-        let slices: Vec<_> = slices
-            .into_iter()
-            .map(|(_, ns, id, s)| (ns, id, s))
-            .collect();
+        services.sort_by_key(|(.., service)| &service.key);
+        let slices = self.objects.slices.with_address(address);
+        let mut slices: Vec<(NsId, ServiceId, &EndpointSlice)> =
+            slices.filter(|(ns, id, _)| is_named(*ns, *id)).collect();
+        slices.sort_by_key(|(_, id, slice)| {
+            let name = self.objects.numbers.service(*id).map(|(_, name)| name);
+            (&slice.key.namespace, name, &slice.key.name)
+        });
         for zone in &mut self.zones {
             zone.set_reverse(address, &services, &slices);
         }
     }
 
     fn rebuild_pod_names(&mut self, address: IpAddr) {
-        let keys = self
-            .objects
-            .pod_addresses
-            .get(&address)
-            .into_iter()
-            .flatten();
-        let rows = keys.filter_map(|key| self.objects.pods.get(key));
+        let rows = self.objects.pods.with_address(address);
         let pods: Vec<_> = rows
             .filter(|row| row.owns_addresses())
-            .filter(|row| row.pod.pod_ip.map(|a| a.to_canonical()) == Some(address))
-            .map(|row| (row.ns, &row.pod))
+            .filter(|row| row.pod_ip().map(|a| a.to_canonical()) == Some(address))
+            .map(|row| (row.ns(), row.labels()))
             .collect();
         self.zones
             .iter_mut()
@@ -222,26 +179,22 @@ impl Index {
             .collect();
         let slices = own
             .iter()
-            .filter_map(|a| self.objects.endpoint_addresses.get(a))
-            .flatten();
-        let owners: BTreeSet<ObjectKey> = slices
-            .filter_map(|key| match &self.objects.slices.get(key)?.owner {
-                SliceOwner::Service(name) => Some(ObjectKey::new(&*key.namespace, &**name)),
-                _ => None,
+            .flat_map(|a| self.objects.slices.with_address(*a));
+        let owners: BTreeSet<(NsId, ServiceId)> = slices.map(|(ns, id, _)| (ns, id)).collect();
+        let numbers = &self.objects.numbers;
+        let mut labels: Vec<_> = owners
+            .into_iter()
+            .filter_map(|(ns, id)| {
+                let key = ObjectKey::new(numbers.ns(ns)?, numbers.service(id)?.1);
+                let (namespace, label) = (label_of(&key.namespace)?, label_of(&key.name)?);
+                Some((key, ns, id, namespace, label))
             })
             .collect();
-        let labels: Vec<_> = owners
-            .iter()
-            .filter_map(|key| {
-                let ns = NsId(self.numbers.namespaces.find(&key.namespace)?);
-                let id = ServiceId(self.numbers.services.find(&(ns, key.name.clone()))?);
-                Some((key, ns, id, label_of(&key.namespace)?, label_of(&key.name)?))
-            })
-            .collect();
+        labels.sort_by(|a, b| a.0.cmp(&b.0));
         let inputs: Vec<_> = labels
             .iter()
-            .map(|(key, ns, id, namespace, label)| {
-                let slices = self.objects.slices_of(*id, false);
+            .map(|(_, ns, id, namespace, label)| {
+                let slices = self.objects.slices.of(*id, false);
                 let input = ServiceInput {
                     ns: *ns,
                     id: *id,
@@ -249,19 +202,12 @@ impl Index {
                     label,
                     slices,
                 };
-                (input, self.objects.services.get(key))
+                (input, self.objects.services.get(*id))
             })
             .collect();
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_name_servers(&inputs));
-    }
-}
-
-impl Objects {
-    fn slices_of(&self, service: ServiceId, import: bool) -> Vec<&EndpointSlice> {
-        let keys = self.slices_of.get(&(service, import)).into_iter().flatten();
-        keys.filter_map(|key| self.slices.get(key)).collect()
     }
 }
 

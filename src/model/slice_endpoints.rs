@@ -50,6 +50,37 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// Returns the same endpoints without what nobody reads of them: the pods that they name, and
+    /// their topology zones, unless those are wanted.
+    #[must_use]
+    pub fn trimmed(&self, targets: bool, zones: bool) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for view in self.iter() {
+            let texts = [
+                (HOSTNAME, view.hostname),
+                (TARGET, view.target.filter(|_| targets)),
+                (ZONE, view.topology_zone.filter(|_| zones)),
+            ];
+            let lone = view.addresses.lone;
+            write_flags(
+                &mut bytes,
+                view.ready,
+                lone,
+                texts.map(|(f, t)| (f, t.is_some())),
+            );
+            if !lone {
+                write_number(&mut bytes, view.addresses.iter().count());
+            }
+            bytes.extend(view.addresses.bytes);
+            write_texts(&mut bytes, texts.map(|(_, text)| text));
+        }
+        Self {
+            bytes: bytes.into(),
+        }
+    }
+}
+
 impl<E: std::borrow::Borrow<Endpoint>> FromIterator<E> for Endpoints {
     fn from_iter<I: IntoIterator<Item = E>>(endpoints: I) -> Self {
         let mut bytes = Vec::new();
@@ -76,21 +107,20 @@ impl fmt::Debug for Endpoints {
 
 fn write(bytes: &mut Vec<u8>, endpoint: &Endpoint) {
     let texts = [
-        (HOSTNAME, &endpoint.hostname),
-        (TARGET, &endpoint.target),
-        (ZONE, &endpoint.topology_zone),
+        (HOSTNAME, endpoint.hostname.as_deref()),
+        (TARGET, endpoint.target.as_deref()),
+        (ZONE, endpoint.topology_zone.as_deref()),
     ];
-    let mut flags = u8::from(endpoint.ready) * READY;
-    for (flag, text) in &texts {
-        flags |= u8::from(text.is_some()) * flag;
-    }
+    let lone = matches!(&*endpoint.addresses, [IpAddr::V4(_)]);
+    write_flags(
+        bytes,
+        endpoint.ready,
+        lone,
+        texts.map(|(f, t)| (f, t.is_some())),
+    );
     match &*endpoint.addresses {
-        [IpAddr::V4(address)] => {
-            bytes.push(flags);
-            bytes.extend(address.octets());
-        }
+        [IpAddr::V4(address)] => bytes.extend(address.octets()),
         addresses => {
-            bytes.push(flags | ADDRESSES);
             write_number(bytes, addresses.len());
             for address in addresses {
                 match address {
@@ -106,7 +136,20 @@ fn write(bytes: &mut Vec<u8>, endpoint: &Endpoint) {
             }
         }
     }
-    for text in texts.into_iter().filter_map(|(_, text)| text.as_deref()) {
+    write_texts(bytes, texts.map(|(_, text)| text));
+}
+
+fn write_flags(bytes: &mut Vec<u8>, ready: bool, lone: bool, texts: [(u8, bool); 3]) {
+    let mut flags = if ready { READY } else { 0 };
+    flags |= if lone { 0 } else { ADDRESSES };
+    for (flag, there) in texts {
+        flags |= if there { flag } else { 0 };
+    }
+    bytes.push(flags);
+}
+
+fn write_texts(bytes: &mut Vec<u8>, texts: [Option<&str>; 3]) {
+    for text in texts.into_iter().flatten() {
         write_number(bytes, text.len());
         bytes.extend(text.as_bytes());
     }
@@ -268,6 +311,16 @@ mod tests {
                 assert_eq!(view.addresses.contains(address), has);
             }
         }
+        assert_eq!(packed.trimmed(true, true), packed);
+        let trimmed: Endpoints = all
+            .iter()
+            .map(|endpoint| Endpoint {
+                target: None,
+                topology_zone: None,
+                ..endpoint.clone()
+            })
+            .collect();
+        assert_eq!(packed.trimmed(false, false), trimmed);
         let lone = 5;
         let first: Endpoints = all.iter().take(1).collect();
         assert_eq!(

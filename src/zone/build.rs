@@ -10,7 +10,7 @@ use super::service::{AddressSet, Body, ServiceNode, ServicePort};
 use super::{Nodes, Options, Origin, PodMode, Zone};
 use crate::cow::{CowBits, CowMap, CowVec, Seed};
 use crate::model::{
-    EndpointSlice, EndpointView, Labels, Namespace, Pod, Port, Service, ServiceImport, ServiceKind,
+    EndpointSlice, EndpointView, Labels, Namespace, Port, Service, ServiceImport, ServiceKind,
     SliceOwner,
 };
 use crate::tenancy::{NsId, ServiceId};
@@ -161,12 +161,12 @@ impl ZoneWriter {
         }
     }
 
-    /// Says in which namespaces an address is a pod's: those of `pods` that the options select.
-    pub fn set_pods(&mut self, address: IpAddr, pods: &[(NsId, &Pod)]) {
+    /// Says in which namespaces an address is a pod's: those of `pods`, each with its labels, that the options select.
+    pub fn set_pods(&mut self, address: IpAddr, pods: &[(NsId, Labels)]) {
         if self.zone.options.pods != PodMode::Verified {
             return;
         }
-        let selected = pods.iter().filter(|(_, pod)| self.selects(&pod.labels));
+        let selected = pods.iter().filter(|(_, labels)| self.selects(labels));
         let namespaces: BTreeSet<NsId> = selected.map(|(ns, _)| *ns).collect();
         if namespaces.is_empty() {
             self.zone.pods.remove(&key(address));

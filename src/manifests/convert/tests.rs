@@ -239,7 +239,7 @@ fn nodes_and_imports() {
           status: {{addresses: [{{type: InternalIP, address: 192.0.2.1}}, {{type: Hostname, address: n}}, {{type: ExternalIP, address: '2001:db8::1'}}],
           conditions: [{{type: Ready, status: 'True'}}], nodeInfo: {{bootID: b}}}}}}"
     );
-    assert_eq!(node.addresses.iter().count(), 2);
+    assert_eq!(node.addresses.len(), 2);
     assert_eq!(node.pod_cidrs[0].to_string(), "10.1.2.0/24");
     assert!(node.ready);
     assert_eq!(
