@@ -16,6 +16,7 @@
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
+//! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
@@ -31,6 +32,7 @@ pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod chain;
+pub mod checkpoint;
 pub mod commands;
 pub mod config;
 pub mod cow;

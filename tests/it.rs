@@ -7,6 +7,8 @@
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/checkpoint.rs"]
+mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
 #[path = "it/decode.rs"]

@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire answer snapshot chain drain",
         "libc socket2 thiserror tokio",
     ),
+    ("checkpoint", "model index", "serde serde_json thiserror"),
     ("drain", "", "*"),
     (
         "config",
