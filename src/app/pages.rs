@@ -4,8 +4,10 @@
 use super::progress::{KindState, Progress};
 use crate::admin;
 use crate::drain::Drain;
-use crate::metrics::{self, Queries, Readings, Watched};
+use crate::metrics::{self, Checkpoint, Queries, Readings, Watched};
+use crate::model::Kind;
 use crate::server::{Count, Stats};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -27,45 +29,61 @@ impl admin::Pages for Pages {
 
     fn metrics(&self) -> String {
         let state = self.progress.state();
-        let watched = state.kinds(Instant::now()).into_iter().map(|kind| Watched {
-            kind: kind.kind.as_str(),
-            synced: kind.synced,
-            age: kind.age,
-            ..Watched::default()
-        });
+        let now = Instant::now();
+        let (mut watched, mut invalid) = (Vec::new(), Vec::new());
+        for (kind, known) in state.kinds(now) {
+            let name = kind.as_str();
+            let skipped = known.invalid.into_iter();
+            invalid.extend(skipped.map(|(reason, count)| (name, reason, count)));
+            watched.push(Watched {
+                kind: name,
+                synced: known.synced,
+                age: known.age,
+                relists: known.relists,
+                errors: known.errors,
+                repairs: state.repairs.get(&kind).copied().unwrap_or_default(),
+            });
+        }
+        let objects = state.objects.iter();
         metrics::text(&Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
             published: state.published,
-            trusted: true,
-            objects: state
-                .objects
-                .iter()
+            trusted: !state.expired,
+            objects: objects
                 .map(|(kind, count)| (kind.as_str(), *count as u64))
                 .collect(),
-            watched: watched.collect(),
-            ..Readings::default()
+            invalid,
+            watched,
+            checkpoint: state.checkpoint.as_ref().map(|checkpoint| Checkpoint {
+                age: checkpoint.age.map(|age| age.by(now)),
+                writes: checkpoint.writes,
+                errors: checkpoint.errors,
+            }),
         })
     }
 }
 
 /// Returns the text of `/ready`: the verdict, then a line for each kind.
-fn readiness(ready: bool, stopping: bool, kinds: &[KindState]) -> String {
+fn readiness(ready: bool, stopping: bool, kinds: &BTreeMap<Kind, KindState>) -> String {
     let verdict = match (stopping, ready) {
         (true, _) => "stopping",
         (false, true) => "ready",
         (false, false) => "not ready",
     };
     let mut text = format!("{verdict}\n");
-    for state in kinds {
-        let synced = if state.synced { "synced" } else { "not synced" };
-        let heard = match state.age {
-            Some(age) => format!("heard of {} ago", Ago(age)),
-            None => "never heard of".to_owned(),
+    for (kind, known) in kinds {
+        let source = match (known.synced, known.restored) {
+            (true, _) => "synced",
+            (false, true) => "from the checkpoint",
+            (false, false) => "not synced",
         };
         // Writing to a text can't fail.
-        let _ = write!(text, "{}: {synced}, {heard}", state.kind.as_str());
-        if let Some(trouble) = &state.trouble {
+        let _ = write!(text, "{}: {source}", kind.as_str());
+        if let Some(age) = known.age {
+            let _ = write!(text, ", heard of {} ago", Ago(age));
+        }
+        if let Some(trouble) = known.trouble {
             let _ = write!(text, "; {trouble}");
         }
         text.push('\n');

@@ -1,10 +1,8 @@
 //! How far the index's thread has come, for whoever asks over HTTP. Written after each batch, read by
-//! a scrape or a probe; queries know nothing of it.
+//! a probe or a scrape; queries know nothing of it.
 
 use crate::index::Objects;
 use crate::model::Kind;
-#[cfg(feature = "kubernetes")]
-use crate::watch::Health;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,23 +20,64 @@ pub(super) struct State {
     pub(super) ready: bool,
     /// Snapshots published.
     pub(super) published: u64,
+    /// Whether identities have expired.
+    pub(super) expired: bool,
     /// Objects known.
-    pub(super) objects: Vec<(Kind, usize)>,
-    /// How the watch is doing, where there is one.
-    #[cfg(feature = "kubernetes")]
-    pub(super) health: Option<Health>,
+    pub(super) objects: BTreeMap<Kind, usize>,
+    /// Objects that differed from the API's without an event saying so.
+    pub(super) repairs: BTreeMap<Kind, u64>,
+    /// The checkpoint, where one is kept.
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Kinds that a checkpoint was read for, and how old it was then.
+    pub(super) restored: BTreeMap<Kind, Aged>,
+    /// Says how each watched kind is doing.
+    pub(super) watched: Option<Arc<dyn Fn() -> BTreeMap<Kind, KindState> + Send + Sync>>,
+}
+
+/// What became of the checkpoint file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Checkpoint {
+    /// How old the state in it is; `None` while none is known to be there.
+    pub(super) age: Option<Aged>,
+    pub(super) writes: u64,
+    pub(super) errors: u64,
+}
+
+/// An age that was told at one moment, and grows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Aged {
+    at: Instant,
+    age: Duration,
+}
+
+impl Aged {
+    pub(super) fn new(at: Instant, age: Duration) -> Self {
+        Self { at, age }
+    }
+
+    /// Returns the age by now.
+    pub(super) fn by(self, now: Instant) -> Duration {
+        self.age + now.saturating_duration_since(self.at)
+    }
 }
 
 /// How well one kind is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KindState {
-    pub(super) kind: Kind,
     /// The API has given every object once.
     pub(super) synced: bool,
-    /// How long ago the API was last heard of.
+    /// What is known comes from a checkpoint.
+    pub(super) restored: bool,
+    /// How old what is known is; `None` while nothing is.
     pub(super) age: Option<Duration>,
-    /// What is wrong, while something is.
+    /// What is wrong, while something is: one of few words, and no name.
     pub(super) trouble: Option<&'static str>,
+    /// Lists begun after the first.
+    pub(super) relists: u64,
+    /// Failures by reason.
+    pub(super) errors: Vec<(&'static str, u64)>,
+    /// Objects skipped by reason.
+    pub(super) invalid: Vec<(String, u64)>,
 }
 
 impl Progress {
@@ -62,39 +101,23 @@ impl State {
     /// Notes a snapshot that has been published, and what it was made of.
     pub(super) fn published(&mut self, objects: &Objects) {
         self.published += 1;
-        self.objects = vec![
-            (Kind::Namespace, objects.namespaces.len()),
-            (Kind::Service, objects.services.len()),
-            (Kind::EndpointSlice, objects.slices.len()),
-            (Kind::Pod, objects.pods.len()),
-            (Kind::Node, objects.nodes.len()),
-            (Kind::ServiceImport, objects.imports.len()),
-        ];
+        for kind in Kind::ALL {
+            self.objects.insert(kind, objects.count(kind));
+        }
     }
 
     /// Returns how well each watched kind is known; none where objects come from files.
-    #[cfg(feature = "kubernetes")]
-    pub(super) fn kinds(&self, now: Instant) -> Vec<KindState> {
-        let statuses = self.health.as_ref().map(Health::statuses);
-        let state = |(kind, status): (Kind, crate::watch::Status)| KindState {
-            kind,
-            synced: status.synced,
-            age: status
-                .heard
-                .map(|heard| now.saturating_duration_since(heard)),
-            // The API's own words name users and namespaces.
-            trouble: status.trouble.map(|_| "in trouble, which the log names"),
-        };
-        statuses
-            .unwrap_or_else(BTreeMap::new)
-            .into_iter()
-            .map(state)
-            .collect()
-    }
-
-    /// Returns how well each watched kind is known: none is.
-    #[cfg(not(feature = "kubernetes"))]
-    pub(super) fn kinds(&self, _now: Instant) -> Vec<KindState> {
-        Vec::new()
+    pub(super) fn kinds(&self, now: Instant) -> BTreeMap<Kind, KindState> {
+        let mut kinds = self
+            .watched
+            .as_ref()
+            .map_or_else(BTreeMap::new, |say| say());
+        for (kind, state) in kinds.iter_mut().filter(|(_, state)| !state.synced) {
+            if let Some(age) = self.restored.get(kind) {
+                state.restored = true;
+                state.age = Some(age.by(now));
+            }
+        }
+        kinds
     }
 }

@@ -8,7 +8,7 @@ use crate::answer::{Outcome, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
-use crate::snapshot::{Snapshot, cell};
+use crate::snapshot::{Identities, Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
 use std::io::Write;
@@ -117,6 +117,7 @@ impl Answerer for Observed {
             && verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()
             && snapshot.synced
+            && snapshot.identities == Identities::Trusted
             && !self.said.load(Ordering::Relaxed)
             && !self.said.swap(true, Ordering::Relaxed)
         {

@@ -59,6 +59,18 @@ impl Objects {
         }
     }
 
+    /// Returns how many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Namespace => self.namespaces.len(),
+            Kind::Service => self.services.len(),
+            Kind::EndpointSlice => self.slices.len(),
+            Kind::Pod => self.pods.len(),
+            Kind::Node => self.nodes.len(),
+            Kind::ServiceImport => self.imports.len(),
+        }
+    }
+
     /// Returns whether a Service exists.
     pub fn has_service(&self, key: &ObjectKey) -> bool {
         let id = self.service_id(key);

@@ -11,7 +11,7 @@ fn everything() -> Readings {
         published: 7,
         trusted: true,
         objects: vec![("Pod", 3)],
-        invalid: vec![("Service", "malformed", 1)],
+        invalid: vec![("Service", "malformed".into(), 1)],
         watched: vec![Watched {
             kind: "Pod",
             synced: true,

@@ -219,6 +219,7 @@ pub struct Pods {
     by_key: ByHash,
     by_address: ByHash,
     by_node: Vec<Vec<u32>>,
+    len: usize,
 }
 
 impl Pods {
@@ -229,6 +230,7 @@ impl Pods {
             by_key: ByHash::default(),
             by_address: ByHash::default(),
             by_node: Vec::new(),
+            len: 0,
         }
     }
 
@@ -248,12 +250,12 @@ impl Pods {
 
     /// Returns how many there are.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.len
     }
 
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        self.len == 0
     }
 
     /// Returns the pods whose status names an address.
@@ -278,6 +280,7 @@ impl Pods {
         let key = self.seed.hash(&(row.ns, &*row.name));
         let (node, addresses) = (row.node, row.addresses());
         let number = self.rows.add(row);
+        self.len += 1;
         self.by_key.insert(key, number);
         for address in addresses {
             self.by_address.insert(self.seed.hash(&address), number);
@@ -298,6 +301,7 @@ impl Pods {
     pub(in crate::index) fn remove(&mut self, ns: NsId, name: &str) -> Option<PodRow> {
         let number = self.find(ns, name)?;
         let row = self.rows.remove(number)?;
+        self.len -= 1;
         self.by_key.remove(self.seed.hash(&(ns, name)), number);
         for address in row.addresses() {
             self.by_address.remove(self.seed.hash(&address), number);
