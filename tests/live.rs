@@ -10,6 +10,8 @@
 
 #[path = "live/apiserver.rs"]
 mod apiserver;
+#[path = "live/checkpoint.rs"]
+mod checkpoint;
 #[path = "live/coredns.rs"]
 mod coredns;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
