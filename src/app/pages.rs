@@ -130,3 +130,114 @@ fn queries(stats: &Stats) -> Queries {
         panics: count(Count::Panics),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Pages as _;
+    use crate::app::progress::Aged;
+    use std::sync::Arc;
+
+    fn pages(ready: bool, kinds: &[(Kind, KindState)]) -> Pages {
+        let progress = Progress::default();
+        let kinds: BTreeMap<Kind, KindState> = kinds.iter().cloned().collect();
+        progress.update(|state| {
+            state.ready = ready;
+            state.watched = Some(Arc::new(move || kinds.clone()));
+        });
+        Pages {
+            progress,
+            stats: Stats::default(),
+            drain: Drain::new(),
+        }
+    }
+
+    fn known(synced: bool, age: Option<u64>, trouble: Option<&'static str>) -> KindState {
+        KindState {
+            synced,
+            age: age.map(Duration::from_secs),
+            trouble,
+            ..KindState::default()
+        }
+    }
+
+    #[test]
+    fn readiness_names_each_kind_with_its_state_age_and_trouble() {
+        let kinds = [
+            (Kind::Namespace, known(true, Some(3), None)),
+            (Kind::Pod, known(false, None, Some("forbidden"))),
+        ];
+        let waiting = pages(false, &kinds);
+        let text = "Namespace: synced, heard of 3s ago\nPod: not synced; forbidden\n";
+        assert_eq!(waiting.ready(), (false, format!("not ready\n{text}")));
+
+        // The API is away: what was ready stays so.
+        let kinds = [(Kind::Pod, known(true, Some(4000), Some("unreachable")))];
+        let ready = pages(true, &kinds);
+        let text = "Pod: synced, heard of 1h6m ago; unreachable\n";
+        assert_eq!(ready.ready(), (true, format!("ready\n{text}")));
+        ready.drain.start();
+        assert_eq!(ready.ready(), (false, format!("stopping\n{text}")));
+    }
+
+    #[test]
+    fn what_comes_from_a_checkpoint_is_as_old_as_that_says_until_the_kind_is_listed() {
+        let kinds = [
+            (Kind::Namespace, known(true, Some(1), None)),
+            (Kind::Pod, known(false, None, Some("unreachable"))),
+        ];
+        let pages = pages(true, &kinds);
+        let restored = Aged::new(Instant::now(), Duration::from_secs(90_000));
+        pages.progress.update(|state| {
+            state.restored = [Kind::Namespace, Kind::Pod]
+                .map(|kind| (kind, restored))
+                .into();
+        });
+        let text = "ready\nNamespace: synced, heard of 1s ago\n\
+                    Pod: from the checkpoint, heard of 1d1h ago; unreachable\n";
+        assert_eq!(pages.ready(), (true, text.to_owned()));
+    }
+
+    #[test]
+    fn ages_have_two_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m0s"),
+            (3599, "59m59s"),
+            (3600, "1h0m"),
+            (86_399, "23h59m"),
+            (200_000, "2d7h"),
+        ] {
+            assert_eq!(Ago(Duration::from_secs(seconds)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_each_kind_is_in_the_series() {
+        let state = KindState {
+            relists: 2,
+            errors: vec![("cut", 3)],
+            invalid: vec![("spec.ports".to_owned(), 4)],
+            ..known(true, Some(5), None)
+        };
+        let pages = pages(true, &[(Kind::Service, state)]);
+        pages.progress.update(|state| {
+            state.repairs.insert(Kind::Service, 6);
+            state.expired = true;
+        });
+        let text = pages.metrics();
+        for line in [
+            "tenantdns_watch_synced{kind=\"Service\"} 1",
+            "tenantdns_watch_age_seconds{kind=\"Service\"} 5",
+            "tenantdns_watch_relists_total{kind=\"Service\"} 2",
+            "tenantdns_watch_errors_total{kind=\"Service\",reason=\"cut\"} 3",
+            "tenantdns_invalid_objects_total{kind=\"Service\",reason=\"spec.ports\"} 4",
+            "tenantdns_index_repairs_total{kind=\"Service\"} 6",
+            "tenantdns_identities_trusted 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("checkpoint"), "{text}");
+    }
+}

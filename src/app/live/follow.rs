@@ -175,6 +175,7 @@ impl Follower {
 
     /// Does what time brings.
     fn look_around(&mut self, now: Instant) {
+        self.publisher.reap();
         let kinds = self.progress.state().kinds(now);
         self.give_up_optional(&kinds);
         if self.is_patience_over(now) {
