@@ -51,6 +51,7 @@ pub(super) struct Aged {
 }
 
 impl Aged {
+    #[cfg(any(test, feature = "kubernetes"))]
     pub(super) fn new(at: Instant, age: Duration) -> Self {
         Self { at, age }
     }

@@ -235,15 +235,15 @@ impl Lines {
         if versioned.tenantdns_checkpoint != VERSION {
             return Err(Refusal::Format(versioned.tenantdns_checkpoint));
         }
-        Header::of_json(&self.line).map_err(|error| self.wrong(error))
+        Header::of_json(&self.line).map_err(|error| self.wrong(&error))
     }
 
     /// Reads the next line; returns it with the checksum of those before it.
     fn next(&mut self) -> Result<(Said, Checksum), Refusal> {
         let sum = self.sum;
         self.read()?;
-        let line: Line = serde_json::from_slice(&self.line).map_err(|error| self.wrong(error))?;
-        let said = line.read().map_err(|message| self.wrong(message))?;
+        let line: Line = serde_json::from_slice(&self.line).map_err(|error| self.wrong(&error))?;
+        let said = line.read().map_err(|message| self.wrong(&message))?;
         Ok((said, sum))
     }
 
@@ -252,7 +252,7 @@ impl Lines {
         self.line.clear();
         let mut limited = self.file.by_ref().take(LONGEST);
         let read = limited.read_until(b'\n', &mut self.line);
-        read.map_err(|error| self.wrong(error))?;
+        read.map_err(|error| self.wrong(&error))?;
         if self.line.last() != Some(&b'\n') {
             let long = self.line.len() as u64 == LONGEST;
             return Err(if long {
@@ -273,11 +273,11 @@ impl Lines {
         match self.file.fill_buf() {
             Ok([]) => Ok(()),
             Ok(_) => Err(Refusal::Changed),
-            Err(error) => Err(self.wrong(error)),
+            Err(error) => Err(self.wrong(&error)),
         }
     }
 
-    fn wrong(&self, message: impl ToString) -> Refusal {
+    fn wrong(&self, message: &(impl ToString + ?Sized)) -> Refusal {
         Refusal::Line {
             number: self.number,
             message: message.to_string(),

@@ -468,7 +468,7 @@ fn a_file_is_its_owners_alone_and_replaces_the_one_before_as_a_whole() {
     drop(writer);
     assert_eq!(
         beside(),
-        [name.clone()],
+        std::slice::from_ref(&name),
         "nothing is left of one that was not ended"
     );
     assert_eq!(file.text(), before);
