@@ -122,7 +122,7 @@ pub(super) fn http_listener(text: &str) -> Result<SocketAddr, String> {
             shown(rest)
         ));
     }
-    listener(text)
+    address(text, 8080)
 }
 
 /// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.
@@ -139,6 +139,11 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
             ),
         });
     }
+    address(text, 53)
+}
+
+/// Parses an address with a port; `usual` is the port that errors suggest.
+fn address(text: &str, usual: u16) -> Result<SocketAddr, String> {
     let port_only = text.strip_prefix(':').and_then(|port| port.parse().ok());
     if let Some(port) = port_only {
         return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
@@ -155,10 +160,11 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
         Ok(ip) => format!(
             "`{}` has no port; write `{}`",
             shown(text),
-            SocketAddr::new(ip, 53)
+            SocketAddr::new(ip, usual)
         ),
         Err(_) => format!(
-            "`{}` is not an address with a port, as in `127.0.0.1:5300`, `[::]:53` or `:53`",
+            "`{}` is not an address with a port, as in `127.0.0.1:{usual}`, `[::]:{usual}` or \
+             `:{usual}`",
             shown(text)
         ),
     })

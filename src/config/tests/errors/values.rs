@@ -104,17 +104,17 @@ fn listeners_are_addresses_with_ports_once_each() {
         ("\"[::]\"", "`[::]` has no port; write `[::]:53`"),
         (
             "\"localhost:53\"",
-            "`localhost:53` is not an address with a port, as in `127.0.0.1:5300`, \
+            "`localhost:53` is not an address with a port, as in `127.0.0.1:53`, \
              `[::]:53` or `:53`",
         ),
         (
             "\"127.0.0.1:66000\"",
-            "`127.0.0.1:66000` is not an address with a port, as in `127.0.0.1:5300`, \
+            "`127.0.0.1:66000` is not an address with a port, as in `127.0.0.1:53`, \
              `[::]:53` or `:53`",
         ),
         (
             "\"\"",
-            "`` is not an address with a port, as in `127.0.0.1:5300`, \
+            "`` is not an address with a port, as in `127.0.0.1:53`, \
              `[::]:53` or `:53`",
         ),
     ] {
@@ -308,7 +308,7 @@ fn http_listeners_are_one_address_each() {
             "\"http://:8080\"",
             "`http://:8080` is not an address; HTTP is served at `:8080`, without a scheme",
         ),
-        ("\"::1\"", "`::1` has no port; write `[::1]:53`"),
+        ("\"::1\"", "`::1` has no port; write `[::1]:8080`"),
         (
             "[\":8080\"]",
             "needs an address, as in \"[::]:8080\", not an array",
