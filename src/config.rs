@@ -81,12 +81,16 @@ pub struct Source {
 }
 
 /// `[source.kubernetes]`: the API that objects come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubernetes {
     /// `kubeconfig`: a file; `None` for the service account that a pod is given.
     pub kubeconfig: Option<PathBuf>,
     /// `context`: one of that file's; `None` for its current one.
     pub context: Option<Box<str>>,
+    /// `watch_timeout`: how long one watch request lasts at most.
+    pub watch_timeout: Duration,
+    /// `audit_interval`: how often what is known is compared with what there is.
+    pub audit_interval: Duration,
     /// `identity_scope`: whose pods are read.
     pub identity_scope: IdentityScope,
     /// `node_name`: the node that [`IdentityScope::Node`] means.
@@ -95,6 +99,21 @@ pub struct Kubernetes {
     pub identity_max_age: Option<Duration>,
     /// `checkpoint`: a file to start from when the API does not answer.
     pub checkpoint: Option<PathBuf>,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            context: None,
+            watch_timeout: Duration::from_secs(25),
+            audit_interval: Duration::from_secs(300),
+            identity_scope: IdentityScope::Cluster,
+            node_name: None,
+            identity_max_age: None,
+            checkpoint: None,
+        }
+    }
 }
 
 impl Kubernetes {

@@ -11,24 +11,20 @@ use super::progress::{KindState, Progress};
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
-use crate::index::Index;
+use crate::index::{Event, Index};
 use crate::model::Kind;
 use crate::snapshot::Publisher;
 use crate::tenancy::Mode;
-use crate::watch::{Connection, Health, Options, Status, connect, watch};
+use crate::watch::{Connection, Health, Options, Status, Timers, Watch, connect, watch};
 use crate::zone::PodMode;
 use anyhow::Context;
-use follow::{Follower, Settings, now};
+use follow::{Follower, Settings, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-/// How long one watch request lasts: a dead connection is noticed within 30 s.
-const WATCH: Duration = Duration::from_secs(25);
-/// What the server may be late with the end of a watch.
-const GRACE: Duration = Duration::from_secs(5);
 /// The API's objects, from a thread of their own.
 pub(super) struct Live {
     pub(super) index: Index,
@@ -68,8 +64,8 @@ impl Live {
             index,
             options: Options {
                 kinds,
-                timeout: WATCH,
                 node: source.node().map(Into::into),
+                timers: Timers::new(source.watch_timeout, source.audit_interval),
             },
             connection: Connection {
                 kubeconfig: source.kubeconfig.clone(),
@@ -101,17 +97,17 @@ impl Live {
             settings,
         } = self;
         let result = runtime.block_on(async {
-            let client = connect(&connection, WATCH + GRACE)
+            let api = connect(&connection)
                 .await
                 .context("connecting to the API")?;
-            let mut watch = watch(&client, &options);
+            let mut watch = watch(&api, &options);
             let health = watch.health.clone();
             progress.update(|state| {
                 state.watched = Some(Arc::new(move || states(&health)));
             });
             let progress = progress.clone();
             let follower = Follower::new(index, publisher, progress, serving, settings);
-            follower.run(&mut watch.events, |_| {}, drain).await
+            follower.run(&mut watch, drain).await
         });
         // A disk that hangs must not keep the program.
         runtime.shutdown_background();
@@ -119,22 +115,44 @@ impl Live {
     }
 }
 
+impl Source for Watch {
+    fn events(&mut self) -> &mut mpsc::Receiver<Event> {
+        &mut self.events
+    }
+
+    fn relist(&self, kind: Kind) {
+        Self::relist(self, kind);
+    }
+}
+
 /// Returns how each watched kind is doing.
 fn states(health: &Health) -> BTreeMap<Kind, KindState> {
-    let now = now();
     let state = |status: Status| KindState {
         synced: status.synced,
-        age: status
-            .heard
-            .map(|heard| now.saturating_duration_since(heard)),
-        // The API's own words name users and namespaces.
-        trouble: status.trouble.map(|_| "in trouble, which the log names"),
-        ..KindState::default()
+        restored: false,
+        age: status.age(),
+        trouble: status.sort.map(said),
+        relists: status.counts.lists.saturating_sub(1),
+        errors: status.counts.errors.into_iter().collect(),
+        invalid: status.counts.invalid.into_iter().collect(),
     };
     let statuses = health.statuses().into_iter();
     statuses
         .map(|(kind, status)| (kind, state(status)))
         .collect()
+}
+
+/// Says a sort of trouble to whoever may ask: the API's own words name users and namespaces.
+fn said(sort: &'static str) -> &'static str {
+    match sort {
+        "unreachable" => "the API can't be reached",
+        "cut" | "silent" => "the API does not answer",
+        "unauthorized" => "the API does not accept our credentials",
+        "forbidden" => "not permitted",
+        "not_found" => "the API has none",
+        "throttled" | "timeout" | "server" => "the API is overloaded or failing",
+        _ => "in trouble; the log says which",
+    }
 }
 
 /// Returns how long the API has at the start: as long as the most patient block gives it.

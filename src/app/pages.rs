@@ -189,9 +189,7 @@ mod tests {
         let pages = pages(true, &kinds);
         let restored = Aged::new(Instant::now(), Duration::from_secs(90_000));
         pages.progress.update(|state| {
-            state.restored = [Kind::Namespace, Kind::Pod]
-                .map(|kind| (kind, restored))
-                .into();
+            state.restored.insert(Kind::Pod, restored);
         });
         let text = "ready\nNamespace: synced, heard of 1s ago\n\
                     Pod: from the checkpoint, heard of 1d1h ago; unreachable\n";
@@ -218,7 +216,7 @@ mod tests {
         let state = KindState {
             relists: 2,
             errors: vec![("cut", 3)],
-            invalid: vec![("spec.ports".to_owned(), 4)],
+            invalid: vec![("spec.ports".into(), 4)],
             ..known(true, Some(5), None)
         };
         let pages = pages(true, &[(Kind::Service, state)]);

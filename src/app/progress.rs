@@ -28,7 +28,7 @@ pub(super) struct State {
     pub(super) repairs: BTreeMap<Kind, u64>,
     /// The checkpoint, where one is kept.
     pub(super) checkpoint: Option<Checkpoint>,
-    /// Kinds that a checkpoint was read for, and how old it was then.
+    /// Kinds that are known from a checkpoint alone, and how old it was when it was read.
     pub(super) restored: BTreeMap<Kind, Aged>,
     /// Says how each watched kind is doing.
     pub(super) watched: Option<Arc<dyn Fn() -> BTreeMap<Kind, KindState> + Send + Sync>>,
@@ -78,7 +78,7 @@ pub(super) struct KindState {
     /// Failures by reason.
     pub(super) errors: Vec<(&'static str, u64)>,
     /// Objects skipped by reason.
-    pub(super) invalid: Vec<(String, u64)>,
+    pub(super) invalid: Vec<(Box<str>, u64)>,
 }
 
 impl Progress {
@@ -113,9 +113,10 @@ impl State {
             .watched
             .as_ref()
             .map_or_else(BTreeMap::new, |say| say());
-        for (kind, state) in kinds.iter_mut().filter(|(_, state)| !state.synced) {
-            if let Some(age) = self.restored.get(kind) {
-                state.restored = true;
+        for (kind, age) in &self.restored {
+            // The watch may have given everything before the index has taken it in.
+            if let Some(state) = kinds.get_mut(kind) {
+                (state.synced, state.restored) = (false, true);
                 state.age = Some(age.by(now));
             }
         }

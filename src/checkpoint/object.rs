@@ -8,12 +8,12 @@ use serde::Deserialize;
 /// A line of a file, as it is read.
 #[derive(Deserialize)]
 pub(super) enum Line {
-    Namespace(schema::Bare),
-    Node(schema::Whole<schema::NodeSpec, schema::NodeStatus>),
-    Service(schema::Whole<schema::ServiceSpec, schema::Unread>),
-    ServiceImport(schema::Whole<schema::ServiceImportSpec, schema::Unread>),
-    EndpointSlice(schema::EndpointSlice),
-    Pod(schema::Whole<schema::PodSpec, schema::PodStatus>),
+    Namespace(schema::Bare<'static>),
+    Node(schema::Whole<'static, schema::NodeSpec<'static>, schema::NodeStatus<'static>>),
+    Service(schema::Whole<'static, schema::ServiceSpec<'static>, schema::Unread>),
+    ServiceImport(schema::Whole<'static, schema::ServiceImportSpec<'static>, schema::Unread>),
+    EndpointSlice(schema::EndpointSlice<'static>),
+    Pod(schema::Whole<'static, schema::PodSpec<'static>, schema::PodStatus<'static>>),
     Changes(u64),
     Gone(Gone),
     End(End),

@@ -7,10 +7,6 @@ use super::{IdentityScope, Kubernetes, Source};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The shortest `identity_max_age`: where nothing happens in a cluster, it is heard of every half
-/// minute.
-const SHORTEST_AGE: Duration = Duration::from_secs(60);
-
 /// Reads the table, and returns where it says that identities are those of one node.
 pub(super) fn read<'a>(
     mut table: Section<'a>,
@@ -60,13 +56,31 @@ fn read_kubernetes(mut table: Section<'_>) -> (Kubernetes, Option<Field<'_>>) {
         }
         node_name(text).map(Some)
     });
+    let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
+    table.duration(
+        "watch_timeout",
+        &mut kubernetes.watch_timeout,
+        seconds(1, 300),
+        "a watch lasts `1s` to `5m`",
+    );
+    table.duration(
+        "audit_interval",
+        &mut kubernetes.audit_interval,
+        seconds(1, 86_400),
+        "comparisons are `1s` to `24h` apart",
+    );
     if let Some(field) = table.field("identity_max_age")
         && let Some(age) = field.parsed("a duration, as in \"24h\"", super::text::duration)
     {
+        // Where nothing happens in a cluster, it is heard of when a watch ends.
+        let shortest = kubernetes.watch_timeout * 2;
         match age {
             Duration::ZERO => kubernetes.identity_max_age = None,
-            age if age >= SHORTEST_AGE => kubernetes.identity_max_age = Some(age),
-            _ => field.problem("is out of range; it is `0` (no limit), or `1m` and more"),
+            age if age >= shortest => kubernetes.identity_max_age = Some(age),
+            _ => field.problem(format_args!(
+                "is out of range; it is `0` (no limit), or `{}s` and more: twice `watch_timeout`",
+                shortest.as_secs()
+            )),
         }
     }
     table.parsed("checkpoint", &mut kubernetes.checkpoint, "a path", path);

@@ -113,6 +113,7 @@ fn keys_of_the_live_source_reach_it() {
             node_name: Some("worker-1.example".into()),
             identity_max_age: Some(Duration::from_secs(24 * 3600)),
             checkpoint: Some("/var/lib/tenantdns/checkpoint".into()),
+            ..Kubernetes::default()
         };
     });
     check(
@@ -122,9 +123,10 @@ fn keys_of_the_live_source_reach_it() {
     );
     check(
         "the shortest",
-        "[source.kubernetes]\nidentity_max_age = \"1m\"",
+        "[source.kubernetes]\nidentity_max_age = \"4s\"\nwatch_timeout = \"2s\"",
         |c| {
-            c.source.kubernetes.identity_max_age = Some(Duration::from_secs(60));
+            c.source.kubernetes.watch_timeout = Duration::from_secs(2);
+            c.source.kubernetes.identity_max_age = Some(Duration::from_secs(4));
         },
     );
 }
@@ -308,6 +310,23 @@ fn tenancy_keys_reach_the_policy() {
         };
         c.tenancy.shared.services = vec![service("shop", "api"), service("default", "kubernetes")];
         c.tenancy.shared.selector = selector("!private");
+    });
+}
+
+#[test]
+fn keys_of_the_api_reach_the_source() {
+    let text = r#"
+        [source.kubernetes]
+        kubeconfig = "a"
+        context = "b"
+        watch_timeout = "2s"
+        audit_interval = "1m"
+        "#;
+    check("the API", text, |c| {
+        c.source.kubernetes.kubeconfig = Some("a".into());
+        c.source.kubernetes.context = Some("b".into());
+        c.source.kubernetes.watch_timeout = Duration::from_secs(2);
+        c.source.kubernetes.audit_interval = Duration::from_secs(60);
     });
 }
 

@@ -18,7 +18,7 @@ pub struct Readings {
     /// Objects known, by kind.
     pub objects: Vec<(&'static str, u64)>,
     /// Objects skipped, by kind and reason.
-    pub invalid: Vec<(&'static str, String, u64)>,
+    pub invalid: Vec<(&'static str, Box<str>, u64)>,
     /// The kinds that are watched; none where objects come from files.
     pub watched: Vec<Watched>,
     /// The checkpoint, where one is kept.

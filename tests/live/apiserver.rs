@@ -84,7 +84,7 @@ impl ApiServer {
         let ready = process
             .wait(START, || TcpStream::connect(("127.0.0.1", self.port)).ok())
             .and_then(|_| {
-                self.agent = self.agent();
+                self.agent = self.agent(Some(PATIENCE));
                 process.wait(START, || {
                     let answer = self.request(Method::GET, "/readyz", ADMIN, None);
                     answer.is_ok_and(|(status, _)| status == 200).then_some(())
@@ -97,8 +97,8 @@ impl ApiServer {
         Ok(())
     }
 
-    /// Trusts the certificate that the server made for itself, and no other.
-    fn agent(&self) -> Agent {
+    /// A client that trusts the certificate that the server made for itself, and no other.
+    pub(crate) fn agent(&self, patience: Option<Duration>) -> Agent {
         let pem = std::fs::read(self.ca_file()).unwrap();
         let certificates = parse_pem(&pem).filter_map(|item| match item.unwrap() {
             PemItem::Certificate(certificate) => Some(certificate),
@@ -111,7 +111,7 @@ impl ApiServer {
             .tls_config(tls)
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(patience)
             .build()
             .into()
     }
@@ -259,6 +259,11 @@ users:
             now["spec"]["finalizers"] = Value::Array(Vec::new());
             self.must(Method::PUT, &format!("{path}/finalize"), Some(&now));
         }
+    }
+
+    /// Asks for the object to be deleted; one with a finalizer stays, and is marked.
+    pub(crate) fn mark_deleted(&self, object: &Value) {
+        self.must(Method::DELETE, &resource(object), None);
     }
 
     /// All objects of a kind, in one namespace or everywhere.

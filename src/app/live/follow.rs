@@ -72,6 +72,15 @@ pub(super) struct Settings {
     pub(super) tenancy: tenancy::Options,
 }
 
+/// Where events come from.
+pub(super) trait Source {
+    /// Returns the events.
+    fn events(&mut self) -> &mut mpsc::Receiver<Event>;
+
+    /// Has a kind listed again, because what is known of it is not what there is.
+    fn relist(&self, kind: Kind);
+}
+
 /// Tokio's clock, which tests can stop.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -110,14 +119,13 @@ impl Follower {
         }
     }
 
-    /// Follows events until `drain` is set. `relist` has a kind listed again.
+    /// Follows a source until `drain` is set.
     ///
     /// # Errors
     /// The events have ended.
     pub(super) async fn run(
         mut self,
-        events: &mut mpsc::Receiver<Event>,
-        relist: impl Fn(Kind),
+        source: &mut impl Source,
         drain: &Drain,
     ) -> anyhow::Result<()> {
         let mut batch = Vec::with_capacity(BATCH);
@@ -125,9 +133,9 @@ impl Follower {
             let wake = self.wake();
             tokio::select! {
                 () = drain.started() => break,
-                count = events.recv_many(&mut batch, BATCH) => {
+                count = source.events().recv_many(&mut batch, BATCH) => {
                     anyhow::ensure!(count > 0, "the watch of the API has ended");
-                    self.apply(&mut batch, &relist);
+                    self.apply(&mut batch, source);
                 }
                 () = tokio::time::sleep_until(wake.into()) => {}
                 step = next(&mut self.saver) => self.save(step),
@@ -141,8 +149,15 @@ impl Follower {
     }
 
     /// Takes in what has arrived.
-    fn apply(&mut self, batch: &mut Vec<Event>, relist: &impl Fn(Kind)) {
-        batch.drain(..).for_each(|event| self.index.apply(event));
+    fn apply(&mut self, batch: &mut Vec<Event>, source: &impl Source) {
+        for event in batch.drain(..) {
+            if let Event::Synced(kind) = &event {
+                self.progress.update(|state| {
+                    state.restored.remove(kind);
+                });
+            }
+            self.index.apply(event);
+        }
         self.dirty = true;
         if let Some(saver) = &mut self.saver {
             saver.changed();
@@ -157,7 +172,7 @@ impl Follower {
             self.progress.update(|state| {
                 *state.repairs.entry(kind).or_default() += objects as u64;
             });
-            relist(kind);
+            source.relist(kind);
         }
     }
 
@@ -177,11 +192,12 @@ impl Follower {
     fn look_around(&mut self, now: Instant) {
         self.publisher.reap();
         let kinds = self.progress.state().kinds(now);
-        self.give_up_optional(&kinds);
         if self.is_patience_over(now) {
             self.patience = None;
             self.end_patience(now, &kinds);
         }
+        // A checkpoint has an age from the moment on at which it is served.
+        let kinds = self.progress.state().kinds(now);
         self.judge(now, &kinds);
         if self.saver.as_mut().is_some_and(|saver| saver.is_due(now)) {
             self.begin_checkpoint(now, &kinds);
@@ -227,21 +243,6 @@ impl Follower {
         if let Some(serving) = self.serving.take() {
             // Whoever waited may have been told to stop instead.
             let _ = serving.send(());
-        }
-    }
-
-    /// A cluster without ServiceImports, or one in which they may not be read, is served without
-    /// them.
-    fn give_up_optional(&mut self, kinds: &BTreeMap<Kind, KindState>) {
-        let kind = Kind::ServiceImport;
-        let missing = |state: &KindState| !state.synced && state.trouble.is_some();
-        let others = || kinds.iter().filter(|(other, _)| **other != kind);
-        if !self.index.is_synced()
-            && kinds.get(&kind).is_some_and(missing)
-            && others().all(|(_, state)| state.synced)
-        {
-            self.index.apply(Event::Synced(kind));
-            self.dirty = true;
         }
     }
 
@@ -313,9 +314,7 @@ impl Follower {
 
     fn begin_checkpoint(&mut self, now: Instant, kinds: &BTreeMap<Kind, KindState>) {
         // What is not known from the API itself is not worth a file.
-        let missing =
-            |(kind, state): (&Kind, &KindState)| !state.synced && *kind != Kind::ServiceImport;
-        if !self.index.is_synced() || kinds.iter().any(missing) {
+        if !self.index.is_synced() || kinds.values().any(|state| !state.synced) {
             return;
         }
         let Some(saver) = &mut self.saver else { return };

@@ -48,6 +48,18 @@ fn numbers_and_durations_have_a_range() {
             "`2h` is out of range; it is `0` to `1h`",
         ),
         (
+            "source.kubernetes",
+            "watch_timeout",
+            "\"6m\"",
+            "`6m` is out of range; a watch lasts `1s` to `5m`",
+        ),
+        (
+            "source.kubernetes",
+            "audit_interval",
+            "\"0\"",
+            "`0` is out of range; comparisons are `1s` to `24h` apart",
+        ),
+        (
             "tenancy",
             "unknown_wait",
             "\"61s\"",
@@ -277,9 +289,9 @@ fn names_have_the_characters_of_kubernetes() {
 
 #[test]
 fn values_of_the_live_source_are_checked() {
-    let age = "is out of range; it is `0` (no limit), or `1m` and more";
+    let age = "is out of range; it is `0` (no limit), or `50s` and more: twice `watch_timeout`";
     for (key, value, message) in [
-        ("identity_max_age", "\"59s\"", age.to_owned()),
+        ("identity_max_age", "\"49s\"", age.to_owned()),
         (
             "identity_scope",
             "\"pod\"",
