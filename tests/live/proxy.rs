@@ -70,7 +70,7 @@ pub(crate) enum Play {
     /// Never answers.
     Hang,
     /// Passes on what the function makes of each event of a watch; of a list, of each piece.
-    Edit(Box<dyn FnMut(Vec<u8>) -> Vec<Out> + Send>),
+    Edit(Edit),
 }
 
 /// What of an answer goes on.
@@ -84,6 +84,9 @@ pub(crate) enum Out {
     /// The connection ends.
     Cut,
 }
+
+/// What of an answer goes on, piece by piece.
+type Edit = Box<dyn FnMut(Vec<u8>) -> Vec<Out> + Send>;
 
 type Script = Box<dyn FnMut(&Asked) -> Play + Send>;
 
@@ -216,7 +219,7 @@ impl Shared {
 
     /// Answers a request; `None` where the connection is to end.
     fn perform(&self, asked: &Asked, play: Play, mut connection: &TcpStream) -> Option<()> {
-        let (mut edit, json): (Box<dyn FnMut(Vec<u8>) -> Vec<Out>>, _) = match play {
+        let (mut edit, json): (Edit, _) = match play {
             Play::Pass => (Box::new(|piece| vec![Out::Bytes(piece)]), false),
             Play::Json => (Box::new(|piece| vec![Out::Bytes(piece)]), true),
             Play::Edit(edit) => (edit, false),

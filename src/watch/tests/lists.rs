@@ -61,7 +61,7 @@ async fn check(what: &str, code: u16, message: &str, expected: &str) {
         .await
         .refuse(code, message)
         .await;
-    rig.asked(expected).await;
+    assert_eq!(rig.next().await.name(), expected, "{what}");
 }
 
 #[tokio::test(start_paused = true)]
