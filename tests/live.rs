@@ -27,6 +27,10 @@ mod parts;
 mod process;
 #[path = "live/proxy.rs"]
 mod proxy;
+#[path = "live/replica.rs"]
+mod replica;
+#[path = "live/scope.rs"]
+mod scope;
 #[path = "live/serving.rs"]
 mod serving;
 #[path = "live/watch.rs"]

@@ -202,7 +202,8 @@ fn children(path: &str, code: &str) -> Vec<Child> {
     for line in code.lines().map(str::trim) {
         let declared = line
             .trim_start_matches("pub ")
-            .trim_start_matches("pub(crate) ");
+            .trim_start_matches("pub(crate) ")
+            .trim_start_matches("pub(super) ");
         if let Some(name) = declared
             .strip_prefix("mod ")
             .and_then(|l| l.strip_suffix(';'))

@@ -1,117 +1,14 @@
-//! tenantdns where the API is not: before it was ever there, and with a checkpoint of what it said.
+//! tenantdns where the API is not: before it was ever there, after it has gone, and with a checkpoint of
+//! what it said.
 
 use crate::apiserver::{ADMIN, ApiServer};
-use crate::decode::{Response, decode};
+use crate::decode::decode;
 use crate::parts::{namespace, pod, service};
-use crate::process::{Folder, Peers, Process, free_port, peers, printed, until};
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-use tenantdns::testing::{query, query_edns};
+use crate::process::{Folder, Peers, peers, printed};
+use crate::replica::{Replica, exchange};
+use crate::serving::{ask, expect};
+use tenantdns::testing::query_edns;
 use tenantdns::wire::RType;
-
-/// What a fact is waited for at most.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A tenantdns with a configuration file, at ports of its own.
-struct Serving {
-    process: Process,
-    dns: SocketAddr,
-    ready: SocketAddr,
-    metrics: SocketAddr,
-    log: std::path::PathBuf,
-}
-
-impl Serving {
-    /// Starts it; `folder` keeps the checkpoint.
-    fn start(folder: &Folder, kubeconfig: &Path, rest: &str) -> Self {
-        let [dns, ready, metrics] =
-            [(); 3].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
-        let config = format!(
-            "[server]\nlisten = [\"{dns}\"]\nthreads = 1\n[health]\nlisten = \"\"\n\
-             [ready]\nlisten = \"{ready}\"\n[metrics]\nlisten = \"{metrics}\"\n\
-             [kubernetes]\nstartup_timeout = \"1s\"\n\
-             [source.kubernetes]\nkubeconfig = {kubeconfig:?}\n{rest}"
-        );
-        let log = folder.path(&format!("log-{}", dns.port()));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantdns"));
-        command
-            .args(["serve", "--config"])
-            .arg(folder.write("config.toml", &config));
-        Self {
-            process: Process::spawn("tenantdns", &mut command, &log),
-            dns,
-            ready,
-            metrics,
-            log,
-        }
-    }
-
-    /// Waits for a line that it prints.
-    fn prints(&mut self, what: &str) {
-        let log = self.log.clone();
-        let found = self
-            .process
-            .wait(PATIENCE, || printed(&log).contains(what).then_some(()));
-        assert!(found.is_some(), "it ended: {}", self.process.log());
-    }
-
-    /// Tells it to stop, and waits until it has.
-    fn terminate(mut self) {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").arg(id).status().unwrap().success());
-        let ended = until("tenantdns has not ended", PATIENCE, || self.process.ended());
-        assert!(ended.success(), "{ended}: {}", self.process.log());
-    }
-
-    fn get(at: SocketAddr, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(at).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        Some((status, body.to_owned()))
-    }
-
-    /// Waits until `/ready` has this status and says this.
-    fn expect_ready(&self, status: u16, says: &str) -> String {
-        let what = format!("/ready: {status} with {says}");
-        until(&what, PATIENCE, || {
-            let (got, text) = Self::get(self.ready, "/ready")?;
-            (got == status && text.contains(says)).then_some(text)
-        })
-    }
-
-    /// Waits until a name is answered with this: an rcode, or the data of its first record.
-    fn expect(&self, source: &str, name: &str, expected: &str) {
-        let what = format!("{source} asks {name}: {expected}");
-        until(&what, PATIENCE, || {
-            let got = ask(self.dns, source, &query(name, RType::A));
-            let data = got.answer.first().and_then(|line| line.rsplit(' ').next());
-            (data.unwrap_or(&got.rcode) == expected).then_some(())
-        });
-    }
-}
-
-fn ask(server: SocketAddr, source: &str, bytes: &[u8]) -> Response {
-    decode(&exchange(server, source, bytes))
-}
-
-fn exchange(server: SocketAddr, source: &str, bytes: &[u8]) -> Vec<u8> {
-    let source: IpAddr = source.parse().unwrap();
-    let socket = UdpSocket::bind(SocketAddr::new(source, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.connect(server).unwrap();
-    socket.send(bytes).unwrap();
-    let mut answer = vec![0; 65_535];
-    let length = socket.recv(&mut answer).expect("an answer");
-    answer.truncate(length);
-    answer
-}
 
 /// Starts an API server with two tenants.
 fn cluster(peers: &Peers) -> (ApiServer, String) {
@@ -133,7 +30,7 @@ fn without_the_api_nothing_is_answered_and_the_program_stays() {
     let kubeconfig = api.kubeconfig(ADMIN);
     api.stop();
     let folder = Folder::new("absent");
-    let mut serving = Serving::start(&folder, &kubeconfig, "");
+    let mut serving = Replica::start(&folder, &kubeconfig, "");
     serving.prints("answering SERVFAIL");
     let text = serving.expect_ready(503, "Pod: not synced");
     assert!(text.starts_with("not ready\n"), "{text}");
@@ -150,14 +47,57 @@ fn without_the_api_nothing_is_answered_and_the_program_stays() {
             "{name}: {answer:02x?}"
         );
     }
-    let (_, metrics) = Serving::get(serving.metrics, "/metrics").unwrap();
+    let (_, metrics) = Replica::get(serving.metrics, "/metrics").unwrap();
     let line = "tenantdns_watch_synced{kind=\"Pod\"} 0";
     assert!(metrics.lines().any(|l| l == line), "{metrics}");
     // It comes: everything is as if it had been there.
     api.resume();
     serving.prints("listening on");
     serving.expect_ready(200, "Pod: synced");
-    serving.expect("127.4.1.1", "web.shop.svc.cluster.local", &web);
+    expect(serving.dns, "127.4.1.1", "web.shop.svc.cluster.local", &web);
+    serving.terminate();
+}
+
+#[test]
+fn while_the_api_is_away_what_was_read_stays_until_it_is_too_old() {
+    let Some(peers) = peers() else { return };
+    let (mut api, web) = cluster(&peers);
+    let kubeconfig = api.kubeconfig(ADMIN);
+    let folder = Folder::new("away");
+    let keys = "watch_timeout = \"2s\"\nidentity_max_age = \"6s\"\n";
+    let mut serving = Replica::start(&folder, &kubeconfig, keys);
+    let (name, public) = (
+        "web.shop.svc.cluster.local",
+        "kubernetes.default.svc.cluster.local",
+    );
+    serving.prints("listening on");
+    expect(serving.dns, "127.4.1.1", name, &web);
+    serving.expect_metric("tenantdns_identities_trusted", |value| value == 1.0);
+
+    api.stop();
+    let age = "tenantdns_watch_age_seconds{kind=\"Pod\"}";
+    serving.expect_metric(age, |age| age > 3.0);
+    // Still known a moment ago: it may be told either, and never NXDOMAIN.
+    let early = ask(serving.dns, "127.4.1.1", name, RType::A).rcode;
+    assert!(["NOERROR", "SERVFAIL"].contains(&&*early), "{early}");
+    expect(serving.dns, "127.4.1.1", name, "SERVFAIL");
+    serving.expect_metric("tenantdns_identities_trusted", |value| value == 0.0);
+    serving.expect_metric(age, |age| age > 6.0);
+    let got = ask(serving.dns, "127.4.1.1", public, RType::A);
+    assert_eq!(
+        got.rcode, "NOERROR",
+        "what everybody sees needs no identity"
+    );
+    serving.expect_ready(200, "Pod: synced, heard of ");
+    serving.expect_ready(200, "; the API can't be reached");
+    let log = printed(&serving.log);
+    let said = log.matches("every client is unknown").count();
+    assert!((1..=2).contains(&said), "{said} times:\n{log}");
+
+    api.resume();
+    expect(serving.dns, "127.4.1.1", name, &web);
+    serving.expect_metric("tenantdns_identities_trusted", |value| value == 1.0);
+    serving.expect_metric(age, |age| age < 3.0);
     serving.terminate();
 }
 
@@ -171,24 +111,34 @@ fn a_replica_that_starts_without_the_api_serves_from_the_checkpoint_and_heals() 
     let keys = format!("identity_max_age = \"1h\"\ncheckpoint = {file:?}\n");
     let name = "web.shop.svc.cluster.local";
 
-    let mut first = Serving::start(&folder, &kubeconfig, &keys);
+    let mut first = Replica::start(&folder, &kubeconfig, &keys);
     first.prints("listening on");
-    first.expect("127.4.1.1", name, &web);
+    expect(first.dns, "127.4.1.1", name, &web);
     first.terminate();
     let written = std::fs::read_to_string(&file).unwrap();
     assert!(written.contains("\"leaves\""), "{written}");
     api.stop();
 
-    let mut second = Serving::start(&folder, &kubeconfig, &keys);
+    let mut second = Replica::start(&folder, &kubeconfig, &keys);
     second.prints("listening on");
-    second.expect("127.4.1.1", name, &web);
-    second.expect("127.4.1.2", name, "NXDOMAIN");
-    second.expect("127.4.1.3", name, &web);
+    expect(second.dns, "127.4.1.1", name, &web);
+    expect(second.dns, "127.4.1.2", name, "NXDOMAIN");
+    expect(second.dns, "127.4.1.3", name, &web);
     let text = second.expect_ready(200, "Pod: from the checkpoint, heard of ");
     for tenant in ["shop", "bank", "web"] {
         assert!(!text.contains(tenant), "{text}");
     }
-    let (_, metrics) = Serving::get(second.metrics, "/metrics").unwrap();
+    let (_, metrics) = Replica::get(second.metrics, "/metrics").unwrap();
+    let documented = include_str!("../../docs/metrics.md");
+    for name in metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+    {
+        assert!(
+            documented.contains(&format!("| `{name}` |")),
+            "{name} is not documented"
+        );
+    }
     for start in [
         "tenantdns_watch_synced{kind=\"Pod\"} 0",
         "tenantdns_watch_age_seconds{kind=\"Pod\"} ",
@@ -201,15 +151,20 @@ fn a_replica_that_starts_without_the_api_serves_from_the_checkpoint_and_heals() 
         );
     }
     // What was nobody's is nobody's.
-    second.expect("127.4.1.4", name, "SERVFAIL");
+    expect(second.dns, "127.4.1.4", name, "SERVFAIL");
 
     api.resume();
     api.delete(&pod("shop", "leaves", "127.4.1.3"));
     api.create_with_status(&pod("bank", "comes", "127.4.1.3"));
     let later = api.create(&service("shop", "later"));
     let later = later["spec"]["clusterIP"].as_str().unwrap();
-    second.expect("127.4.1.1", "later.shop.svc.cluster.local", later);
-    second.expect("127.4.1.3", name, "NXDOMAIN");
+    expect(
+        second.dns,
+        "127.4.1.1",
+        "later.shop.svc.cluster.local",
+        later,
+    );
+    expect(second.dns, "127.4.1.3", name, "NXDOMAIN");
     second.expect_ready(200, "Pod: synced");
     second.terminate();
     let written = std::fs::read_to_string(&file).unwrap();
