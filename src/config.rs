@@ -37,6 +37,7 @@ use document::{Reader, Section};
 use file::Overrides;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a server listens that is told nothing.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53);
@@ -73,12 +74,27 @@ pub struct Source {
 }
 
 /// `[source.kubernetes]`: the API that objects come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubernetes {
     /// `kubeconfig`: a file; `None` for the service account that a pod is given.
     pub kubeconfig: Option<PathBuf>,
     /// `context`: one of that file's; `None` for its current one.
     pub context: Option<Box<str>>,
+    /// `watch_timeout`: how long one watch request lasts at most.
+    pub watch_timeout: Duration,
+    /// `audit_interval`: how often what is known is compared with what there is.
+    pub audit_interval: Duration,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            context: None,
+            watch_timeout: Duration::from_secs(25),
+            audit_interval: Duration::from_secs(300),
+        }
+    }
 }
 
 impl Source {

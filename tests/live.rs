@@ -17,9 +17,17 @@ mod coredns;
 mod decode;
 #[path = "live/differential.rs"]
 mod differential;
+#[path = "live/encodings.rs"]
+mod encodings;
+#[path = "live/faults.rs"]
+mod faults;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/proxy.rs"]
+mod proxy;
+#[path = "live/serving.rs"]
+mod serving;
 #[path = "live/watch.rs"]
 mod watch;

@@ -8,18 +8,13 @@ use crate::index::{Event, Index};
 use crate::model::Kind;
 use crate::snapshot::Publisher;
 use crate::tenancy::Mode;
-use crate::watch::{Connection, Options, connect, watch};
+use crate::watch::{Connection, Options, Timers, connect, watch};
 use crate::zone::PodMode;
 use anyhow::Context;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-/// How long one watch request lasts: a dead connection is noticed within 30 s.
-const WATCH: Duration = Duration::from_secs(25);
-/// What the server may be late with the end of a watch.
-const GRACE: Duration = Duration::from_secs(5);
 /// Events that one snapshot takes in at most: it shows at once when the API is quiet, and gathers
 /// when it is not.
 const BATCH: usize = 4096;
@@ -47,8 +42,8 @@ impl Live {
             index,
             options: Options {
                 kinds,
-                timeout: WATCH,
                 node: None,
+                timers: Timers::new(source.watch_timeout, source.audit_interval),
             },
             connection: Connection {
                 kubeconfig: source.kubeconfig.clone(),
@@ -77,10 +72,10 @@ impl Live {
             runtime,
         } = self;
         runtime.block_on(async move {
-            let client = connect(&connection, WATCH + GRACE)
+            let api = connect(&connection)
                 .await
                 .context("connecting to the API")?;
-            let mut watch = watch(&client, &options);
+            let mut watch = watch(&api, &options);
             let (mut batch, mut synced) = (Vec::with_capacity(BATCH), Some(synced));
             loop {
                 tokio::select! {
@@ -92,6 +87,14 @@ impl Live {
                 let more: Vec<Event> = std::mem::take(&mut batch);
                 more.into_iter().for_each(|event| index.apply(event));
                 publisher.publish(index.snapshot(now()));
+                for (kind, objects) in index.take_repairs() {
+                    tracing::warn!(
+                        kind = kind.as_str(),
+                        objects,
+                        "what is known differs from what there is: listing again"
+                    );
+                    watch.relist(kind);
+                }
                 if index.is_synced()
                     && let Some(synced) = synced.take()
                 {

@@ -161,6 +161,18 @@ fn read_source(mut table: Section<'_>, overrides: &Overrides) -> Source {
     kubernetes.parsed("context", &mut context, "a name", |text| {
         Ok::<_, &str>(text.to_owned())
     });
+    let defaults = super::Kubernetes::default();
+    let (mut watch_timeout, mut audit_interval) = (defaults.watch_timeout, defaults.audit_interval);
+    let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
+    let rule = "a watch lasts `1s` to `5m`";
+    kubernetes.duration("watch_timeout", &mut watch_timeout, seconds(1, 300), rule);
+    let rule = "comparisons are `1s` to `24h` apart";
+    kubernetes.duration(
+        "audit_interval",
+        &mut audit_interval,
+        seconds(1, 86_400),
+        rule,
+    );
     if in_file && !source.manifests.is_empty() && overrides.manifests.is_none() {
         kubernetes
             .problem("can't stand beside `manifests`: objects come from files or from the API");
@@ -171,6 +183,8 @@ fn read_source(mut table: Section<'_>, overrides: &Overrides) -> Source {
     source.kubernetes = super::Kubernetes {
         kubeconfig: overrides.kubeconfig.clone().or_else(|| given(kubeconfig)),
         context: (!context.is_empty()).then(|| context.into()),
+        watch_timeout,
+        audit_interval,
     };
     if let Some(manifests) = &overrides.manifests {
         source.manifests.clone_from(manifests);

@@ -264,6 +264,23 @@ fn tenancy_keys_reach_the_policy() {
 }
 
 #[test]
+fn keys_of_the_api_reach_the_source() {
+    let text = r#"
+        [source.kubernetes]
+        kubeconfig = "a"
+        context = "b"
+        watch_timeout = "2s"
+        audit_interval = "1m"
+        "#;
+    check("the API", text, |c| {
+        c.source.kubernetes.kubeconfig = Some("a".into());
+        c.source.kubernetes.context = Some("b".into());
+        c.source.kubernetes.watch_timeout = Duration::from_secs(2);
+        c.source.kubernetes.audit_interval = Duration::from_secs(60);
+    });
+}
+
+#[test]
 fn every_word_of_a_choice_is_its_value() {
     for (key, words) in [
         ("mode", &["off", "audit", "enforce"][..]),

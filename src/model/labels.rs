@@ -1,6 +1,7 @@
 //! Labels and annotations in one run of bytes: a cluster has a hundred thousand small maps of them,
 //! which as trees would be most of the process.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
 
 /// Labels or annotations of an object, sorted by key.
@@ -93,6 +94,31 @@ impl<K: AsRef<str> + Ord, V: AsRef<str>> FromIterator<(K, V)> for Labels {
 impl<const N: usize> From<[(Box<str>, Box<str>); N]> for Labels {
     fn from(pairs: [(Box<str>, Box<str>); N]) -> Self {
         pairs.into_iter().collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    /// Takes a map of texts; a null value is the empty text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+
+        impl<'de> Visitor<'de> for Map {
+            type Value = Labels;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+                let mut pairs: Vec<(Box<str>, Box<str>)> = Vec::new();
+                while let Some((key, value)) = map.next_entry::<_, Option<Box<str>>>()? {
+                    pairs.push((key, value.unwrap_or_default()));
+                }
+                Ok(pairs.into_iter().collect())
+            }
+        }
+
+        deserializer.deserialize_map(Map)
     }
 }
 

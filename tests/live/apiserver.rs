@@ -84,7 +84,7 @@ impl ApiServer {
         let ready = process
             .wait(START, || TcpStream::connect(("127.0.0.1", self.port)).ok())
             .and_then(|_| {
-                self.agent = self.agent();
+                self.agent = self.agent(Some(PATIENCE));
                 process.wait(START, || {
                     let answer = self.request(Method::GET, "/readyz", ADMIN, None);
                     answer.is_ok_and(|(status, _)| status == 200).then_some(())
@@ -97,8 +97,8 @@ impl ApiServer {
         Ok(())
     }
 
-    /// Trusts the certificate that the server made for itself, and no other.
-    fn agent(&self) -> Agent {
+    /// A client that trusts the certificate that the server made for itself, and no other.
+    pub(crate) fn agent(&self, patience: Option<Duration>) -> Agent {
         let pem = std::fs::read(self.ca_file()).unwrap();
         let certificates = parse_pem(&pem).filter_map(|item| match item.unwrap() {
             PemItem::Certificate(certificate) => Some(certificate),
@@ -111,7 +111,7 @@ impl ApiServer {
             .tls_config(tls)
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(patience)
             .build()
             .into()
     }
@@ -215,7 +215,7 @@ users:
 
     /// Creates the object; answers what the server made of it. A status is ignored, as ever.
     pub(crate) fn create(&self, object: &Value) -> Value {
-        self.must(Method::POST, &Self::collection(object), Some(object))
+        self.must(Method::POST, &collection(object), Some(object))
     }
 
     /// Creates the object, then writes its status, as the kubelet and controllers would.
@@ -228,13 +228,13 @@ users:
     pub(crate) fn set_status(&self, object: &Value) -> Value {
         let mut now = self.get(object);
         now["status"] = object["status"].clone();
-        let path = format!("{}/status", Self::resource(object));
+        let path = format!("{}/status", resource(object));
         self.must(Method::PUT, &path, Some(&now))
     }
 
     /// The object of this kind, namespace and name, as it is now.
     pub(crate) fn get(&self, object: &Value) -> Value {
-        self.must(Method::GET, &Self::resource(object), None)
+        self.must(Method::GET, &resource(object), None)
     }
 
     /// Puts the object in the place of the one there, whatever its version; the status stays.
@@ -242,12 +242,12 @@ users:
         let mut object = object.clone();
         let now = self.get(&object);
         object["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
-        self.must(Method::PUT, &Self::resource(&object), Some(&object))
+        self.must(Method::PUT, &resource(&object), Some(&object))
     }
 
     /// Deletes the object at once.
     pub(crate) fn delete(&self, object: &Value) {
-        let path = Self::resource(object);
+        let path = resource(object);
         self.must(
             Method::DELETE,
             &format!("{path}?gracePeriodSeconds=0"),
@@ -261,22 +261,9 @@ users:
         }
     }
 
-    /// The path of the object's siblings.
-    pub(crate) fn collection(object: &Value) -> String {
-        let field = |value: &Value| value.as_str().map(str::to_owned);
-        let api = field(&object["apiVersion"]).expect("an apiVersion");
-        let kind = field(&object["kind"]).expect("a kind");
-        path(
-            &api,
-            &kind,
-            field(&object["metadata"]["namespace"]).as_deref(),
-        )
-    }
-
-    /// The path of the object.
-    pub(crate) fn resource(object: &Value) -> String {
-        let name = object["metadata"]["name"].as_str().expect("a name");
-        format!("{}/{name}", Self::collection(object))
+    /// Asks for the object to be deleted; one with a finalizer stays, and is marked.
+    pub(crate) fn mark_deleted(&self, object: &Value) {
+        self.must(Method::DELETE, &resource(object), None);
     }
 
     /// All objects of a kind, in one namespace or everywhere.
@@ -291,6 +278,24 @@ users:
 
 fn token_of(user: &str) -> String {
     format!("token-of-{user}")
+}
+
+/// The path of the object's siblings.
+pub(crate) fn collection(object: &Value) -> String {
+    let field = |value: &Value| value.as_str().map(str::to_owned);
+    let api = field(&object["apiVersion"]).expect("an apiVersion");
+    let kind = field(&object["kind"]).expect("a kind");
+    path(
+        &api,
+        &kind,
+        field(&object["metadata"]["namespace"]).as_deref(),
+    )
+}
+
+/// The path of the object.
+pub(crate) fn resource(object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str().expect("a name");
+    format!("{}/{name}", collection(object))
 }
 
 /// The path of a kind's objects, by the rules of English that Kubernetes follows too.

@@ -9,9 +9,9 @@ use std::time::Duration;
 /// How long it may take until its plugins are ready.
 const START: Duration = Duration::from_secs(60);
 
-/// Runs the arguments as a program until it ends or standard input does: CoreDNS itself doesn't
-/// look at it, and must not outlive a test that was killed.
-const LEASH: &str = r#"
+/// Runs the arguments as a program until it ends or standard input does: CoreDNS and tenantdns don't
+/// look at theirs, and must not outlive a test that was killed.
+pub(crate) const LEASH: &str = r#"
 exec 3<&0
 "$@" 3<&- &
 program=$!

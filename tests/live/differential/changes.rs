@@ -5,7 +5,7 @@ use super::cluster::{Maker, NAMESPACES};
 use super::facts::Facts;
 use super::profiles::ODD;
 use super::services::SERVICES;
-use crate::apiserver::{ADMIN, ApiServer};
+use crate::apiserver::{ADMIN, ApiServer, collection, resource};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -38,7 +38,7 @@ impl Writer<'_> {
 
     /// Creates an object, with its status where it has one. Answers whether it was accepted.
     pub(crate) fn create(&mut self, object: &Value) -> bool {
-        let accepted = self.ask(Method::POST, &ApiServer::collection(object), Some(object));
+        let accepted = self.ask(Method::POST, &collection(object), Some(object));
         if accepted && !object["status"].is_null() {
             self.set_status(object);
         }
@@ -46,7 +46,7 @@ impl Writer<'_> {
     }
 
     fn set_status(&mut self, object: &Value) {
-        let path = format!("{}/status", ApiServer::resource(object));
+        let path = format!("{}/status", resource(object));
         let mut now = self.api.get(object);
         now["status"] = object["status"].clone();
         self.ask(Method::PUT, &path, Some(&now));
@@ -54,7 +54,7 @@ impl Writer<'_> {
 
     /// Puts an object in the place of the one that it was made of.
     fn replace(&mut self, object: &Value) {
-        self.ask(Method::PUT, &ApiServer::resource(object), Some(object));
+        self.ask(Method::PUT, &resource(object), Some(object));
     }
 
     fn delete(&mut self, object: &Value) {
@@ -62,14 +62,14 @@ impl Writer<'_> {
             self.writes.made += 1;
             self.api.delete(object);
         } else {
-            let path = format!("{}?gracePeriodSeconds=0", ApiServer::resource(object));
+            let path = format!("{}?gracePeriodSeconds=0", resource(object));
             self.ask(Method::DELETE, &path, None);
         }
     }
 
     /// Tells a pod to end; it stays until its node says that it did.
     fn terminate(&mut self, pod: &Value) {
-        let path = format!("{}?gracePeriodSeconds=30", ApiServer::resource(pod));
+        let path = format!("{}?gracePeriodSeconds=30", resource(pod));
         self.ask(Method::DELETE, &path, None);
     }
 

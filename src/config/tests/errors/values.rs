@@ -48,6 +48,18 @@ fn numbers_and_durations_have_a_range() {
             "`2h` is out of range; it is `0` to `1h`",
         ),
         (
+            "source.kubernetes",
+            "watch_timeout",
+            "\"6m\"",
+            "`6m` is out of range; a watch lasts `1s` to `5m`",
+        ),
+        (
+            "source.kubernetes",
+            "audit_interval",
+            "\"0\"",
+            "`0` is out of range; comparisons are `1s` to `24h` apart",
+        ),
+        (
             "tenancy",
             "unknown_wait",
             "\"61s\"",
