@@ -7,6 +7,8 @@
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/checkpoint.rs"]
+mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
 #[path = "it/decode.rs"]
@@ -25,6 +27,8 @@ mod live;
 mod malformed;
 #[path = "it/noninterference.rs"]
 mod noninterference;
+#[path = "it/pages.rs"]
+mod pages;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/races.rs"]

@@ -10,6 +10,8 @@
 
 #[path = "live/apiserver.rs"]
 mod apiserver;
+#[path = "live/checkpoint.rs"]
+mod checkpoint;
 #[path = "live/coredns.rs"]
 mod coredns;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
@@ -27,6 +29,10 @@ mod parts;
 mod process;
 #[path = "live/proxy.rs"]
 mod proxy;
+#[path = "live/replica.rs"]
+mod replica;
+#[path = "live/scope.rs"]
+mod scope;
 #[path = "live/serving.rs"]
 mod serving;
 #[path = "live/watch.rs"]

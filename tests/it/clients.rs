@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tenantdns::answer::{Outcome, Transport, respond};
 use tenantdns::index::Event;
 use tenantdns::model::Object;
-use tenantdns::snapshot::Snapshot;
+use tenantdns::snapshot::{Identities, Snapshot};
 use tenantdns::testing::{Cluster, ask, query, query_edns, request};
 use tenantdns::wire::RType;
 
@@ -336,6 +336,49 @@ fn a_pod_whose_namespace_has_not_been_read_is_not_known_yet() {
         answer(&snapshot, newcomer, "A web.late.svc").rcode,
         "NXDOMAIN"
     );
+}
+
+#[test]
+fn expired_identities_make_everybody_unknown_and_nobody_waits() {
+    for unknown in ["servfail", "refused", "strict", "allow"] {
+        let trusted = cluster(&format!("unknown = {unknown:?}")).snapshot();
+        let mut expired = trusted.clone();
+        expired.identities = Identities::Expired;
+        let texts = PUBLIC
+            .into_iter()
+            .chain(SHARED)
+            .chain(IMPOSSIBLE)
+            .chain(OTHERS);
+        for text in texts.filter(|text| *text != "TXT whoami.tenantdns") {
+            for source in [pod_in("a1"), pod_in("kube-system"), ip("192.168.0.1")] {
+                assert_eq!(
+                    answer(&expired, source, text),
+                    answer(&trusted, ip(NOBODY), text),
+                    "{text} from {source} with {unknown}"
+                );
+            }
+            let (rtype, name) = rtype_and_name(text);
+            let bytes = query(&name, rtype);
+            let mut request = request(ip(NOBODY), Transport::Udp, &bytes);
+            request.may_wait = true;
+            let outcome = respond(&expired, &request, &mut vec![0; 65_535]);
+            assert!(
+                matches!(outcome, Outcome::Reply(..)),
+                "{text} with {unknown}"
+            );
+        }
+        assert!(expired.knows(ip(NOBODY)) && expired.knows(pod_in("a1")));
+    }
+    let off = cluster("mode = \"off\"").snapshot();
+    let mut expired = off.clone();
+    expired.identities = Identities::Expired;
+    for text in OTHERS {
+        let answers = [&off, &expired].map(|snapshot| answer(snapshot, pod_in("a1"), text));
+        assert_eq!(
+            answers[0], answers[1],
+            "without tenancy nobody is asked who they are: {text}"
+        );
+    }
 }
 
 #[test]
