@@ -19,6 +19,8 @@ mod edns;
 mod events;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/identity.rs"]
+mod identity;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]
@@ -29,6 +31,8 @@ mod noninterference;
 mod pages;
 #[path = "it/program.rs"]
 mod program;
+#[path = "it/races.rs"]
+mod races;
 #[path = "it/random.rs"]
 mod random;
 #[path = "it/records.rs"]

@@ -17,6 +17,8 @@ mod coredns;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "live/differential.rs"]
+mod differential;
 #[path = "live/encodings.rs"]
 mod encodings;
 #[path = "live/faults.rs"]

@@ -200,10 +200,9 @@ fn children(path: &str, code: &str) -> Vec<Child> {
     let mut last = "";
     let mut found = Vec::new();
     for line in code.lines().map(str::trim) {
-        let declared = line
-            .trim_start_matches("pub ")
-            .trim_start_matches("pub(crate) ")
-            .trim_start_matches("pub(super) ");
+        let visible = ["pub ", "pub(crate) ", "pub(super) "];
+        let declared = visible.iter().find_map(|word| line.strip_prefix(word));
+        let declared = declared.unwrap_or(line);
         if let Some(name) = declared
             .strip_prefix("mod ")
             .and_then(|l| l.strip_suffix(';'))
