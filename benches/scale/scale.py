@@ -11,8 +11,10 @@ What each figure means is in README.md.
 """
 
 import argparse
+import fcntl
 import gc
 import json
+import multiprocessing
 import os
 import pathlib
 import platform
@@ -63,7 +65,15 @@ def arguments():
 
 def main():
     chosen = arguments()
+    # Children get what is here: ports, and the cluster without making it again.
+    multiprocessing.set_start_method("fork")
     if not chosen.report:
+        chosen.work.mkdir(parents=True, exist_ok=True)
+        lock = open(chosen.work / "lock", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SystemExit(f"another run uses {chosen.work}") from None
         for size in chosen.size:
             measure(chosen, size)
     if chosen.load_only:
