@@ -23,6 +23,8 @@ pub(super) struct Auditor {
     pub(super) sender: mpsc::Sender<Event>,
     pub(super) health: Health,
     pub(super) progress: watch::Receiver<Progress>,
+    /// Has the follower list again.
+    pub(super) want: mpsc::Sender<()>,
 }
 
 impl Auditor {
@@ -32,7 +34,7 @@ impl Auditor {
         while !self.sender.is_closed() {
             sleep(self.timers.audit()).await;
             let mut pace = Pace::default();
-            for _ in 0..TRIES {
+            for attempt in 1..=TRIES {
                 let Err(fault) = self.audit().await else {
                     break;
                 };
@@ -42,6 +44,10 @@ impl Auditor {
                     if self.health.doubt(resource.kind, &fault, text.clone()) {
                         tracing::warn!("{text}");
                     }
+                }
+                // Behind what has been seen, for so long: the follower finds out why.
+                if attempt == TRIES && is_too_new(&fault) {
+                    let _ = self.want.try_send(());
                 }
                 sleep(pace.pause(&fault)).await;
             }
@@ -97,4 +103,8 @@ impl Auditor {
             page = head.next;
         }
     }
+}
+
+fn is_too_new(fault: &Fault) -> bool {
+    matches!(fault, Fault::Refused(refusal) if refusal.status.is_too_new())
 }
