@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "index",
         "model zone tenancy chain snapshot cow wire",
-        "hashbrown ipnet",
+        "ipnet",
     ),
     ("answer", "wire zone tenancy chain snapshot", "arrayvec"),
     (

@@ -263,15 +263,25 @@ fn touched_addresses(before: Option<&EndpointSlice>, after: Option<&EndpointSlic
         (Some(a), Some(b)) => a.owner == b.owner && a.labels == b.labels,
         _ => false,
     };
-    fn set(slice: Option<&EndpointSlice>) -> HashSet<EndpointView<'_>> {
+    fn list(slice: Option<&EndpointSlice>) -> Vec<EndpointView<'_>> {
         let slices = slice.into_iter();
         slices.flat_map(|s| s.endpoints.iter()).collect()
     }
-    let (old, new) = (set(before), set(after));
-    let touched = old
-        .union(&new)
-        .filter(|e| !(same_frame && old.contains(*e) && new.contains(*e)));
-    touched
+    let (old, new) = (list(before), list(after));
+    let (mut old, mut new) = (&*old, &*new);
+    if same_frame {
+        // Most of a slice stays as and where it is: what is left to compare is short.
+        let pairs = old.iter().zip(new);
+        let start = pairs.take_while(|(a, b)| a == b).count();
+        (old, new) = (&old[start..], &new[start..]);
+        let pairs = old.iter().rev().zip(new.iter().rev());
+        let end = pairs.take_while(|(a, b)| a == b).count();
+        (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
+    }
+    let sets: [HashSet<_>; 2] = [old, new].map(|list| list.iter().collect());
+    let both = |e: &EndpointView<'_>| sets.iter().all(|set| set.contains(e));
+    let all = old.iter().chain(new);
+    all.filter(|e| !(same_frame && both(e)))
         .flat_map(|e| e.addresses.iter().map(|a| a.to_canonical()))
         .collect()
 }

@@ -1,8 +1,6 @@
 //! Rows by number, in pages, so that a table grows without moving what it holds; and where rows are
 //! found by what they hold.
 
-use hashbrown::HashTable;
-
 const PAGE: usize = 512;
 
 /// Rows with numbers. A number is free again when its row is removed; the lowest free ones need not
@@ -84,47 +82,79 @@ impl<T> Slab<T> {
     }
 }
 
-/// Numbers of rows by the hash of something that they hold. Eight octets an entry; whoever looks
-/// something up compares the rows that it gets.
+/// Numbers of rows by the hash of something that they hold. Eight octets an entry and few to spare;
+/// whoever looks something up compares the rows that it gets.
+///
+/// Buckets of some dozens instead of a table with free places: a bucket is as long as it must be,
+/// and looking through one is a matter of nanoseconds for the writer, who alone does it.
 #[derive(Default)]
 pub(in crate::index) struct ByHash {
-    entries: HashTable<(u32, u32)>,
+    /// Two to some power of them, or none. Each entry is half of a hash, and a number.
+    buckets: Vec<Vec<(u32, u32)>>,
+    len: usize,
 }
+
+/// Entries of a bucket on average, at most.
+const FULL: usize = 32;
+/// Places by which a bucket grows.
+const STEP: usize = 4;
 
 impl ByHash {
     /// Returns the rows under a hash, and some that only share half of it.
     pub(in crate::index) fn get(&self, hash: u64) -> impl Iterator<Item = u32> {
         let half = hash as u32;
-        let found = self.entries.iter_hash(spread(half));
-        found
+        let bucket = self.buckets.get(self.place(half)).into_iter().flatten();
+        bucket
             .filter(move |entry| entry.0 == half)
             .map(|entry| entry.1)
     }
 
     pub(in crate::index) fn insert(&mut self, hash: u64, number: u32) {
+        if self.len >= self.buckets.len() * FULL {
+            self.grow();
+        }
         let half = hash as u32;
-        self.entries
-            .insert_unique(spread(half), (half, number), |entry| spread(entry.0));
+        self.len += 1;
+        self.push(half, number);
     }
 
     /// Takes one entry out, where it is there.
     pub(in crate::index) fn remove(&mut self, hash: u64, number: u32) {
         let half = hash as u32;
-        let entry = self
-            .entries
-            .find_entry(spread(half), |entry| *entry == (half, number));
-        if let Ok(entry) = entry {
-            entry.remove();
+        let place = self.place(half);
+        if let Some(bucket) = self.buckets.get_mut(place)
+            && let Some(at) = bucket.iter().position(|entry| *entry == (half, number))
+        {
+            bucket.swap_remove(at);
+            self.len -= 1;
+            if bucket.capacity() - bucket.len() > 2 * STEP {
+                bucket.shrink_to(bucket.len() + STEP);
+            }
         }
     }
-}
 
-/// The table takes its places from the low bits and its tags from the high ones of a hash: both are
-/// to be had of the half that is kept.
-fn spread(half: u32) -> u64 {
-    u64::from(half)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .rotate_left(32)
+    fn push(&mut self, half: u32, number: u32) {
+        let place = self.place(half);
+        if let Some(bucket) = self.buckets.get_mut(place) {
+            if bucket.len() == bucket.capacity() {
+                bucket.reserve_exact(STEP);
+            }
+            bucket.push((half, number));
+        }
+    }
+
+    fn grow(&mut self) {
+        let twice = (self.buckets.len() * 2).max(1);
+        let before = std::mem::take(&mut self.buckets);
+        self.buckets.resize_with(twice, Vec::new);
+        for (half, number) in before.into_iter().flatten() {
+            self.push(half, number);
+        }
+    }
+
+    fn place(&self, half: u32) -> usize {
+        half as usize & self.buckets.len().wrapping_sub(1)
+    }
 }
 
 #[cfg(test)]
@@ -160,5 +190,19 @@ mod tests {
         table.remove(77, 154);
         table.remove(77, 154);
         assert_eq!(table.get(77).collect::<Vec<_>>(), [155]);
+        let most = table.buckets.iter().map(Vec::len).max();
+        assert!(
+            most <= Some(2 * FULL),
+            "a number that counts up is spread over all buckets"
+        );
+        for number in 0..5000u32 {
+            table.remove(u64::from(number / 2), number);
+        }
+        assert_eq!((table.len, table.get(77).count()), (0, 0));
+        let spare: usize = table.buckets.iter().map(Vec::capacity).sum();
+        assert!(
+            spare <= table.buckets.len() * 3 * STEP,
+            "what is empty is given back"
+        );
     }
 }
