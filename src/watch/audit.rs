@@ -60,7 +60,12 @@ impl Auditor {
         if !from.settled {
             return Ok(());
         }
-        let (at, listed) = self.list(from.version).await?;
+        let mut progress = self.progress.clone();
+        let (at, listed) = tokio::select! {
+            list = self.list(from.version) => list?,
+            // One list of a kind at a time, and the follower's comes first.
+            _ = progress.wait_for(|progress| !progress.settled) => return Ok(()),
+        };
         let kind = self.link.resource.kind;
         self.health.certain(kind);
         let caught_up = |progress: &Progress| progress.settled && progress.version >= at;

@@ -53,8 +53,13 @@ pub(super) struct Follower {
     /// The next watch has to begin within the grace.
     prompt: bool,
     pace: Pace,
+    /// Objects of the list under way.
+    listed: usize,
+    /// Lists refused in a row because the server is behind.
     behind: u32,
+    /// Answers in a row that could not be read.
     corrupt: u32,
+    /// Watches refused in a row.
     futile: u32,
     /// It has been said that the cluster does without this kind.
     missed: bool,
@@ -101,6 +106,7 @@ impl Follower {
             plain: false,
             prompt: false,
             pace: Pace::default(),
+            listed: 0,
             behind: 0,
             corrupt: 0,
             futile: 0,
@@ -159,6 +165,9 @@ impl Follower {
     async fn finish(&mut self, version: Version) -> Result<(), Stop> {
         let kind = self.kind();
         let (before, now) = (self.position.0, version.0);
+        if version == Version::UNKNOWN {
+            return Err(Fault::Corrupt("a list without a resourceVersion".to_owned()).into());
+        }
         if self.behind < BEHIND && now < before {
             // What it does not name may be younger than it.
             let text = format!("a list of version {now} where {before} was asked for");
@@ -173,6 +182,8 @@ impl Follower {
             );
         }
         self.send(Event::Synced(kind)).await?;
+        let objects = self.listed;
+        tracing::info!(kind = kind.as_str(), objects, version = now, "listed");
         self.position = version;
         self.plain = false;
         self.behind = 0;
@@ -340,6 +351,7 @@ impl Follower {
 
     async fn put(&mut self, entry: Entry) -> Result<(), Stop> {
         let kind = self.kind();
+        self.listed += 1;
         if entry.corrupt && self.corrupt < CORRUPT {
             let flaws = entry.flaws.into_iter();
             let text: Vec<_> = flaws.map(|flaw| flaw.message).collect();
