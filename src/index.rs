@@ -5,6 +5,7 @@
 //! objects: what is kept is a function of the objects alone (invariants I5, I6).
 
 mod apply;
+mod copy;
 mod dirty;
 mod event;
 mod keep;
@@ -17,9 +18,10 @@ mod versions;
 use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Identities, Snapshot};
 use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
+use copy::Copy;
 use dirty::Dirty;
 use keep::Keep;
 use std::collections::BTreeSet;
@@ -27,7 +29,9 @@ use std::sync::Arc;
 
 use versions::Ledger;
 
+pub use copy::Copied;
 pub use event::{Audit, Event, Trust, Version};
+pub use keep::Kept;
 pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
 
 /// The single writer of snapshots.
@@ -42,6 +46,7 @@ pub struct Index {
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
     ledger: Ledger,
+    copy: Option<Copy>,
     generation: u64,
     serial: u32,
 }
@@ -72,6 +77,7 @@ impl Index {
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
             ledger: Ledger::default(),
+            copy: None,
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0
@@ -104,6 +110,17 @@ impl Index {
                     self.put(kind, key, None);
                 }
             }
+            Event::Restore(object) => {
+                let (kind, key) = (object.kind(), object.key());
+                let unread = self.awaited.contains(&kind);
+                if unread && let Some(stamp) = self.ledger.restore(&mut self.objects, kind, &key) {
+                    self.put(kind, key.clone(), Some(object));
+                    self.objects.set_stamp(kind, &key, stamp);
+                }
+            }
+            Event::Restored(kind) => {
+                self.awaited.remove(&kind);
+            }
             Event::Audit(audit) => self.ledger.audit(&self.objects, &audit),
         }
     }
@@ -121,6 +138,11 @@ impl Index {
     /// older than they exist, or should be gone. A list of that kind mends it.
     pub fn take_repairs(&mut self) -> Vec<(Kind, usize)> {
         self.ledger.take_repairs()
+    }
+
+    /// Returns what is kept of objects beside what every configuration needs.
+    pub fn kept(&self) -> Kept {
+        self.keep.kept()
     }
 
     /// Returns whether every awaited kind has been read once.
@@ -150,6 +172,7 @@ impl Index {
                 .collect(),
             directory: self.directory.clone(),
             clients: self.clients.clone(),
+            identities: Identities::Trusted,
             policy: self.compiler.policy().clone(),
         }
     }

@@ -18,6 +18,7 @@ impl Index {
         if let Some(object) = &mut object {
             self.keep.trim(object);
         }
+        self.note_change(kind, &key);
         match (kind, object) {
             (Kind::Namespace, Some(Object::Namespace(o))) => self.put_namespace(key, Some(o)),
             (Kind::Namespace, None) => self.put_namespace(key, None),
@@ -197,6 +198,9 @@ impl Index {
         let turned = ready(before) != ready(next.as_ref());
         if rebooted {
             self.objects.pods.mark_stale(id);
+            let pods = self.objects.pods.on_node(id);
+            let keys: Vec<_> = pods.map(|row| self.objects.pod_key(row)).collect();
+            keys.iter().for_each(|key| self.note_change(Kind::Pod, key));
         }
         if rebooted || turned {
             for row in self.objects.pods.on_node(id) {

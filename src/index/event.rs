@@ -23,6 +23,12 @@ pub enum Event {
     Void(Kind, ObjectKey, Version),
     /// The object was gone at a version. Older than what is known, it changes nothing.
     DeleteAt(Kind, ObjectKey, Version),
+    /// The object looked like this when a checkpoint was written. Whatever the API says or has said
+    /// of it counts more; once the kind has been listed it changes nothing.
+    Restore(Object),
+    /// Every object that the checkpoint has of this kind has been given: it can be served from until
+    /// a list replaces it.
+    Restored(Kind),
     /// What exists of a kind, to be compared with what is known of it; see
     /// [`Index::take_repairs`](super::Index::take_repairs).
     Audit(Box<Audit>),

@@ -12,6 +12,15 @@ pub(super) struct Keep {
     targets: bool,
 }
 
+/// What is kept of objects for the sake of some configuration alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// All labels of Services, slices and Pods.
+    pub labels: bool,
+    /// The pods that endpoints name.
+    pub targets: bool,
+}
+
 /// The label by which the cluster's DNS service is found.
 const DNS_LABEL: &str = "k8s-app";
 
@@ -21,6 +30,13 @@ impl Keep {
         Self {
             labels: zones().any(|zone| !zone.labels.is_empty()),
             targets: zones().any(|zone| zone.endpoint_pod_names),
+        }
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            labels: self.labels,
+            targets: self.targets,
         }
     }
 

@@ -93,6 +93,17 @@ impl Numbers {
         NodeId(self.nodes.take(hash, |k| **k == *name, || name.into()))
     }
 
+    /// Returns the number of a node that something mentions.
+    pub(super) fn find_node(&self, name: &str) -> Option<NodeId> {
+        let hash = self.seed.hash(name);
+        self.nodes.find(hash, |k| **k == *name).map(NodeId)
+    }
+
+    /// Returns a node's name.
+    pub(super) fn node(&self, node: NodeId) -> Option<&str> {
+        self.nodes.key(node.0).map(|name| &**name)
+    }
+
     /// Counts one mention of a node less, and frees its number after the last.
     pub(super) fn give_back_node(&mut self, node: NodeId) {
         self.nodes.give_back(node.0);

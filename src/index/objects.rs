@@ -20,7 +20,7 @@ pub(super) use stamp::Stamp;
 
 use super::numbers::Numbers;
 use crate::cow::Seed;
-use crate::model::{Kind, Namespace, ObjectKey};
+use crate::model::{Kind, Namespace, ObjectKey, Pod};
 use crate::tenancy::ServiceId;
 use std::collections::{BTreeMap, HashMap};
 
@@ -59,6 +59,18 @@ impl Objects {
         }
     }
 
+    /// Returns how many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Namespace => self.namespaces.len(),
+            Kind::Service => self.services.len(),
+            Kind::EndpointSlice => self.slices.len(),
+            Kind::Pod => self.pods.len(),
+            Kind::Node => self.nodes.len(),
+            Kind::ServiceImport => self.imports.len(),
+        }
+    }
+
     /// Returns whether a Service exists.
     pub fn has_service(&self, key: &ObjectKey) -> bool {
         let id = self.service_id(key);
@@ -80,6 +92,12 @@ impl Objects {
     /// Returns a pod's namespace and name.
     pub fn pod_key(&self, row: &PodRow) -> ObjectKey {
         ObjectKey::new(self.numbers.ns(row.ns()).unwrap_or_default(), row.name())
+    }
+
+    /// Returns a pod as far as it is kept.
+    pub(super) fn pod_of(&self, row: &PodRow) -> Pod {
+        let node = self.numbers.node(row.node()).unwrap_or_default();
+        row.unpack(self.pod_key(row), node)
     }
 
     pub(super) fn service_id(&self, key: &ObjectKey) -> Option<ServiceId> {

@@ -69,6 +69,21 @@ impl Ledger {
         Some(Stamp::new(version, rounds.round))
     }
 
+    /// Notes that an object was there when a checkpoint was written. Returns the stamp for its row, or
+    /// `None` where something newer is known. It has no version, so that whatever the API says of it
+    /// counts, also after its history was replaced; and it is of no list, so that one that does not
+    /// name it removes it.
+    pub(super) fn restore(
+        &mut self,
+        objects: &mut Objects,
+        kind: Kind,
+        key: &ObjectKey,
+    ) -> Option<Stamp> {
+        let rounds = self.kinds.entry(kind).or_default();
+        let known = objects.stamp(kind, key).is_some() || rounds.graves.contains_key(key);
+        (!known).then(|| Stamp::new(Version::UNKNOWN, 0))
+    }
+
     /// Notes that an object was gone at a version, and returns whether that is news.
     pub(super) fn bury(
         &mut self,

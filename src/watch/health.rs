@@ -20,6 +20,8 @@ pub struct Status {
     pub heard: Option<Instant>,
     /// What is wrong, while something is.
     pub trouble: Option<String>,
+    /// The sort of that, as in [`Counts::errors`]: a word for those who must not read names.
+    pub sort: Option<&'static str>,
     /// What has happened since the start.
     pub counts: Counts,
 }
@@ -59,7 +61,7 @@ pub struct Health {
 struct Record {
     status: Status,
     /// What is wrong with comparing, which is not as bad.
-    doubt: Option<String>,
+    doubt: Option<(&'static str, String)>,
     /// When the log last told of something.
     said: BTreeMap<Box<str>, Instant>,
 }
@@ -99,22 +101,15 @@ impl Health {
         let kinds = self.lock();
         let status = |record: &Record| {
             let mut status = record.status.clone();
-            status.trouble = status.trouble.or_else(|| record.doubt.clone());
+            if let (None, Some((sort, text))) = (&status.trouble, &record.doubt) {
+                (status.sort, status.trouble) = (Some(*sort), Some(text.clone()));
+            }
             status
         };
         kinds
             .iter()
             .map(|(k, record)| (*k, status(record)))
             .collect()
-    }
-
-    /// Notes that objects of this age have been loaded from elsewhere, so that what is known has an
-    /// age before the API has answered.
-    pub fn loaded(&self, age: Duration) {
-        let heard = now().checked_sub(age);
-        for record in self.lock().values_mut() {
-            record.status.heard = record.status.heard.max(heard);
-        }
     }
 
     pub(super) fn is_synced(&self, kind: Kind) -> bool {
@@ -125,6 +120,7 @@ impl Health {
     pub(super) fn heard(&self, kind: Kind) -> bool {
         self.update(kind, |record| {
             record.status.heard = Some(now());
+            record.status.sort = None;
             record.status.trouble.take().is_some() && record.is_news("recovered")
         })
     }
@@ -143,6 +139,7 @@ impl Health {
     pub(super) fn trouble(&self, kind: Kind, fault: &Fault, text: String) -> bool {
         self.update(kind, |record| {
             record.status.trouble = Some(text);
+            record.status.sort = Some(fault.sort());
             record.fault(fault)
         })
     }
@@ -150,7 +147,7 @@ impl Health {
     /// Notes what is wrong with comparing, and returns whether it is time to say so.
     pub(super) fn doubt(&self, kind: Kind, fault: &Fault, text: String) -> bool {
         self.update(kind, |record| {
-            record.doubt = Some(text);
+            record.doubt = Some((fault.sort(), text));
             record.fault(fault)
         })
     }
@@ -212,11 +209,13 @@ mod tests {
         let health = Health::new(&BTreeSet::from([Kind::Pod]));
         let age = || health.statuses()[&Kind::Pod].age();
         assert_eq!(age(), None);
-        health.loaded(Duration::from_secs(90));
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(age(), Some(Duration::from_secs(100)));
         health.synced(Kind::Pod);
-        health.loaded(Duration::from_secs(90));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        health.trouble(Kind::Pod, &Fault::Cut(String::new()), String::new());
+        assert_eq!(age(), Some(Duration::from_secs(10)));
+        assert_eq!(health.statuses()[&Kind::Pod].sort, Some("cut"));
+        health.heard(Kind::Pod);
         assert_eq!(age(), Some(Duration::ZERO));
+        assert_eq!(health.statuses()[&Kind::Pod].sort, None);
     }
 }

@@ -281,7 +281,7 @@ fn token_of(user: &str) -> String {
 }
 
 /// The path of the object's siblings.
-fn collection(object: &Value) -> String {
+pub(crate) fn collection(object: &Value) -> String {
     let field = |value: &Value| value.as_str().map(str::to_owned);
     let api = field(&object["apiVersion"]).expect("an apiVersion");
     let kind = field(&object["kind"]).expect("a kind");
@@ -293,7 +293,7 @@ fn collection(object: &Value) -> String {
 }
 
 /// The path of the object.
-fn resource(object: &Value) -> String {
+pub(crate) fn resource(object: &Value) -> String {
     let name = object["metadata"]["name"].as_str().expect("a name");
     format!("{}/{name}", collection(object))
 }

@@ -13,6 +13,9 @@ use tenantdns::wire::RType;
 /// What a fact is waited for at most.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// No HTTP listeners: their ports are the same for every server on the host.
+const QUIET: &str = "[health]\nlisten = \"\"\n[ready]\nlisten = \"\"\n[metrics]\nlisten = \"\"\n";
+
 /// A tenantdns that follows an API server. Ends when dropped.
 pub(crate) struct Serving {
     folder: Folder,
@@ -34,7 +37,7 @@ impl Serving {
             .args(["serve", "--listen", listen, "--kubeconfig"])
             .arg(kubeconfig)
             .arg("--config")
-            .arg(folder.write("tenantdns.toml", config))
+            .arg(folder.write("tenantdns.toml", &format!("{QUIET}{config}")))
             // Whatever the machine has.
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy");

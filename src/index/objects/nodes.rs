@@ -40,6 +40,10 @@ impl Nodes {
         self.rows.iter().map(|(_, node)| node)
     }
 
+    pub(in crate::index) fn from(&self, row: u32) -> impl Iterator<Item = (u32, &Node)> {
+        self.rows.from(row)
+    }
+
     pub(in crate::index) fn get(&self, id: NodeId) -> Option<&Node> {
         self.rows.get(id.0)
     }

@@ -3,7 +3,7 @@
 use super::slab::{ByHash, Slab};
 use super::stamp::Stamp;
 use crate::cow::Seed;
-use crate::model::{Labels, Phase, Pod};
+use crate::model::{Labels, ObjectKey, Phase, Pod};
 use crate::tenancy::NsId;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -81,10 +81,7 @@ impl PodRow {
             flags |= HAS_V4;
         }
         Self {
-            // Only told apart, and only where all else is equal.
-            uid: pod.uid.bytes().fold(0, |sum: u16, byte| {
-                sum.wrapping_mul(31).wrapping_add(byte.into())
-            }),
+            uid: tag(&pod.uid),
             name: pod.key.name,
             extra,
             stamp: Stamp::default(),
@@ -92,6 +89,28 @@ impl PodRow {
             node,
             v4: lone.filter(|_| plain).unwrap_or(Ipv4Addr::UNSPECIFIED),
             flags,
+        }
+    }
+
+    /// Returns the pod as far as it is kept, with the name and namespace of `key` and its node's name.
+    /// One whose addresses may be another's is told as one whose sandbox is gone: both own nothing
+    /// until the API tells of them again.
+    pub(in crate::index) fn unpack(&self, key: ObjectKey, node: &str) -> Pod {
+        Pod {
+            key,
+            uid: format!("{:04x}", self.uid).into(),
+            labels: self.labels(),
+            phase: match self.is(ALIVE) {
+                true => Phase::Running,
+                false => Phase::Failed,
+            },
+            host_network: self.is(HOST_NETWORK),
+            node: node.into(),
+            pod_ip: self.pod_ip(),
+            pod_ips: self.pod_ips().collect(),
+            terminating: self.is(TERMINATING),
+            containers_ended: self.is(CONTAINERS_ENDED),
+            sandbox_gone: self.is(SANDBOX_GONE) || self.is(STALE),
         }
     }
 
@@ -180,6 +199,19 @@ impl PodRow {
     }
 }
 
+/// Returns what is kept of a uid, which is only told apart from another, and only where all else is
+/// equal: the number that four hexadecimal digits say ([`PodRow::unpack`] has no more to give), or
+/// one made of the text.
+fn tag(uid: &str) -> u16 {
+    let made = || {
+        uid.bytes().fold(0, |sum: u16, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        })
+    };
+    let said = u16::from_str_radix(uid, 16).ok();
+    said.filter(|_| uid.len() == 4).unwrap_or_else(made)
+}
+
 /// Every Pod.
 pub struct Pods {
     seed: Seed,
@@ -187,6 +219,7 @@ pub struct Pods {
     by_key: ByHash,
     by_address: ByHash,
     by_node: Vec<Vec<u32>>,
+    len: usize,
 }
 
 impl Pods {
@@ -197,6 +230,7 @@ impl Pods {
             by_key: ByHash::default(),
             by_address: ByHash::default(),
             by_node: Vec::new(),
+            len: 0,
         }
     }
 
@@ -210,14 +244,18 @@ impl Pods {
         self.rows.iter().map(|(_, row)| row)
     }
 
+    pub(in crate::index) fn from(&self, row: u32) -> impl Iterator<Item = (u32, &PodRow)> {
+        self.rows.from(row)
+    }
+
     /// Returns how many there are.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.len
     }
 
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        self.len == 0
     }
 
     /// Returns the pods whose status names an address.
@@ -242,6 +280,7 @@ impl Pods {
         let key = self.seed.hash(&(row.ns, &*row.name));
         let (node, addresses) = (row.node, row.addresses());
         let number = self.rows.add(row);
+        self.len += 1;
         self.by_key.insert(key, number);
         for address in addresses {
             self.by_address.insert(self.seed.hash(&address), number);
@@ -262,6 +301,7 @@ impl Pods {
     pub(in crate::index) fn remove(&mut self, ns: NsId, name: &str) -> Option<PodRow> {
         let number = self.find(ns, name)?;
         let row = self.rows.remove(number)?;
+        self.len -= 1;
         self.by_key.remove(self.seed.hash(&(ns, name)), number);
         for address in row.addresses() {
             self.by_address.remove(self.seed.hash(&address), number);

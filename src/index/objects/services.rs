@@ -36,6 +36,11 @@ impl<T> Numbered<T> {
         self.rows.iter().map(|(_, (object, _))| object)
     }
 
+    pub(in crate::index) fn from(&self, row: u32) -> impl Iterator<Item = (u32, &T)> {
+        let rows = self.rows.from(row);
+        rows.map(|(number, (object, _))| (number, object))
+    }
+
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.len

@@ -76,6 +76,16 @@ impl<T> Slab<T> {
             .filter_map(|(number, row)| Some((number, row.as_ref()?)))
     }
 
+    /// As [`Slab::iter`], from a number on.
+    pub(in crate::index) fn from(&self, number: u32) -> impl Iterator<Item = (u32, &T)> {
+        let (page, slot) = (number as usize / PAGE, number as usize % PAGE);
+        let pages = self.pages.get(page..).unwrap_or_default();
+        let rows = pages.iter().flat_map(|page| page.iter()).skip(slot);
+        (number..)
+            .zip(rows)
+            .filter_map(|(number, row)| Some((number, row.as_ref()?)))
+    }
+
     pub(in crate::index) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         let rows = self.pages.iter_mut().flat_map(|page| page.iter_mut());
         rows.filter_map(Option::as_mut)
@@ -172,6 +182,9 @@ mod tests {
         assert_eq!(slab.add(7), 700);
         slab.iter_mut().for_each(|row| *row += 1);
         assert_eq!(slab.iter().count(), 1000);
+        let from: Vec<_> = slab.from(998).map(|(number, _)| number).collect();
+        assert_eq!(from, [998, 999]);
+        assert_eq!(slab.from(5000).count(), 0);
         assert_eq!(
             (slab.get(700), slab.get(999), slab.get(1000)),
             (Some(&8), Some(&1000), None)

@@ -51,6 +51,11 @@ impl Slices {
         self.rows.iter().map(|(_, row)| &row.slice)
     }
 
+    pub(in crate::index) fn from(&self, row: u32) -> impl Iterator<Item = (u32, &EndpointSlice)> {
+        let rows = self.rows.from(row);
+        rows.map(|(number, row)| (number, &row.slice))
+    }
+
     /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.len
