@@ -76,25 +76,44 @@ fn f14_a_token_that_was_replaced_is_read_again() {
         return;
     };
     let folder = Folder::new("token");
-    let token = folder.write("token", "first");
-    let proxy = Proxy::start(&case.api, ADMIN);
-    let user = format!("{{tokenFile: '{}'}}", token.display());
-    let mut serving = Serving::start_with("f14", &proxy.kubeconfig_of(&user), "127.0.0.1:0", QUICK);
-    let server = serving.address();
-    let is =
-        |token: &'static str| move |asked: &Asked| asked.authorization == format!("Bearer {token}");
-    proxy.wait_for("the first token", 0, is("first"));
-    folder.write("token", "second");
-    proxy.play(move |asked| {
-        if is("second")(asked) {
-            Play::Pass
-        } else {
-            Play::Answer(401, JSON, status(401, "Unauthorized"))
-        }
-    });
-    let fresh = case.create("fresh");
-    expect(server, &case.client, &case.name("fresh"), &fresh);
-    proxy.wait_for("the second token", 0, is("second"));
-    serving.wait_for_line(&["the API does not accept our credentials: Unauthorized"]);
-    println!("F14 ok: a token that the server refused was read again from its file");
+    let token = folder.path("token");
+    let program = format!(
+        "printf '{{\"apiVersion\": \"client.authentication.k8s.io/v1\", \"kind\": \"ExecCredential\", \
+         \"status\": {{\"token\": \"%s\"}}}}' \"$(cat '{}')\"\n",
+        token.display()
+    );
+    let program = folder.write("program", &program);
+    let from_file = format!("{{tokenFile: '{}'}}", token.display());
+    let from_program = format!(
+        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+         command: sh, args: ['{}']}}}}",
+        program.display()
+    );
+    for (number, user) in [from_file, from_program].iter().enumerate() {
+        folder.write("token", "first");
+        let proxy = Proxy::start(&case.api, ADMIN);
+        let kubeconfig = proxy.kubeconfig_of(user);
+        let mut serving = Serving::start_with("f14", &kubeconfig, "127.0.0.1:0", QUICK);
+        let server = serving.address();
+        let is = |token: &'static str| {
+            move |asked: &Asked| asked.authorization == format!("Bearer {token}")
+        };
+        proxy.wait_for("the first token", 0, is("first"));
+        folder.write("token", "second");
+        proxy.play(move |asked| {
+            if is("second")(asked) {
+                Play::Pass
+            } else {
+                Play::Answer(401, JSON, status(401, "Unauthorized"))
+            }
+        });
+        let fresh = format!("fresh-{number}");
+        let address = case.create(&fresh);
+        expect(server, &case.client, &case.name(&fresh), &address);
+        proxy.wait_for("the second token", 0, is("second"));
+        serving.wait_for_line(&["the API does not accept our credentials: Unauthorized"]);
+    }
+    println!(
+        "F14 ok: a token that the server refused was read again from its file and its program"
+    );
 }
