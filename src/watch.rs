@@ -8,7 +8,7 @@
 //!
 //! Each kind is listed and watched by a task of its own; what one kind's trouble is (no permission,
 //! a dead connection) is that kind's alone. What has been given stays in force while the API is
-//! away. Start with [`follow`], which says what is asked for and when.
+//! away. Start with `follow`, which says what is asked for and when.
 
 mod audit;
 mod client;

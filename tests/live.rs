@@ -29,6 +29,8 @@ mod parts;
 mod process;
 #[path = "live/proxy.rs"]
 mod proxy;
+#[path = "live/rbac.rs"]
+mod rbac;
 #[path = "live/replica.rs"]
 mod replica;
 #[path = "live/scope.rs"]

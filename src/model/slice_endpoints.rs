@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The entries of `endpoints`, in their order.
 ///
-/// Layout of each: a byte of flags ([`READY`] and so on), the addresses, then hostname, target and
-/// topology zone as far as the flags say that they are there. Without [`ADDRESSES`] there is one
+/// Layout of each: a byte of flags (`READY` and so on), the addresses, then hostname, target and
+/// topology zone as far as the flags say that they are there. Without `ADDRESSES` there is one
 /// IPv4 address of four octets, else a count and each address with 4 or 6 in front. Counts and
 /// lengths of texts are `u32` in LEB128.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]

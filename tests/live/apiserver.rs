@@ -27,6 +27,8 @@ pub(crate) struct ApiServer {
     port: u16,
     agent: Agent,
     program: PathBuf,
+    /// Arguments beside those that every server gets.
+    arguments: Vec<String>,
     // Before the folder, which it writes to.
     process: Option<Process>,
     folder: Folder,
@@ -35,6 +37,11 @@ pub(crate) struct ApiServer {
 impl ApiServer {
     /// Starts a server without objects and waits until it is ready.
     pub(crate) fn start(peers: &Peers) -> Self {
+        Self::start_with(peers, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(peers: &Peers, arguments: &[&str]) -> Self {
         let folder = Folder::new("apiserver");
         let admin = format!("{},{ADMIN},{ADMIN},system:masters\n", token_of(ADMIN));
         let users = USERS.map(|user| format!("{},{user},{user}\n", token_of(user)));
@@ -43,6 +50,7 @@ impl ApiServer {
             port: 0,
             agent: Agent::new_with_defaults(),
             program: peers.apiserver.clone(),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
             folder,
         };
@@ -78,7 +86,8 @@ impl ApiServer {
             .arg("--endpoint-reconciler-type=none")
             // Pods would need a service account, a priority class and a node's taints, which the
             // controller manager makes in a whole cluster.
-            .arg("--disable-admission-plugins=ServiceAccount,Priority,TaintNodesByCondition");
+            .arg("--disable-admission-plugins=ServiceAccount,Priority,TaintNodesByCondition")
+            .args(&self.arguments);
         let log = self.folder.path("apiserver.log");
         let mut process = Process::spawn("the API server", &mut command, &log);
         let ready = process
@@ -150,6 +159,11 @@ impl ApiServer {
 
     /// Writes the file with which this user finds the server.
     pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
+        self.kubeconfig_with(user, &Self::token(user))
+    }
+
+    /// Writes the same for whoever this token is of.
+    pub(crate) fn kubeconfig_with(&self, user: &str, token: &str) -> PathBuf {
         let text = format!(
             "apiVersion: v1
 kind: Config
@@ -165,11 +179,10 @@ clusters:
 users:
 - name: {user}
   user:
-    token: {}
+    token: {token}
 ",
             self.url(),
             self.ca_file().display(),
-            Self::token(user)
         );
         self.folder.write(&format!("{user}.kubeconfig"), &text)
     }

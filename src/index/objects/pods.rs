@@ -16,8 +16,8 @@ impl NodeId {
     pub(in crate::index) const NONE: Self = Self(u32::MAX);
 }
 
-/// What the index keeps of a Pod. 48 octets, its name, and for the few that need it an
-/// [`Extra`]: 150,000 of them decide how large the process is.
+/// What the index keeps of a Pod. 48 octets, its name, and for the few that need more a box of the
+/// rest: 150,000 of them decide how large the process is.
 #[derive(Debug)]
 pub struct PodRow {
     name: Box<str>,

@@ -8,6 +8,7 @@ use crate::apiserver::ApiServer;
 use crate::coredns::CoreDns;
 use crate::parts::{grant, namespace};
 use crate::process::{Folder, Peers, Process, printed, until};
+use crate::serving::QUIET;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -172,7 +173,7 @@ impl Tenantdns {
         command
             .arg("serve")
             .arg("--config")
-            .arg(folder.write("tenantdns.toml", &configuration()))
+            .arg(folder.write("tenantdns.toml", &(QUIET.to_owned() + &configuration())))
             .arg("--kubeconfig")
             .arg(kubeconfig);
         let log = folder.path("log");
