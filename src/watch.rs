@@ -83,7 +83,7 @@ pub fn watch(api: &Api, options: &Options) -> Watch {
     let mut wanted = BTreeMap::new();
     for &kind in &options.kinds {
         let (want, wants) = mpsc::channel(1);
-        wanted.insert(kind, want);
+        wanted.insert(kind, want.clone());
         let (tell, progress) = tokio::sync::watch::channel(Progress::default());
         let link = Link {
             api: api.clone(),
@@ -98,6 +98,7 @@ pub fn watch(api: &Api, options: &Options) -> Watch {
                 sender: sender.clone(),
                 health: health.clone(),
                 progress,
+                want,
             }
             .run(),
         );

@@ -23,6 +23,8 @@ pub(super) struct Auditor {
     pub(super) sender: mpsc::Sender<Event>,
     pub(super) health: Health,
     pub(super) progress: watch::Receiver<Progress>,
+    /// Has the follower list again.
+    pub(super) want: mpsc::Sender<()>,
 }
 
 impl Auditor {
@@ -32,7 +34,7 @@ impl Auditor {
         while !self.sender.is_closed() {
             sleep(self.timers.audit()).await;
             let mut pace = Pace::default();
-            for _ in 0..TRIES {
+            for attempt in 1..=TRIES {
                 let Err(fault) = self.audit().await else {
                     break;
                 };
@@ -42,6 +44,10 @@ impl Auditor {
                     if self.health.doubt(resource.kind, &fault, text.clone()) {
                         tracing::warn!("{text}");
                     }
+                }
+                // Behind what has been seen, for so long: the follower finds out why.
+                if attempt == TRIES && is_too_new(&fault) {
+                    let _ = self.want.try_send(());
                 }
                 sleep(pace.pause(&fault)).await;
             }
@@ -54,7 +60,12 @@ impl Auditor {
         if !from.settled {
             return Ok(());
         }
-        let (at, listed) = self.list(from.version).await?;
+        let mut progress = self.progress.clone();
+        let (at, listed) = tokio::select! {
+            list = self.list(from.version) => list?,
+            // One list of a kind at a time, and the follower's comes first.
+            _ = progress.wait_for(|progress| !progress.settled) => return Ok(()),
+        };
         let kind = self.link.resource.kind;
         self.health.certain(kind);
         let caught_up = |progress: &Progress| progress.settled && progress.version >= at;
@@ -97,4 +108,8 @@ impl Auditor {
             page = head.next;
         }
     }
+}
+
+fn is_too_new(fault: &Fault) -> bool {
+    matches!(fault, Fault::Refused(refusal) if refusal.status.is_too_new())
 }

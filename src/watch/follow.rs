@@ -4,13 +4,15 @@
 //! list has not named, and what is older than what it knows. What stays is one version: where the
 //! watch goes on.
 
+mod mend;
+
 use super::decode::{self, Change, Entry, Seen};
 use super::fault::{Fault, Refusal};
 use super::frames::Frames;
 use super::health::Health;
 use super::link::{Answer, Due, Link};
 use super::list::Items;
-use super::pace::{ABSENT, Pace, Timers, between};
+use super::pace::{Pace, Timers};
 use super::resource::{Ask, Since, Verb};
 use crate::index::{Event, Trust, Version};
 use crate::model::Kind;
@@ -22,8 +24,6 @@ use tokio::time::{Instant, sleep};
 const BEHIND: u32 = 5;
 /// How often what can't be read is asked for again before it counts as an object of no use.
 const CORRUPT: u32 = 2;
-/// How often a watch may be refused in a row before a list is tried instead.
-const FUTILE: u32 = 3;
 /// A watch that ends sooner, without an event, is no watch.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -53,8 +53,13 @@ pub(super) struct Follower {
     /// The next watch has to begin within the grace.
     prompt: bool,
     pace: Pace,
+    /// Objects of the list under way.
+    listed: usize,
+    /// Lists refused in a row because the server is behind.
     behind: u32,
+    /// Answers in a row that could not be read.
     corrupt: u32,
+    /// Watches refused in a row.
     futile: u32,
     /// It has been said that the cluster does without this kind.
     missed: bool,
@@ -101,6 +106,7 @@ impl Follower {
             plain: false,
             prompt: false,
             pace: Pace::default(),
+            listed: 0,
             behind: 0,
             corrupt: 0,
             futile: 0,
@@ -159,6 +165,9 @@ impl Follower {
     async fn finish(&mut self, version: Version) -> Result<(), Stop> {
         let kind = self.kind();
         let (before, now) = (self.position.0, version.0);
+        if version == Version::UNKNOWN {
+            return Err(Fault::Corrupt("a list without a resourceVersion".to_owned()).into());
+        }
         if self.behind < BEHIND && now < before {
             // What it does not name may be younger than it.
             let text = format!("a list of version {now} where {before} was asked for");
@@ -173,6 +182,8 @@ impl Follower {
             );
         }
         self.send(Event::Synced(kind)).await?;
+        let objects = self.listed;
+        tracing::info!(kind = kind.as_str(), objects, version = now, "listed");
         self.position = version;
         self.plain = false;
         self.behind = 0;
@@ -308,6 +319,7 @@ impl Follower {
                 }
             }
             if !listing {
+                frames.shrink();
                 self.progressed();
                 self.heard();
             }
@@ -339,6 +351,7 @@ impl Follower {
 
     async fn put(&mut self, entry: Entry) -> Result<(), Stop> {
         let kind = self.kind();
+        self.listed += 1;
         if entry.corrupt && self.corrupt < CORRUPT {
             let flaws = entry.flaws.into_iter();
             let text: Vec<_> = flaws.map(|flaw| flaw.message).collect();
@@ -400,97 +413,5 @@ impl Follower {
 
     fn recovered(&self) {
         tracing::info!(kind = self.kind().as_str(), "the API answers again");
-    }
-
-    // === faults ===
-
-    /// Does about a fault what can be done, and waits.
-    async fn mend(&mut self, fault: Fault) -> Result<(), Stop> {
-        let (kind, resource) = (self.kind(), self.link.resource);
-        let listing = self.next == Next::List;
-        let code = match &fault {
-            Fault::Refused(refusal) => refusal.status.code,
-            _ => 0,
-        };
-        if listing && !self.plain && is_for_streaming(&fault) {
-            self.plain = true;
-            tracing::debug!(kind = kind.as_str(), ?fault, "lists are not streamed");
-            return Ok(());
-        }
-        if listing && resource.optional && matches!(code, 403 | 404) {
-            return self.miss(&fault, code).await;
-        }
-        let text = fault.text(resource);
-        if self.health.trouble(kind, &fault, text.clone()) {
-            tracing::warn!("{text}");
-        }
-        if fault.may_be_credentials() {
-            self.link.api.renew().await;
-        }
-        match &fault {
-            Fault::Refused(refusal) if refusal.status.is_too_new() => {
-                self.behind += u32::from(listing);
-                self.next = Next::List;
-            }
-            Fault::Refused(_) if matches!(code, 404 | 410) => self.next = Next::List,
-            // A busy server; so is one that does not answer.
-            Fault::Refused(_) if matches!(code, 401 | 403 | 429 | 503 | 504) => {}
-            Fault::Refused(_) => self.futile += 1,
-            Fault::Corrupt(_) => {
-                self.corrupt += 1;
-                self.futile += 1;
-            }
-            Fault::Unreachable(_) | Fault::Cut(_) | Fault::Silent(_) => {}
-        }
-        if self.futile >= FUTILE {
-            self.futile = 0;
-            self.next = Next::List;
-        }
-        // A list that began to stream and did not come to its end, may as a plain one.
-        self.plain |= listing && matches!(fault, Fault::Cut(_) | Fault::Silent(_));
-        sleep(self.pace.pause(&fault)).await;
-        Ok(())
-    }
-
-    /// Does without a kind that a cluster need not have, or we need not see.
-    async fn miss(&mut self, fault: &Fault, code: u16) -> Result<(), Stop> {
-        let (kind, resource) = (self.kind(), self.link.resource);
-        // What was forbidden only now is still what it was.
-        let absent = code == 404;
-        let synced = self
-            .health
-            .statuses()
-            .get(&kind)
-            .is_some_and(|status| status.synced);
-        if absent {
-            self.begin(Trust::Anew).await?;
-        }
-        if absent || !synced {
-            self.send(Event::Synced(kind)).await?;
-            self.health.synced(kind);
-        }
-        let text = format!("{}; answering without", fault.text(resource));
-        self.health.trouble(kind, fault, text.clone());
-        if !std::mem::replace(&mut self.missed, true) {
-            tracing::warn!("{text}");
-        }
-        self.position = Version::UNKNOWN;
-        sleep(ABSENT.mul_f64(between(0.8, 1.2))).await;
-        Ok(())
-    }
-}
-
-/// Returns whether a list was refused only because it was to be streamed. Servers before 1.27 know
-/// neither parameter, later ones may have it switched off.
-fn is_for_streaming(fault: &Fault) -> bool {
-    let Fault::Refused(refusal) = fault else {
-        return false;
-    };
-    let named = ["sendInitialEvents", "resourceVersionMatch", "watch stream"];
-    let message = &refusal.status.message;
-    match refusal.status.code {
-        400 | 405 | 406 | 415 | 422 => true,
-        403 | 500 | 501 => named.iter().any(|name| message.contains(name)),
-        _ => false,
     }
 }

@@ -16,14 +16,13 @@ pub(super) struct Buffer {
     used: usize,
 }
 
-/// Kept for the next chunk; a larger one was for one large object.
-const KEPT: usize = 256 << 10;
+/// What a quiet stream keeps of its buffer.
+const KEPT: usize = 16 << 10;
 
 impl Buffer {
     pub(super) fn push(&mut self, chunk: &[u8]) {
         if self.used == self.bytes.len() {
             self.bytes.clear();
-            self.bytes.shrink_to(KEPT);
         } else {
             self.bytes.drain(..self.used);
         }
@@ -38,6 +37,13 @@ impl Buffer {
 
     pub(super) fn is_empty(&self) -> bool {
         self.rest().is_empty()
+    }
+
+    /// Gives back the memory that a large chunk took, once it is used up.
+    fn shrink(&mut self) {
+        if self.is_empty() && self.bytes.capacity() > KEPT {
+            *self = Self::default();
+        }
     }
 
     /// Uses up so many bytes, and returns them.
@@ -79,6 +85,11 @@ impl Frames {
             Encoding::Proto => self.next_frame(),
             Encoding::Json => self.next_line(),
         }
+    }
+
+    /// Expects little from now on.
+    pub(super) fn shrink(&mut self) {
+        self.buffer.shrink();
     }
 
     /// Returns whether the body may end here.

@@ -112,16 +112,20 @@ impl Health {
             .collect()
     }
 
-    /// Notes that what is known is current; returns whether that ends trouble.
+    pub(super) fn is_synced(&self, kind: Kind) -> bool {
+        self.update(kind, |record| record.status.synced)
+    }
+
+    /// Notes that what is known is current; returns whether to say that this ends trouble.
     pub(super) fn heard(&self, kind: Kind) -> bool {
         self.update(kind, |record| {
             record.status.heard = Some(now());
             record.status.sort = None;
-            record.status.trouble.take().is_some()
+            record.status.trouble.take().is_some() && record.is_news("recovered")
         })
     }
 
-    /// Notes that every object has been given.
+    /// Notes that every object has been given; returns as [`Health::heard`] does.
     pub(super) fn synced(&self, kind: Kind) -> bool {
         self.update(kind, |record| record.status.synced = true);
         self.heard(kind)

@@ -60,6 +60,8 @@ impl Link {
         let sent = timeout_at(due.at, client.send(request)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
+            // What a layer of the client says, without the layer's name.
+            Ok(Err(kube::Error::Service(error))) => return Err(Fault::unreachable(&*error)),
             Ok(Err(error)) => return Err(Fault::unreachable(&error)),
             Err(_) => return Err(Fault::Silent(due.after)),
         };

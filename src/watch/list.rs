@@ -54,16 +54,12 @@ impl Items {
     /// Ends the list.
     ///
     /// # Errors
-    /// The body has ended within it, or does not say its version.
+    /// The body has ended within it.
     pub(super) fn finish(self) -> Result<Head, Corrupt> {
-        let head = match self {
+        match self {
             Self::Proto(list) => list.finish(),
             Self::Json(list) => list.finish(),
-        }?;
-        if head.version == Version::UNKNOWN {
-            return Err(Corrupt("a list without a resourceVersion".to_owned()));
         }
-        Ok(head)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::decode::Encoding;
 use crate::index::Version;
 use crate::model::Kind;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use kube::client::Body;
 use std::fmt::Write;
 use std::time::Duration;
@@ -125,10 +125,8 @@ impl Resource {
         let headers = request.headers_mut();
         headers.insert(ACCEPT, self.accept(ask).parse().expect("a header's text"));
         // Unpacking costs more than what it saves on a cluster's network.
-        headers.insert(
-            ACCEPT_ENCODING,
-            "identity".parse().expect("a header's text"),
-        );
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         request
     }
 
@@ -145,6 +143,9 @@ impl Resource {
         }
     }
 }
+
+/// Who asks, in the API server's logs and metrics.
+const AGENT: &str = concat!("tenantdns/", env!("CARGO_PKG_VERSION"));
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 

@@ -81,3 +81,23 @@ async fn while_a_list_is_under_way_nothing_is_compared() {
     }
     assert!(rig.requests.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_history_was_replaced_is_found_out_while_nothing_changes() {
+    let mut rig = Rig::start(Kind::Pod);
+    drop(rig.listed(900).await);
+    // A watch from a version that the server has not reached is quiet.
+    let behind = "Too large resource version: 900, current: 700";
+    for _ in 0..3 {
+        audit(&mut rig, 900).await.refuse(504, behind).await;
+    }
+    loop {
+        let exchange = rig.next().await;
+        if exchange.name() == "stream since 900" {
+            return;
+        }
+        assert_eq!(exchange.name(), "watch since 900");
+        // Ends when the list is wanted.
+        drop(exchange.answer(JSON));
+    }
+}

@@ -183,6 +183,21 @@ async fn a_list_older_than_asked_for_takes_nothing_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_does_not_say_when_is_none() {
+    let mut rig = Rig::start(Kind::Pod);
+    let mut stream = rig.asked("stream since 0").await.answer(JSON);
+    stream.send(&end_of_list(0)).await;
+    rig.expect(&["list"]).await;
+    rig.asked("stream since 0").await.refuse(422, "no").await;
+    let mut stream = rig.asked("list since 0").await.answer(JSON);
+    stream.send(&list(7, "", &[]).replace('7', "seven")).await;
+    drop(stream);
+    rig.expect(&["list"]).await;
+    rig.asked("list since 0").await;
+    assert!(rig.trouble().contains("without a resourceVersion"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_in_pages_is_one_list() {
     let mut rig = Rig::start(Kind::Pod);
     rig.asked("stream since 0")
