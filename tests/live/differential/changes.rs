@@ -226,7 +226,9 @@ fn change_pod(writer: &mut Writer<'_>, maker: &mut Maker<'_>, mut object: Value)
         _ if has_containers => writer.terminate(&object),
         0 => writer.delete(&object),
         1 => writer.terminate(&object),
-        2 => {
+        // CoreDNS doesn't take in a pod that begins to match its selector while it terminates, and
+        // keeps one that it knew: history, which its objects don't tell.
+        2 if object["metadata"]["deletionTimestamp"].is_null() => {
             object["metadata"]["labels"] = maker.labels();
             writer.replace(&object);
         }
