@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt fmt-check clippy test peers test-live doc bench run deny
+.PHONY: help check fmt fmt-check clippy test peers test-live doc bench bench-scale run deny
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: fmt-check clippy test doc ## Everything that must pass before a change is merged
 
@@ -17,7 +17,7 @@ fmt-check:
 	$(CARGO) fmt --check
 
 clippy:
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets --features live -- -D warnings
 
 test: ## Runs every test
 	$(CARGO) test
@@ -33,6 +33,10 @@ doc:
 
 bench: ## Runs the benchmarks
 	$(CARGO) bench
+
+bench-scale: peers ## Measures this and CoreDNS on a large cluster (SIZE=small: on a small one)
+	$(CARGO) build --release
+	benches/scale/scale.py $(if $(SIZE),--size $(SIZE)) $(if $(WRITE),--write)
 
 run: ## Serves examples/quickstart on 127.0.0.1:5300
 	$(CARGO) run --release -- serve --manifests examples/quickstart

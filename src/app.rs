@@ -5,6 +5,8 @@ mod feed;
 #[cfg(feature = "kubernetes")]
 mod live;
 mod offline;
+mod pages;
+mod progress;
 mod serve;
 
 use crate::chain::BlockOptions;

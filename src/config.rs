@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! arguments ─► Args ─┐
-//!                    ├─► Config { server, source, blocks, tenancy }
+//!                    ├─► Config { server, source, blocks, tenancy, admin }
 //! TOML ─► document ──┘      arguments win over the file, the file over the defaults
 //! ```
 //!
@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod file;
 mod kubernetes;
+mod source;
 mod tenancy;
 mod text;
 mod zones;
@@ -28,6 +29,7 @@ pub use args::{
 };
 pub use error::{ConfigError, Problem};
 
+use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
 use crate::server::{self, ListenAddress};
 use crate::tenancy as policy;
@@ -37,6 +39,7 @@ use document::{Reader, Section};
 use file::Overrides;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a server listens that is told nothing.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::UNSPECIFIED), 53);
@@ -46,6 +49,9 @@ const TRIAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::
 
 /// What every pod's environment has, and with it the address of the API.
 const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
+
+/// The environment variable by which a pod is told its node: the downward API's `spec.nodeName`.
+const NODE_NAME: &str = "NODE_NAME";
 
 /// Everything that can be configured, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +66,8 @@ pub struct Config {
     pub blocks: Vec<BlockOptions>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
+    /// `[health]`, `[ready]` and `[metrics]`.
+    pub admin: admin::Options,
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -73,12 +81,68 @@ pub struct Source {
 }
 
 /// `[source.kubernetes]`: the API that objects come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubernetes {
     /// `kubeconfig`: a file; `None` for the service account that a pod is given.
     pub kubeconfig: Option<PathBuf>,
     /// `context`: one of that file's; `None` for its current one.
     pub context: Option<Box<str>>,
+    /// `watch_timeout`: how long one watch request lasts at most.
+    pub watch_timeout: Duration,
+    /// `audit_interval`: how often what is known is compared with what there is.
+    pub audit_interval: Duration,
+    /// `identity_scope`: whose pods are read.
+    pub identity_scope: IdentityScope,
+    /// `node_name`: the node that [`IdentityScope::Node`] means.
+    pub node_name: Option<Box<str>>,
+    /// `identity_max_age`: how old identities may get while the API is away; `None` for no limit.
+    pub identity_max_age: Option<Duration>,
+    /// `checkpoint`: a file to start from when the API does not answer.
+    pub checkpoint: Option<PathBuf>,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            context: None,
+            watch_timeout: Duration::from_secs(25),
+            audit_interval: Duration::from_secs(300),
+            identity_scope: IdentityScope::Cluster,
+            node_name: None,
+            identity_max_age: None,
+            checkpoint: None,
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Returns the node whose pods alone are read, where it is one.
+    pub fn node(&self) -> Option<&str> {
+        match self.identity_scope {
+            IdentityScope::Cluster => None,
+            IdentityScope::Node => self.node_name.as_deref(),
+        }
+    }
+
+    /// Takes the node's name from the environment, where it is needed and the file has none.
+    fn name_node(&mut self, environment: &str) -> Result<(), ConfigError> {
+        if self.identity_scope == IdentityScope::Node && self.node_name.is_none() {
+            let name = source::node_name(environment);
+            self.node_name = Some(name.map_err(|_| ConfigError::NoNode(environment.into()))?);
+        }
+        Ok(())
+    }
+}
+
+/// `identity_scope`: the pods that may ask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IdentityScope {
+    /// Those of the cluster.
+    #[default]
+    Cluster,
+    /// Those of one node: for a server that other nodes' pods don't reach.
+    Node,
 }
 
 impl Source {
@@ -108,6 +172,7 @@ impl Default for Config {
                 forward: Vec::new(),
             }],
             tenancy: policy::Options::default(),
+            admin: admin::Options::default(),
         }
     }
 }
@@ -153,9 +218,15 @@ impl Config {
                 Command::Serve(serve) => serve.kubeconfig.clone(),
                 Command::Explain(_) | Command::Check(_) => None,
             },
+            admin: None,
         };
         if inputs.config.is_none() && overrides.manifests.is_some() {
             overrides.listen.get_or_insert_with(|| vec![TRIAL_LISTEN]);
+        }
+        // A trial on a desk: nothing probes or scrapes it.
+        let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
+        if inputs.config.is_none() && on_desk {
+            overrides.admin = Some(admin::Options::OFF);
         }
         let (text, name) = match &inputs.config {
             None => (String::new(), String::new()),
@@ -167,7 +238,7 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        let config = Self::read(&text, &name, &overrides)?;
+        let mut config = Self::read(&text, &name, &overrides)?;
         let has_source = match &args.command {
             Command::Check(_) => true,
             Command::Explain(_) => !config.source.manifests.is_empty(),
@@ -175,6 +246,10 @@ impl Config {
         };
         if !has_source {
             return Err(ConfigError::NoSource);
+        }
+        if matches!(args.command, Command::Serve(_)) {
+            let named = std::env::var(NODE_NAME).unwrap_or_default();
+            config.source.kubernetes.name_node(&named)?;
         }
         Ok(config)
     }

@@ -5,41 +5,40 @@
 //! objects: what is kept is a function of the objects alone (invariants I5, I6).
 
 mod apply;
+mod copy;
 mod dirty;
+mod event;
+mod keep;
 mod numbers;
 mod objects;
 mod owners;
 mod rebuild;
+mod versions;
 
 use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Identities, Snapshot};
 use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
+use copy::Copy;
 use dirty::Dirty;
-use numbers::Numbers;
+use keep::Keep;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use objects::{Objects, PodRow};
-pub use rebuild::Work;
+use versions::Ledger;
 
-/// One change of the cluster, from either source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The object exists and looks like this.
-    Apply(Object),
-    /// The object is gone.
-    Delete(Kind, ObjectKey),
-    /// Every object of this kind has been given once.
-    Synced(Kind),
-}
+pub use copy::Copied;
+pub use event::{Audit, Event, Trust, Version};
+pub use keep::Kept;
+pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
+pub use rebuild::Work;
 
 /// The single writer of snapshots.
 pub struct Index {
     objects: Objects,
-    numbers: Numbers,
+    keep: Keep,
     dirty: Dirty,
     directory: Directory,
     compiler: Compiler,
@@ -50,6 +49,8 @@ pub struct Index {
     /// Services with an address of the server, by namespace.
     own_services: BTreeSet<(NsId, ServiceId)>,
     work: Work,
+    ledger: Ledger,
+    copy: Option<Copy>,
     generation: u64,
     serial: u32,
 }
@@ -68,8 +69,8 @@ impl Index {
         let (chain, zones) = Chain::build(blocks);
         let wildcards = tenancy.wildcards();
         Self {
-            objects: Objects::default(),
-            numbers: Numbers::default(),
+            objects: Objects::new(seed),
+            keep: Keep::new(blocks),
             dirty: Dirty::default(),
             directory: Directory::new(seed.clone()),
             clients: ClientIndex::new(seed.clone()),
@@ -81,6 +82,8 @@ impl Index {
             awaited: awaited.into_iter().collect(),
             own_services: BTreeSet::new(),
             work: Work::default(),
+            ledger: Ledger::default(),
+            copy: None,
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0
@@ -97,9 +100,55 @@ impl Index {
             Event::Apply(object) => self.put(object.kind(), object.key(), Some(object)),
             Event::Delete(kind, key) => self.put(kind, key, None),
             Event::Synced(kind) => {
+                for key in self.ledger.sweep(&mut self.objects, kind) {
+                    self.put(kind, key, None);
+                }
                 self.awaited.remove(&kind);
             }
+            Event::Listing(kind, trust) => self.ledger.begin(&mut self.objects, kind, trust),
+            Event::ApplyAt(object, version) => {
+                let (kind, key) = (object.kind(), object.key());
+                self.put_at(kind, &key, Some(object), version);
+            }
+            Event::Void(kind, key, version) => self.put_at(kind, &key, None, version),
+            Event::DeleteAt(kind, key, version) => {
+                if self.ledger.bury(&mut self.objects, kind, &key, version) {
+                    self.put(kind, key, None);
+                }
+            }
+            Event::Restore(object) => {
+                let (kind, key) = (object.kind(), object.key());
+                let unread = self.awaited.contains(&kind);
+                if unread && let Some(stamp) = self.ledger.restore(&mut self.objects, kind, &key) {
+                    self.put(kind, key.clone(), Some(object));
+                    self.objects.set_stamp(kind, &key, stamp);
+                }
+            }
+            Event::Restored(kind) => {
+                self.awaited.remove(&kind);
+            }
+            Event::Audit(audit) => self.ledger.audit(&self.objects, &audit),
         }
+    }
+
+    /// Replaces an object that exists at a version.
+    fn put_at(&mut self, kind: Kind, key: &ObjectKey, object: Option<Object>, version: Version) {
+        let stamp = self.ledger.admit(&mut self.objects, kind, key, version);
+        if let Some(stamp) = stamp {
+            self.put(kind, key.clone(), object);
+            self.objects.set_stamp(kind, key, stamp);
+        }
+    }
+
+    /// Returns what audits have found since the last call: how many objects of a kind are missing,
+    /// older than they exist, or should be gone. A list of that kind mends it.
+    pub fn take_repairs(&mut self) -> Vec<(Kind, usize)> {
+        self.ledger.take_repairs()
+    }
+
+    /// Returns what is kept of objects beside what every configuration needs.
+    pub fn kept(&self) -> Kept {
+        self.keep.kept()
     }
 
     /// Returns whether every awaited kind has been read once.
@@ -129,21 +178,19 @@ impl Index {
                 .collect(),
             directory: self.directory.clone(),
             clients: self.clients.clone(),
+            identities: Identities::Trusted,
             policy: self.compiler.policy().clone(),
         }
     }
 
     /// Returns the number of a namespace that some object mentions.
     pub fn namespace_id(&self, name: &str) -> Option<NsId> {
-        self.numbers.namespaces.find(&name.into()).map(NsId)
+        self.objects.numbers.find_ns(name)
     }
 
     /// Returns the number of a service that some object mentions.
     pub fn service_id(&self, ns: NsId, name: &str) -> Option<ServiceId> {
-        self.numbers
-            .services
-            .find(&(ns, name.into()))
-            .map(ServiceId)
+        self.objects.numbers.find_service(ns, name)
     }
 
     /// Returns the objects as they are now, for commands that explain a decision.

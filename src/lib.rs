@@ -16,24 +16,30 @@
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
+//! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
+//! | [`metrics`] | what is counted, as Prometheus' text |
+//! | [`admin`] | the HTTP listeners: health, readiness, metrics |
 //! | [`config`] | the file and the arguments as values |
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
 //!
 //! ARCHITECTURE.md has the two flows and the invariants with the tests that hold them.
 
+pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod chain;
+pub mod checkpoint;
 pub mod commands;
 pub mod config;
 pub mod cow;
 pub mod drain;
 pub mod index;
 pub mod manifests;
+pub mod metrics;
 pub mod model;
 pub mod server;
 pub mod snapshot;

@@ -29,14 +29,30 @@ pub struct Snapshot {
     pub directory: Directory,
     /// Whose each address is.
     pub clients: ClientIndex,
+    /// Whether that still counts.
+    pub identities: Identities,
     /// Who may see what.
     pub policy: Policy,
+}
+
+/// Whether an address tells who asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identities {
+    /// It does.
+    #[default]
+    Trusted,
+    /// It doesn't: the API has been away for longer than addresses are trusted to stay whose they
+    /// were (`identity_max_age`). Every client is unknown.
+    Expired,
 }
 
 impl Snapshot {
     /// Returns who an address is. A pod whose namespace has not been read yet is nobody that we
     /// know: what it may see can't be told, and its own names must not look absent.
     pub fn identify(&self, source: IpAddr) -> Client {
+        if self.identities == Identities::Expired {
+            return Client::Unknown;
+        }
         match self.clients.identify(source) {
             Client::Pod(ns) if self.policy.facts(ns).is_none() => Client::Unknown,
             client => client,
@@ -53,8 +69,12 @@ impl Snapshot {
         self.zones.get(usize::from(id.0))
     }
 
-    /// Returns whether waiting longer for this address would change nothing: somebody has it.
+    /// Returns whether waiting longer for this address would change nothing: somebody has it, or
+    /// nobody's counts.
     pub fn knows(&self, source: IpAddr) -> bool {
+        if self.identities == Identities::Expired {
+            return true;
+        }
         match self.clients.owner(source) {
             Some(Owner::Pod(ns)) => self.policy.facts(ns).is_some(),
             Some(Owner::Node | Owner::Conflict) => true,
@@ -68,6 +88,7 @@ impl fmt::Debug for Snapshot {
         f.debug_struct("Snapshot")
             .field("generation", &self.generation)
             .field("synced", &self.synced)
+            .field("identities", &self.identities)
             .finish_non_exhaustive()
     }
 }

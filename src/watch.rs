@@ -1,42 +1,56 @@
 //! The API watch: objects of a live cluster as [`crate::index::Event`]s. The only room that names
-//! kube.
+//! kube, whose client authenticates and speaks TLS; the requests and what comes of them are ours.
 //!
 //! ```text
-//! API ─► one task a kind: list, watch, guard ─► events of that kind ─► channel ─► index
+//! API ─► link ─► frames, list ─► decode ─► follow ─► channel ─► index
+//!                                                ╰► audit ──╯
 //! ```
 //!
-//! Each kind is listed and watched by itself; what one kind's trouble is (no permission, a dead
-//! connection) is that kind's alone. What has been given stays in force while the API is away.
+//! Each kind is listed and watched by a task of its own; what one kind's trouble is (no permission,
+//! a dead connection) is that kind's alone. What has been given stays in force while the API is
+//! away. Start with `follow`, which says what is asked for and when.
 
+mod audit;
 mod client;
+mod decode;
+mod fault;
 mod follow;
-mod slim;
-mod trouble;
+mod frames;
+mod health;
+mod link;
+mod list;
+mod pace;
+mod proto;
+mod resource;
+mod status;
+#[cfg(test)]
+mod tests;
 
-pub use client::{ClientError, Connection, connect};
-pub use trouble::{Health, Status};
+pub use client::{Api, ClientError, Connection, connect};
+pub use health::{Counts, Health, Status};
+pub use pace::Timers;
 
 use crate::index::Event;
 use crate::model::Kind;
-use follow::{Follower, Timers};
-use kube::Client;
-use std::collections::BTreeSet;
-use std::time::Duration;
+use audit::Auditor;
+use follow::{Follower, Progress};
+use link::Link;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// Events that wait for the index at most; a list that is faster than the index waits.
-const CHANNEL: usize = 4096;
+const CHANNEL: usize = 1024;
 
 /// What is watched, and how patiently.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The kinds.
     pub kinds: BTreeSet<Kind>,
-    /// How long one watch request lasts; a dead connection is noticed after this and five seconds.
-    pub timeout: Duration,
     /// Watch only the pods of this node.
     pub node: Option<Box<str>>,
+    /// How patiently.
+    pub timers: Timers,
 }
 
 /// A running watch. Dropping it ends every task.
@@ -45,35 +59,55 @@ pub struct Watch {
     pub events: mpsc::Receiver<Event>,
     /// How each kind is doing.
     pub health: Health,
+    wanted: BTreeMap<Kind, mpsc::Sender<()>>,
     _tasks: JoinSet<()>,
 }
 
-/// Starts to list and watch.
-pub fn watch(client: &Client, options: &Options) -> Watch {
+impl Watch {
+    /// Has a kind listed again, because what is known of it is not what there is. What is known stays
+    /// in force until the list has ended.
+    pub fn relist(&self, kind: Kind) {
+        if let Some(wanted) = self.wanted.get(&kind) {
+            // Full where one is wanted already.
+            let _ = wanted.try_send(());
+        }
+    }
+}
+
+/// Starts to list and watch. Has to be called within a Tokio runtime.
+pub fn watch(api: &Api, options: &Options) -> Watch {
     let (sender, events) = mpsc::channel(CHANNEL);
     let health = Health::new(&options.kinds);
-    let timers = Timers::of(options.timeout);
+    let timers = options.timers;
     let mut tasks = JoinSet::new();
+    let mut wanted = BTreeMap::new();
     for &kind in &options.kinds {
-        let follower = Follower {
-            client: client.clone(),
-            sender: sender.clone(),
-            health: health.clone(),
-            timers,
+        let (want, wants) = mpsc::channel(1);
+        wanted.insert(kind, want.clone());
+        let (tell, progress) = tokio::sync::watch::channel(Progress::default());
+        let link = Link {
+            api: api.clone(),
+            resource: resource::resource(kind),
             fields: fields(kind, options.node.as_deref()),
         };
-        match kind {
-            Kind::Namespace => tasks.spawn(follower.run::<slim::Namespaces>()),
-            Kind::Node => tasks.spawn(follower.run::<slim::Nodes>()),
-            Kind::Service => tasks.spawn(follower.run::<slim::Services>()),
-            Kind::EndpointSlice => tasks.spawn(follower.run::<slim::Slices>()),
-            Kind::Pod => tasks.spawn(follower.run::<slim::Pods>()),
-            Kind::ServiceImport => tasks.spawn(follower.run::<slim::Imports>()),
-        };
+        let (sender, health) = (sender.clone(), health.clone());
+        tasks.spawn(
+            Auditor {
+                link: link.clone(),
+                timers,
+                sender: sender.clone(),
+                health: health.clone(),
+                progress,
+                want,
+            }
+            .run(),
+        );
+        tasks.spawn(Follower::new(link, timers, sender, health, tell, wants).run());
     }
     Watch {
         events,
         health,
+        wanted,
         _tasks: tasks,
     }
 }

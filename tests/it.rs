@@ -7,6 +7,8 @@
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/checkpoint.rs"]
+mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
 #[path = "it/decode.rs"]
@@ -17,14 +19,20 @@ mod edns;
 mod events;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/identity.rs"]
+mod identity;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]
 mod malformed;
 #[path = "it/noninterference.rs"]
 mod noninterference;
+#[path = "it/pages.rs"]
+mod pages;
 #[path = "it/program.rs"]
 mod program;
+#[path = "it/races.rs"]
+mod races;
 #[path = "it/random.rs"]
 mod random;
 #[path = "it/records.rs"]
@@ -35,6 +43,8 @@ mod robust;
 mod snapshots;
 #[path = "it/truncation.rs"]
 mod truncation;
+#[path = "it/versions.rs"]
+mod versions;
 #[path = "it/waiting.rs"]
 mod waiting;
 #[path = "it/wire.rs"]

@@ -10,14 +10,32 @@
 
 #[path = "live/apiserver.rs"]
 mod apiserver;
+#[path = "live/checkpoint.rs"]
+mod checkpoint;
 #[path = "live/coredns.rs"]
 mod coredns;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "live/differential.rs"]
+mod differential;
+#[path = "live/encodings.rs"]
+mod encodings;
+#[path = "live/faults.rs"]
+mod faults;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/proxy.rs"]
+mod proxy;
+#[path = "live/rbac.rs"]
+mod rbac;
+#[path = "live/replica.rs"]
+mod replica;
+#[path = "live/scope.rs"]
+mod scope;
+#[path = "live/serving.rs"]
+mod serving;
 #[path = "live/watch.rs"]
 mod watch;

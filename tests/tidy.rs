@@ -32,10 +32,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire answer snapshot chain drain",
         "libc socket2 thiserror tokio",
     ),
+    ("checkpoint", "model index", "serde serde_json thiserror"),
     ("drain", "", "*"),
     (
         "config",
-        "chain model server tenancy wire zone",
+        "admin chain model server tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (
@@ -48,8 +49,12 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("watch", "model index", "*"),
     ("cache", "wire", "thiserror"),
     ("forward", "wire answer cache server", "thiserror tokio"),
-    ("metrics", "", "*"),
-    ("admin", "answer drain metrics snapshot wire", "*"),
+    ("metrics", "", "prometheus"),
+    (
+        "admin",
+        "drain",
+        "bytes http_body_util hyper hyper_util socket2 thiserror tokio",
+    ),
     ("app", "*", "*"),
     ("main", "*", "*"),
     ("testing", "*", "*"),
@@ -191,9 +196,9 @@ fn children(path: &str, code: &str) -> Vec<Child> {
     let mut last = "";
     let mut found = Vec::new();
     for line in code.lines().map(str::trim) {
-        let declared = line
-            .trim_start_matches("pub ")
-            .trim_start_matches("pub(crate) ");
+        let visible = ["pub ", "pub(crate) ", "pub(super) "];
+        let declared = visible.iter().find_map(|word| line.strip_prefix(word));
+        let declared = declared.unwrap_or(line);
         if let Some(name) = declared
             .strip_prefix("mod ")
             .and_then(|l| l.strip_suffix(';'))

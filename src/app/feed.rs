@@ -3,6 +3,7 @@
 #[cfg(feature = "kubernetes")]
 use super::live::Live;
 use super::offline::Offline;
+use super::progress::Progress;
 use crate::commands::findings;
 use crate::config::Config;
 use crate::drain::Drain;
@@ -58,27 +59,38 @@ impl Feed {
         self,
         publisher: Publisher,
         drain: &Drain,
+        progress: &Progress,
         synced: oneshot::Sender<()>,
     ) -> anyhow::Result<()> {
         match self {
             Self::Manifests(offline) => {
+                progress.update(|state| {
+                    state.published(offline.index.objects());
+                    state.ready = true;
+                });
                 // Whoever waited may have been told to stop instead.
                 let _ = synced.send(());
-                follow_manifests(*offline, publisher, drain);
+                follow_manifests(*offline, publisher, drain, progress);
                 Ok(())
             }
             #[cfg(feature = "kubernetes")]
-            Self::Api(live) => live.follow(publisher, drain, synced),
+            Self::Api(live) => live.follow(publisher, drain, progress, synced),
         }
     }
 }
 
-fn follow_manifests(mut offline: Offline, mut publisher: Publisher, drain: &Drain) {
+fn follow_manifests(
+    mut offline: Offline,
+    mut publisher: Publisher,
+    drain: &Drain,
+    progress: &Progress,
+) {
     drain.unpark_me();
     while !drain.is_started() {
         thread::park_timeout(POLL);
         if offline.poll() {
             publisher.publish(offline.snapshot());
+            progress.update(|state| state.published(offline.index.objects()));
         } else {
             publisher.reap();
         }

@@ -1,6 +1,13 @@
 //! The live source with its index: the API's events in, snapshots published.
 
-use super::now;
+mod follow;
+mod freshness;
+mod restore;
+mod save;
+#[cfg(test)]
+mod tests;
+
+use super::progress::{KindState, Progress};
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
@@ -8,21 +15,15 @@ use crate::index::{Event, Index};
 use crate::model::Kind;
 use crate::snapshot::Publisher;
 use crate::tenancy::Mode;
-use crate::watch::{Connection, Options, connect, watch};
+use crate::watch::{Connection, Health, Options, Status, Timers, Watch, connect, watch};
 use crate::zone::PodMode;
 use anyhow::Context;
-use std::collections::BTreeSet;
+use follow::{Follower, Settings, Source};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
-
-/// How long one watch request lasts: a dead connection is noticed within 30 s.
-const WATCH: Duration = Duration::from_secs(25);
-/// What the server may be late with the end of a watch.
-const GRACE: Duration = Duration::from_secs(5);
-/// Events that one snapshot takes in at most: it shows at once when the API is quiet, and gathers
-/// when it is not.
-const BATCH: usize = 4096;
+use tokio::sync::{mpsc, oneshot};
 
 /// The API's objects, from a thread of their own.
 pub(super) struct Live {
@@ -30,6 +31,7 @@ pub(super) struct Live {
     options: Options,
     connection: Connection,
     runtime: Runtime,
+    settings: Settings,
 }
 
 impl Live {
@@ -43,12 +45,27 @@ impl Live {
         let seed = Seed::random();
         let index = Index::new(&blocks, config.tenancy.clone(), kinds.clone(), &seed);
         let source = &config.source.kubernetes;
+        let settings = Settings {
+            kinds: kinds.clone(),
+            node: source.node().map(Into::into),
+            strict: config.tenancy.mode == Mode::Enforce,
+            startup_timeout: startup_timeout(config),
+            identity_max_age: source.identity_max_age,
+            checkpoint: source.checkpoint.clone(),
+            tenancy: config.tenancy.clone(),
+        };
+        if settings.strict && settings.checkpoint.is_some() && settings.identity_max_age.is_none() {
+            tracing::warn!(
+                "a checkpoint without identity_max_age: a server that starts without the API trusts \
+                 it however old it is, and addresses may have changed hands"
+            );
+        }
         Ok(Self {
             index,
             options: Options {
                 kinds,
-                timeout: WATCH,
-                node: None,
+                node: source.node().map(Into::into),
+                timers: Timers::new(source.watch_timeout, source.audit_interval),
             },
             connection: Connection {
                 kubeconfig: source.kubeconfig.clone(),
@@ -57,51 +74,97 @@ impl Live {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,
+            settings,
         })
     }
 
-    /// Follows the API until `drain` is set. `synced` is told when everything has been read once.
+    /// Follows the API until `drain` is set. `serving` is told when queries are answered.
     ///
     /// # Errors
     /// There is no client to be had: a wrong kubeconfig, no service account.
     pub(super) fn follow(
         self,
-        mut publisher: Publisher,
+        publisher: Publisher,
         drain: &Drain,
-        synced: oneshot::Sender<()>,
+        progress: &Progress,
+        serving: oneshot::Sender<()>,
     ) -> anyhow::Result<()> {
         let Self {
-            mut index,
+            index,
             options,
             connection,
             runtime,
+            settings,
         } = self;
-        runtime.block_on(async move {
-            let client = connect(&connection, WATCH + GRACE)
+        let result = runtime.block_on(async {
+            let api = connect(&connection)
                 .await
                 .context("connecting to the API")?;
-            let mut watch = watch(&client, &options);
-            let (mut batch, mut synced) = (Vec::with_capacity(BATCH), Some(synced));
-            loop {
-                tokio::select! {
-                    () = drain.started() => return Ok(()),
-                    count = watch.events.recv_many(&mut batch, BATCH) => {
-                        anyhow::ensure!(count > 0, "the watch of the API has ended");
-                    }
-                }
-                let more: Vec<Event> = std::mem::take(&mut batch);
-                more.into_iter().for_each(|event| index.apply(event));
-                publisher.publish(index.snapshot(now()));
-                if index.is_synced()
-                    && let Some(synced) = synced.take()
-                {
-                    tracing::info!("every kind has been read once");
-                    // Whoever waited may have been told to stop instead.
-                    let _ = synced.send(());
-                }
-            }
-        })
+            let mut watch = watch(&api, &options);
+            let health = watch.health.clone();
+            progress.update(|state| {
+                state.watched = Some(Arc::new(move || states(&health)));
+            });
+            let progress = progress.clone();
+            let follower = Follower::new(index, publisher, progress, serving, settings);
+            follower.run(&mut watch, drain).await
+        });
+        // A disk that hangs must not keep the program.
+        runtime.shutdown_background();
+        result
     }
+}
+
+impl Source for Watch {
+    fn events(&mut self) -> &mut mpsc::Receiver<Event> {
+        &mut self.events
+    }
+
+    fn relist(&self, kind: Kind) {
+        Self::relist(self, kind);
+    }
+}
+
+/// Returns how each watched kind is doing.
+fn states(health: &Health) -> BTreeMap<Kind, KindState> {
+    let state = |status: Status| KindState {
+        synced: status.synced,
+        restored: false,
+        age: status.age(),
+        trouble: status.sort.map(said),
+        relists: status.counts.lists.saturating_sub(1),
+        errors: status.counts.errors.into_iter().collect(),
+        invalid: status.counts.invalid.into_iter().collect(),
+    };
+    let statuses = health.statuses().into_iter();
+    statuses
+        .map(|(kind, status)| (kind, state(status)))
+        .collect()
+}
+
+/// Says a sort of trouble to whoever may ask: the API's own words name users and namespaces.
+fn said(sort: &'static str) -> &'static str {
+    match sort {
+        "unreachable" => "the API can't be reached",
+        "cut" | "silent" => "the API does not answer",
+        "unauthorized" => "the API does not accept our credentials",
+        "forbidden" => "not permitted",
+        "not_found" => "the API has none",
+        "throttled" | "timeout" | "server" => "the API is overloaded or failing",
+        _ => "in trouble; the log says which",
+    }
+}
+
+/// Returns how long the API has at the start: as long as the most patient block gives it.
+fn startup_timeout(config: &Config) -> Duration {
+    let zones = config
+        .blocks
+        .iter()
+        .filter_map(|block| block.kubernetes.as_ref());
+    zones
+        .map(|zone| zone.startup_timeout)
+        .max()
+        .unwrap_or_default()
 }
 
 /// Returns the kinds to watch. With tenancy off they are those that CoreDNS would watch, so that

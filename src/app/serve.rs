@@ -1,11 +1,14 @@
 //! `serve`: sockets, threads and the end of them.
 
 use super::feed::Feed;
+use super::pages::Pages;
+use super::progress::Progress;
+use crate::admin::{self, Admin};
 use crate::answer::{Outcome, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
-use crate::snapshot::{Snapshot, cell};
+use crate::snapshot::{Identities, Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
 use std::io::Write;
@@ -21,6 +24,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         .local_addresses()
         .map(|(_, address)| address)
         .collect();
+    let doors = admin::bind(&config.admin)?;
     let mut feed = Feed::open(config)?;
     if config.tenancy.mode == Mode::Audit {
         tracing::warn!("mode = \"audit\" answers as \"off\"; what it would deny is not logged yet");
@@ -42,11 +46,26 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime for signals")?;
     let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
+    let progress = Progress::default();
+    for (address, routes) in doors.local_addresses() {
+        let paths: Vec<_> = routes.paths().collect();
+        tracing::info!(%address, paths = paths.join(" "), "HTTP");
+    }
+    let admin = match doors.is_empty() {
+        true => None,
+        false => Some(doors.start(Arc::new(Pages {
+            progress: progress.clone(),
+            stats: server.stats().clone(),
+            drain: drain.clone(),
+        })))
+        .transpose()
+        .context("starting the HTTP listeners")?,
+    };
     let (synced, ready) = oneshot::channel();
     let follower = {
         let drain = drain.clone();
         let body = move || {
-            let result = feed.follow(publisher, &drain, synced);
+            let result = feed.follow(publisher, &drain, &progress, synced);
             // Without its source the server would serve the past for ever.
             drain.start();
             result
@@ -77,9 +96,11 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         Ok(result) => result?,
         Err(_) => anyhow::bail!("the index's thread ended with a panic"),
     }
+    // Last: until here the process lives, and what it counted can be read.
+    let closed = admin.is_none_or(Admin::close);
     let reason = asked.context("waiting for signals")?;
     tracing::info!(reason, "stopped");
-    anyhow::ensure!(ended, "a thread of the server ended with a panic");
+    anyhow::ensure!(ended && closed, "a thread of the server ended with a panic");
     Ok(())
 }
 
@@ -96,6 +117,7 @@ impl Answerer for Observed {
             && verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()
             && snapshot.synced
+            && snapshot.identities == Identities::Trusted
             && !self.said.load(Ordering::Relaxed)
             && !self.said.swap(true, Ordering::Relaxed)
         {

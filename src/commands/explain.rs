@@ -6,7 +6,7 @@ use crate::answer::{Outcome, Request, Transport, respond_as};
 use crate::chain::{ListenerId, Step};
 use crate::config::Asker;
 use crate::index::Index;
-use crate::model::{Endpoint, ObjectKey, ServiceKind, SliceOwner};
+use crate::model::{EndpointView, ObjectKey, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, Decision, NsId, Owner};
 use crate::wire::{Name, QName, RType};
@@ -104,8 +104,8 @@ fn identify(
             let exists = index.objects().namespaces.contains_key(name);
             let ns = index.namespace_id(name).filter(|_| exists);
             let ns = ns.ok_or_else(|| format!("there is no namespace {name}"))?;
-            let pods = index.objects().pods.values().filter(|row| row.ns == ns);
-            let mut addresses = pods.flat_map(|row| &row.pod.pod_ips).copied();
+            let pods = index.objects().pods.iter().filter(|row| row.ns() == ns);
+            let mut addresses = pods.flat_map(|row| row.pod_ips());
             let ip = addresses.find(|ip| snapshot.identify(*ip) == Client::Pod(ns));
             (
                 Client::Pod(ns),
@@ -116,12 +116,12 @@ fn identify(
         }
         Asker::Pod { namespace, name } => {
             let key = ObjectKey::new(namespace.clone(), name.clone());
-            let row = index.objects().pods.get(&key);
+            let row = index.objects().pod(&key);
             let row = row.ok_or_else(|| format!("there is no pod {key}"))?;
-            match row.pod.pod_ips.first() {
+            match row.pod_ips().next() {
                 Some(ip) => {
-                    let (_, via) = owner_of(index, *ip);
-                    (snapshot.identify(*ip), Some(*ip), Some(key), via)
+                    let (_, via) = owner_of(index, ip);
+                    (snapshot.identify(ip), Some(ip), Some(key), via)
                 }
                 None => (
                     Client::Unknown,
@@ -148,12 +148,13 @@ fn identify(
 /// Says how an address is identified, and by which pod where it is one's.
 fn owner_of(index: &Index, ip: IpAddr) -> (Option<ObjectKey>, String) {
     let objects = index.objects();
-    let pods: Vec<ObjectKey> = objects
+    let mut pods: Vec<ObjectKey> = objects
         .pods
         .iter()
-        .filter(|(_, row)| row.owns_addresses() && row.pod.pod_ips.contains(&ip))
-        .map(|(key, _)| key.clone())
+        .filter(|row| row.owns_addresses() && row.pod_ips().any(|other| other == ip))
+        .map(|row| objects.pod_key(row))
         .collect();
+    pods.sort();
     let names = pods
         .iter()
         .map(ToString::to_string)
@@ -231,7 +232,7 @@ fn target(
             objects.namespaces.contains_key(&denoted.namespace)
         }
         DenotedKind::Service | DenotedKind::Endpoint => {
-            objects.services.contains_key(&key) || objects.imports.contains_key(&key)
+            objects.has_service(&key) || objects.has_import(&key)
         }
         DenotedKind::Nothing => false,
     };
@@ -256,22 +257,23 @@ fn service_at(
     let cluster = objects
         .services
         .iter()
-        .filter(|(_, service)| match &service.kind {
+        .filter(|service| match &service.kind {
             ServiceKind::ClusterIp(list) => list.contains(&address),
             _ => false,
         });
-    let by_slice = objects.slices.values().filter_map(|slice| {
+    let by_slice = objects.slices.iter().filter_map(|slice| {
         let SliceOwner::Service(name) = &slice.owner else {
             return None;
         };
-        let has = |e: &Endpoint| e.ready && e.addresses.contains(&address);
+        let has = |e: EndpointView<'_>| e.ready && e.addresses.contains(address);
         let key = || ObjectKey::new(slice.key.namespace.clone(), name.clone());
         slice.endpoints.iter().any(has).then(key)
     });
-    let all: Vec<ObjectKey> = cluster
-        .map(|(key, _)| key.clone())
-        .chain(by_slice)
-        .collect();
+    let mut all: Vec<ObjectKey> = cluster.map(|service| service.key.clone()).collect();
+    all.sort();
+    let mut by_slice: Vec<ObjectKey> = by_slice.collect();
+    by_slice.sort();
+    all.extend(by_slice);
     let visible = |key: &&ObjectKey| {
         let ns = index.namespace_id(&key.namespace);
         let service = ns.and_then(|ns| index.service_id(ns, &key.name));

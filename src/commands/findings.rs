@@ -26,7 +26,7 @@ pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
     }
     for service in &options.shared.services {
         let key = ObjectKey::new(&*service.namespace, &*service.name);
-        if !objects.services.contains_key(&key) {
+        if !objects.has_service(&key) {
             lines.push(format!(
                 "tenancy.shared.services: there is no Service {key}; whoever creates it shows it \
                  to every tenant"

@@ -25,13 +25,20 @@ pub enum ConfigError {
          source by itself"
     )]
     NoSource,
+    /// Identities are those of one node, and nobody says which.
+    #[error(
+        "source.kubernetes.identity_scope is \"node\" and no node is named (`{0}` is in \
+         NODE_NAME): set node_name, or have the pod's environment say it (env NODE_NAME with \
+         valueFrom.fieldRef.fieldPath spec.nodeName)"
+    )]
+    NoNode(Box<str>),
 }
 
 impl ConfigError {
     /// Returns the exit status that tells a wrong configuration from a wrong command line.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Read { .. } | Self::Invalid(_) => EXIT_CONFIG,
+            Self::Read { .. } | Self::Invalid(_) | Self::NoNode(_) => EXIT_CONFIG,
             Self::NoSource => EXIT_USAGE,
         }
     }
@@ -40,7 +47,7 @@ impl ConfigError {
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Invalid(problems) => problems,
-            Self::Read { .. } | Self::NoSource => &[],
+            Self::Read { .. } | Self::NoSource | Self::NoNode(_) => &[],
         }
     }
 }

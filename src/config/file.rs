@@ -3,14 +3,15 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
-use super::text::listener;
+use super::text::{http_listener, listener};
 use super::zones::zone;
-use super::{Config, Source};
+use super::{Config, source};
+use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
 use crate::server::{self, ListenAddress};
 use crate::tenancy::Mode;
 use crate::wire::Name;
-use crate::zone;
+use crate::zone::{self, PodMode};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,14 +27,11 @@ const LATER: &[&str] = &[
     "dns64",
     "dnstap",
     "forward",
-    "health",
     "hosts",
     "k8s_external",
     "loadbalance",
     "log",
-    "metrics",
     "minimal",
-    "ready",
     "rewrite",
     "template",
     "transfer",
@@ -56,12 +54,6 @@ const LATER_BLOCK: &[&str] = &[
     "view",
 ];
 const LATER_SERVER: &[&str] = &["handover"];
-const LATER_KUBERNETES_SOURCE: &[&str] = &[
-    "checkpoint",
-    "identity_max_age",
-    "identity_scope",
-    "node_name",
-];
 
 /// What the command line says instead of the file; `None` where it says nothing.
 #[derive(Default)]
@@ -69,12 +61,14 @@ pub(super) struct Overrides {
     pub(super) listen: Option<Vec<SocketAddr>>,
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
+    pub(super) admin: Option<admin::Options>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
-    let source = read_source(root.table("source"), overrides);
+    let (source, node_scope) = source::read(root.table("source"), overrides);
+    let admin = read_admin(&mut root, overrides);
     let tenancy = super::tenancy::read(root.table("tenancy"));
     server.unknown_wait = tenancy.unknown_wait;
 
@@ -94,13 +88,48 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         }
     }
     let blocks = blocks.done;
+    let verified = |block: &BlockOptions| {
+        let zone = block.kubernetes.as_ref();
+        zone.is_some_and(|zone| zone.pods == PodMode::Verified)
+    };
+    if let Some(field) = node_scope.filter(|_| blocks.iter().any(verified)) {
+        field.problem(
+            "`node` reads the pods of one node alone; pods = \"verified\" answers for those of all",
+        );
+    }
     root.finish(LATER);
     Config {
         server,
         source,
         blocks,
         tenancy,
+        admin,
     }
+}
+
+/// Reads `[health]`, `[ready]` and `[metrics]`.
+fn read_admin(root: &mut Section<'_>, overrides: &Overrides) -> admin::Options {
+    let mut options = admin::Options::default();
+    for (name, target, later) in [
+        ("health", &mut options.health, &["lameduck"][..]),
+        ("ready", &mut options.ready, &[]),
+        ("metrics", &mut options.metrics, &[]),
+    ] {
+        let mut table = root.table(name);
+        table.parsed(
+            "listen",
+            target,
+            "an address, as in \"[::]:8080\"",
+            |text| {
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                http_listener(text).map(Some)
+            },
+        );
+        table.finish(later);
+    }
+    overrides.admin.unwrap_or(options)
 }
 
 fn read_server(
@@ -140,44 +169,6 @@ fn read_server(
     );
     table.finish(LATER_SERVER);
     (options, listen)
-}
-
-fn read_source(mut table: Section<'_>, overrides: &Overrides) -> Source {
-    let mut source = Source::default();
-    table.list(
-        "manifests",
-        &mut source.manifests,
-        "paths",
-        |text| match text {
-            "" => Err("is empty; a path to a file or folder is needed"),
-            path => Ok(PathBuf::from(path)),
-        },
-    );
-    let mut kubernetes = table.table("kubernetes");
-    let in_file = kubernetes.is_present();
-    let (mut kubeconfig, mut context) = (PathBuf::new(), String::new());
-    let path = |text: &str| Ok::<_, &str>(PathBuf::from(text));
-    kubernetes.parsed("kubeconfig", &mut kubeconfig, "a path", path);
-    kubernetes.parsed("context", &mut context, "a name", |text| {
-        Ok::<_, &str>(text.to_owned())
-    });
-    if in_file && !source.manifests.is_empty() && overrides.manifests.is_none() {
-        kubernetes
-            .problem("can't stand beside `manifests`: objects come from files or from the API");
-    }
-    kubernetes.finish(LATER_KUBERNETES_SOURCE);
-    table.finish(&[]);
-    let given = |path: PathBuf| (!path.as_os_str().is_empty()).then_some(path);
-    source.kubernetes = super::Kubernetes {
-        kubeconfig: overrides.kubeconfig.clone().or_else(|| given(kubeconfig)),
-        context: (!context.is_empty()).then(|| context.into()),
-    };
-    if let Some(manifests) = &overrides.manifests {
-        source.manifests.clone_from(manifests);
-    } else if overrides.kubeconfig.is_some() {
-        source.manifests.clear();
-    }
-    source
 }
 
 /// Reads `listen` of a table; `others` are the listeners of the tables before it.

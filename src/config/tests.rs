@@ -95,6 +95,56 @@ fn server_keys_reach_the_server() {
 }
 
 #[test]
+fn keys_of_the_live_source_reach_it() {
+    let text = r#"
+        [source.kubernetes]
+        kubeconfig = "a"
+        context = "b"
+        identity_scope = "node"
+        node_name = "worker-1.example"
+        identity_max_age = "24h"
+        checkpoint = "/var/lib/tenantdns/checkpoint"
+    "#;
+    check("every key", text, |c| {
+        c.source.kubernetes = Kubernetes {
+            kubeconfig: Some("a".into()),
+            context: Some("b".into()),
+            identity_scope: IdentityScope::Node,
+            node_name: Some("worker-1.example".into()),
+            identity_max_age: Some(Duration::from_secs(24 * 3600)),
+            checkpoint: Some("/var/lib/tenantdns/checkpoint".into()),
+            ..Kubernetes::default()
+        };
+    });
+    check(
+        "no limit is written as 0",
+        "[source.kubernetes]\nidentity_max_age = \"0\"",
+        |_| {},
+    );
+    check(
+        "the shortest",
+        "[source.kubernetes]\nidentity_max_age = \"4s\"\nwatch_timeout = \"2s\"",
+        |c| {
+            c.source.kubernetes.watch_timeout = Duration::from_secs(2);
+            c.source.kubernetes.identity_max_age = Some(Duration::from_secs(4));
+        },
+    );
+}
+
+#[test]
+fn http_listeners_are_set_and_switched_off_one_by_one() {
+    let text = "[health]\nlisten = \"\"\n[ready]\nlisten = \"127.0.0.1:1\"\n[metrics]\n";
+    check("health off, ready elsewhere", text, |c| {
+        c.admin.health = None;
+        c.admin.ready = "127.0.0.1:1".parse().ok();
+    });
+    let ports =
+        [8080, 8181, 9153].map(|port| Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))));
+    let admin = Config::default().admin;
+    assert_eq!([admin.health, admin.ready, admin.metrics], ports);
+}
+
+#[test]
 fn kubernetes_keys_reach_the_zone() {
     let text = r#"
         [kubernetes]
@@ -260,6 +310,23 @@ fn tenancy_keys_reach_the_policy() {
         };
         c.tenancy.shared.services = vec![service("shop", "api"), service("default", "kubernetes")];
         c.tenancy.shared.selector = selector("!private");
+    });
+}
+
+#[test]
+fn keys_of_the_api_reach_the_source() {
+    let text = r#"
+        [source.kubernetes]
+        kubeconfig = "a"
+        context = "b"
+        watch_timeout = "2s"
+        audit_interval = "1m"
+        "#;
+    check("the API", text, |c| {
+        c.source.kubernetes.kubeconfig = Some("a".into());
+        c.source.kubernetes.context = Some("b".into());
+        c.source.kubernetes.watch_timeout = Duration::from_secs(2);
+        c.source.kubernetes.audit_interval = Duration::from_secs(60);
     });
 }
 

@@ -113,6 +113,18 @@ fn nanoseconds(number: &str, unit: &str) -> Option<u64> {
     Some(total)
 }
 
+/// Parses an address to listen on with HTTP, as [`listener`].
+pub(super) fn http_listener(text: &str) -> Result<SocketAddr, String> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return Err(format!(
+            "`{}` is not an address; HTTP is served at `{}`, without a scheme",
+            shown(&format!("{scheme}://{rest}")),
+            shown(rest)
+        ));
+    }
+    address(text, 8080)
+}
+
 /// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.
 pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
     if let Some((scheme, rest)) = text.split_once("://") {
@@ -127,6 +139,11 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
             ),
         });
     }
+    address(text, 53)
+}
+
+/// Parses an address with a port; `usual` is the port that errors suggest.
+fn address(text: &str, usual: u16) -> Result<SocketAddr, String> {
     let port_only = text.strip_prefix(':').and_then(|port| port.parse().ok());
     if let Some(port) = port_only {
         return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
@@ -143,10 +160,11 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
         Ok(ip) => format!(
             "`{}` has no port; write `{}`",
             shown(text),
-            SocketAddr::new(ip, 53)
+            SocketAddr::new(ip, usual)
         ),
         Err(_) => format!(
-            "`{}` is not an address with a port, as in `127.0.0.1:5300`, `[::]:53` or `:53`",
+            "`{}` is not an address with a port, as in `127.0.0.1:{usual}`, `[::]:{usual}` or \
+             `:{usual}`",
             shown(text)
         ),
     })

@@ -21,7 +21,7 @@ impl Seed {
     }
 
     /// Returns the hash of a value.
-    pub fn hash(&self, value: &impl Hash) -> u64 {
+    pub fn hash(&self, value: &(impl Hash + ?Sized)) -> u64 {
         self.0.hash_one(value)
     }
 

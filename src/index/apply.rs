@@ -2,12 +2,11 @@
 //! which parts it touches. Not here: making zones of them ([`super::rebuild`]).
 
 use super::Index;
-use super::objects::{PodRow, relate};
-use super::owners::node_addresses;
+use super::objects::{PodRow, SliceOf, cluster_addresses, node_addresses};
 use super::rebuild::label_of;
 use crate::model::{
-    Endpoint, EndpointSlice, Kind, Node, Object, ObjectKey, Pod, Service, ServiceImport,
-    ServiceKind, SliceOwner,
+    EndpointSlice, EndpointView, Kind, Namespace, Node, Object, ObjectKey, Pod, Service,
+    ServiceImport, SliceOwner,
 };
 use crate::tenancy::{NsId, ServiceId};
 use std::collections::HashSet;
@@ -15,18 +14,22 @@ use std::net::IpAddr;
 
 impl Index {
     /// Replaces an object: `None` removes it.
-    pub(super) fn put(&mut self, kind: Kind, key: ObjectKey, object: Option<Object>) {
+    pub(super) fn put(&mut self, kind: Kind, key: ObjectKey, mut object: Option<Object>) {
+        if let Some(object) = &mut object {
+            self.keep.trim(object);
+        }
+        self.note_change(kind, &key);
         match (kind, object) {
             (Kind::Namespace, Some(Object::Namespace(o))) => self.put_namespace(key, Some(o)),
             (Kind::Namespace, None) => self.put_namespace(key, None),
-            (Kind::Service, Some(Object::Service(o))) => self.put_service(key, Some(o)),
-            (Kind::Service, None) => self.put_service(key, None),
-            (Kind::ServiceImport, Some(Object::ServiceImport(o))) => self.put_import(key, Some(o)),
-            (Kind::ServiceImport, None) => self.put_import(key, None),
-            (Kind::EndpointSlice, Some(Object::EndpointSlice(o))) => self.put_slice(key, Some(o)),
-            (Kind::EndpointSlice, None) => self.put_slice(key, None),
-            (Kind::Pod, Some(Object::Pod(o))) => self.put_pod(key, Some(o)),
-            (Kind::Pod, None) => self.put_pod(key, None),
+            (Kind::Service, Some(Object::Service(o))) => self.put_service(&key, Some(o)),
+            (Kind::Service, None) => self.put_service(&key, None),
+            (Kind::ServiceImport, Some(Object::ServiceImport(o))) => self.put_import(&key, Some(o)),
+            (Kind::ServiceImport, None) => self.put_import(&key, None),
+            (Kind::EndpointSlice, Some(Object::EndpointSlice(o))) => self.put_slice(&key, Some(o)),
+            (Kind::EndpointSlice, None) => self.put_slice(&key, None),
+            (Kind::Pod, Some(Object::Pod(o))) => self.put_pod(o),
+            (Kind::Pod, None) => self.remove_pod(&key),
             (Kind::Node, Some(Object::Node(o))) => self.put_node(&key.name, Some(o)),
             (Kind::Node, None) => self.put_node(&key.name, None),
             // `Object::kind` says which one it is.
@@ -34,7 +37,7 @@ impl Index {
         }
     }
 
-    fn put_namespace(&mut self, key: ObjectKey, next: Option<crate::model::Namespace>) {
+    fn put_namespace(&mut self, key: ObjectKey, next: Option<Namespace>) {
         let before = self.objects.namespaces.remove(&key.name);
         if before == next {
             if let Some(same) = next {
@@ -56,175 +59,170 @@ impl Index {
         self.dirty.namespaces.insert(ns);
     }
 
-    fn put_service(&mut self, key: ObjectKey, next: Option<Service>) {
-        let before = self.objects.services.get(&key);
+    fn put_service(&mut self, key: &ObjectKey, next: Option<Service>) {
+        let known = self.objects.service_id(key);
+        let before = known.and_then(|id| self.objects.services.get(id));
         if before == next.as_ref() {
             return;
         }
-        let addresses = |service: Option<&Service>| match service.map(|s| &s.kind) {
-            Some(ServiceKind::ClusterIp(list)) => list.iter().map(IpAddr::to_canonical).collect(),
-            _ => Vec::new(),
-        };
-        let (old, new) = (addresses(before), addresses(next.as_ref()));
-        let had = before.is_some();
-        for (list, add) in [(old, false), (new, true)] {
-            for address in list {
-                relate(
-                    &mut self.objects.cluster_addresses,
-                    address,
-                    key.clone(),
-                    add,
-                );
-                self.dirty.reverse.insert(address);
+        let addresses = |service: Option<&Service>| service.map_or(Vec::new(), cluster_addresses);
+        self.dirty.reverse.extend(addresses(before));
+        self.dirty.reverse.extend(addresses(next.as_ref()));
+        let (had, has) = (before.is_some(), next.is_some());
+        let (ns, id) = self.mention(key);
+        self.objects.services.replace(ns, id, next);
+        self.settle(ns, id, had, has);
+    }
+
+    fn put_import(&mut self, key: &ObjectKey, next: Option<ServiceImport>) {
+        let known = self.objects.service_id(key);
+        let before = known.and_then(|id| self.objects.imports.get(id));
+        if before == next.as_ref() {
+            return;
+        }
+        let (had, has) = (before.is_some(), next.is_some());
+        let (ns, id) = self.mention(key);
+        match next {
+            Some(import) => self.objects.imports.put(ns, id, import),
+            None => {
+                self.objects.imports.remove(ns, id);
             }
         }
-        self.replace_mention(&key, had, next.is_some());
-        match next {
-            Some(service) => self.objects.services.insert(key, service),
-            None => self.objects.services.remove(&key),
-        };
+        self.settle(ns, id, had, has);
     }
 
-    fn put_import(&mut self, key: ObjectKey, next: Option<ServiceImport>) {
-        let before = self.objects.imports.get(&key);
+    fn put_slice(&mut self, key: &ObjectKey, next: Option<EndpointSlice>) {
+        // Held for the row; given back below for the one before, or where there is none.
+        let ns = self.take_ns(&key.namespace);
+        let before = self.objects.slices.get(ns, &key.name);
         if before == next.as_ref() {
-            return;
-        }
-        let had = before.is_some();
-        self.replace_mention(&key, had, next.is_some());
-        match next {
-            Some(import) => self.objects.imports.insert(key, import),
-            None => self.objects.imports.remove(&key),
-        };
-    }
-
-    fn put_slice(&mut self, key: ObjectKey, next: Option<EndpointSlice>) {
-        let before = self.objects.slices.get(&key);
-        if before == next.as_ref() {
+            self.give_back_ns(ns);
             return;
         }
         let touched = touched_addresses(before, next.as_ref());
-        let before = self.objects.slices.remove(&key);
-        for (slice, add) in [(before.as_ref(), false), (next.as_ref(), true)] {
-            let Some(slice) = slice else { continue };
-            let (name, import) = match &slice.owner {
-                SliceOwner::Service(name) => (name, false),
-                SliceOwner::Import(name, _) => (name, true),
-                SliceOwner::Nobody => continue,
-            };
-            let owner = ObjectKey::new(key.namespace.clone(), name.clone());
-            let service = self.mention(&owner);
-            if !add {
-                self.forget(&owner);
-                self.forget(&owner);
-            }
-            relate(
-                &mut self.objects.slices_of,
-                (service, import),
-                key.clone(),
-                add,
-            );
-            if !import {
-                for address in slice.endpoints.iter().flat_map(|e| &e.addresses) {
-                    let address = address.to_canonical();
-                    relate(
-                        &mut self.objects.endpoint_addresses,
-                        address,
-                        key.clone(),
-                        add,
-                    );
-                }
-            }
-        }
         self.dirty.reverse.extend(touched);
-        if let Some(slice) = next {
-            self.objects.slices.insert(key, slice);
+        let before = match next {
+            Some(slice) => {
+                let of = self.mention_owner(&slice);
+                self.objects.slices.put(ns, of, slice)
+            }
+            None => {
+                self.give_back_ns(ns);
+                self.objects.slices.remove(ns, &key.name)
+            }
+        };
+        if let Some(of) = before {
+            if let Some((service, _)) = of {
+                self.dirty.services.insert(service);
+                self.forget(ns, service);
+            }
+            self.give_back_ns(ns);
         }
     }
 
-    fn put_pod(&mut self, key: ObjectKey, next: Option<Pod>) {
-        let before = self.objects.pods.remove(&key);
-        if let Some(row) = &before {
-            self.relate_pod(&key, row, false);
+    /// Counts one more mention of the service that a slice belongs to.
+    fn mention_owner(&mut self, slice: &EndpointSlice) -> Option<SliceOf> {
+        let (name, import) = match &slice.owner {
+            SliceOwner::Service(name) => (name, false),
+            SliceOwner::Import(name, _) => (name, true),
+            SliceOwner::Nobody => return None,
+        };
+        let owner = ObjectKey::new(slice.key.namespace.clone(), name.clone());
+        Some((self.mention(&owner).1, import))
+    }
+
+    fn put_pod(&mut self, pod: Pod) {
+        let ns = self.take_ns(&pod.key.namespace);
+        let node = self.objects.numbers.take_node(&pod.node);
+        let row = PodRow::new(pod, ns, node);
+        let before = self.objects.pods.get(ns, row.name());
+        if before.is_some_and(|before| before.is_same(&row)) {
+            self.give_back_ns(ns);
+            self.objects.numbers.give_back_node(node);
+            return;
         }
-        if let Some(pod) = next {
-            let ns = self.take_ns(&key.namespace);
-            let same = before.as_ref().is_some_and(|b| b.pod == pod);
-            let stale = same && before.as_ref().is_some_and(|b| b.stale);
-            let row = PodRow { pod, ns, stale };
-            self.relate_pod(&key, &row, true);
-            self.objects.pods.insert(key, row);
-        }
-        if let Some(row) = before {
-            self.give_back_ns(row.ns);
+        self.touch_pod(&row);
+        if let Some(before) = self.objects.pods.put(row) {
+            self.let_go(&before);
         }
     }
 
-    fn relate_pod(&mut self, key: &ObjectKey, row: &PodRow, add: bool) {
-        let pod = &row.pod;
-        for address in addresses(pod) {
-            relate(&mut self.objects.pod_addresses, address, key.clone(), add);
-            self.dirty.owners.insert(address);
+    fn remove_pod(&mut self, key: &ObjectKey) {
+        let ns = self.objects.numbers.find_ns(&key.namespace);
+        if let Some(row) = ns.and_then(|ns| self.objects.pods.remove(ns, &key.name)) {
+            self.let_go(&row);
         }
-        self.dirty.pods.extend(pod.pod_ip.map(|a| a.to_canonical()));
-        relate(
-            &mut self.objects.pods_on,
-            pod.node.clone(),
-            key.clone(),
-            add,
-        );
-        if pod.host_network
-            && let Some(node) = self.objects.nodes.get(&pod.node)
+    }
+
+    /// Takes leave of a pod that is no more, or no more like this.
+    fn let_go(&mut self, row: &PodRow) {
+        self.touch_pod(row);
+        self.give_back_ns(row.ns());
+        self.objects.numbers.give_back_node(row.node());
+    }
+
+    fn touch_pod(&mut self, row: &PodRow) {
+        self.dirty.owners.extend(row.addresses());
+        self.dirty
+            .pods
+            .extend(row.pod_ip().map(|a| a.to_canonical()));
+        if row.host_network()
+            && let Some(node) = self.objects.nodes.get(row.node())
         {
             // Whether anything is on the host's network decides who has the node's address.
-            self.dirty
-                .owners
-                .extend(node.addresses.iter().map(IpAddr::to_canonical));
+            let own = node.addresses.iter().map(IpAddr::to_canonical);
+            self.dirty.owners.extend(own);
         }
     }
 
     fn put_node(&mut self, name: &str, next: Option<Node>) {
-        let before = self.objects.nodes.remove(name);
-        let boot = |node: &Option<Node>| {
-            node.as_ref()
-                .map(|n| n.boot_id.clone())
-                .filter(|id| !id.is_empty())
-        };
-        let rebooted = matches!((boot(&before), boot(&next)), (Some(a), Some(b)) if a != b);
-        let ready = |node: &Option<Node>| node.as_ref().is_some_and(|n| n.ready);
-        if rebooted || ready(&before) != ready(&next) {
-            self.touch_pods_on(name, rebooted);
+        let id = self.objects.numbers.take_node(name);
+        let before = self.objects.nodes.get(id);
+        if before == next.as_ref() {
+            self.objects.numbers.give_back_node(id);
+            return;
         }
-        for (node, add) in [(&before, false), (&next, true)] {
-            for (address, derived) in node.iter().flat_map(node_addresses) {
-                let value = (name.into(), derived);
-                relate(&mut self.objects.node_addresses, address, value, add);
-                self.dirty.owners.insert(address);
+        for node in before.into_iter().chain(&next) {
+            let addresses = node_addresses(node).into_iter().map(|(ip, _)| ip);
+            self.dirty.owners.extend(addresses);
+        }
+        let boot = |node: Option<&Node>| {
+            node.map(|n| n.boot_id.clone())
+                .filter(|boot_id| !boot_id.is_empty())
+        };
+        let rebooted = match (boot(before), boot(next.as_ref())) {
+            (Some(a), Some(b)) => a != b,
+            _ => false,
+        };
+        let ready = |node: Option<&Node>| node.is_some_and(|n| n.ready);
+        let turned = ready(before) != ready(next.as_ref());
+        if rebooted {
+            self.objects.pods.mark_stale(id);
+            let pods = self.objects.pods.on_node(id);
+            let keys: Vec<_> = pods.map(|row| self.objects.pod_key(row)).collect();
+            keys.iter().for_each(|key| self.note_change(Kind::Pod, key));
+        }
+        if rebooted || turned {
+            for row in self.objects.pods.on_node(id) {
+                self.dirty.owners.extend(row.addresses());
+                self.dirty
+                    .pods
+                    .extend(row.pod_ip().map(|a| a.to_canonical()));
             }
         }
-        if let Some(node) = next {
-            self.objects.nodes.insert(name.into(), node);
+        let has = next.is_some();
+        if self.objects.nodes.replace(id, next).is_some() {
+            self.objects.numbers.give_back_node(id);
         }
-    }
-
-    fn touch_pods_on(&mut self, node: &str, rebooted: bool) {
-        let keys = self.objects.pods_on.get(node).cloned().unwrap_or_default();
-        for key in keys {
-            let Some(row) = self.objects.pods.get_mut(&key) else {
-                continue;
-            };
-            row.stale |= rebooted;
-            self.dirty.owners.extend(addresses(&row.pod));
-            self.dirty
-                .pods
-                .extend(row.pod.pod_ip.map(|a| a.to_canonical()));
+        if !has {
+            self.objects.numbers.give_back_node(id);
         }
     }
 
     // === numbers ===
 
     fn take_ns(&mut self, name: &str) -> NsId {
-        let ns = self.numbers.take_ns(name);
+        let ns = self.objects.numbers.take_ns(name);
         if self.directory.namespace(ns).is_none() {
             self.directory.name_namespace(ns, label_of(name));
         }
@@ -232,38 +230,33 @@ impl Index {
     }
 
     fn give_back_ns(&mut self, ns: NsId) {
-        self.numbers.namespaces.give_back(ns.0);
+        self.objects.numbers.give_back_ns(ns);
         self.dirty.unused_namespaces.insert(ns);
     }
 
     /// Counts one more mention of a service's name, and marks it dirty.
-    fn mention(&mut self, key: &ObjectKey) -> ServiceId {
+    fn mention(&mut self, key: &ObjectKey) -> (NsId, ServiceId) {
         let ns = self.take_ns(&key.namespace);
-        let service = self.numbers.take_service(ns, &key.name);
+        let service = self.objects.numbers.take_service(ns, &key.name);
         if self.directory.service(service).is_none() {
             let label = label_of(&key.name).map(|label| (ns, label));
             self.directory.name_service(service, label);
         }
         self.dirty.services.insert(service);
-        service
+        (ns, service)
     }
 
     /// Counts one mention less.
-    fn forget(&mut self, key: &ObjectKey) {
-        let Some(ns) = self.numbers.namespaces.find(&key.namespace).map(NsId) else {
-            return;
-        };
-        if let Some(id) = self.numbers.services.find(&(ns, key.name.clone())) {
-            self.numbers.services.give_back(id);
-            self.dirty.unused_services.insert(ServiceId(id));
-        }
+    fn forget(&mut self, ns: NsId, service: ServiceId) {
+        self.objects.numbers.give_back_service(service);
+        self.dirty.unused_services.insert(service);
         self.give_back_ns(ns);
     }
 
-    fn replace_mention(&mut self, key: &ObjectKey, had: bool, has: bool) {
-        self.mention(key);
+    /// Leaves as many mentions as there are objects, after one more was counted.
+    fn settle(&mut self, ns: NsId, service: ServiceId, had: bool, has: bool) {
         for _ in 0..(usize::from(had) + usize::from(!has)) {
-            self.forget(key);
+            self.forget(ns, service);
         }
     }
 }
@@ -274,23 +267,25 @@ fn touched_addresses(before: Option<&EndpointSlice>, after: Option<&EndpointSlic
         (Some(a), Some(b)) => a.owner == b.owner && a.labels == b.labels,
         _ => false,
     };
-    let set = |slice: Option<&'_ EndpointSlice>| -> HashSet<Endpoint> {
-        slice
-            .into_iter()
-            .flat_map(|s| s.endpoints.iter().cloned())
-            .collect()
-    };
-    let (old, new) = (set(before), set(after));
-    let touched = old
-        .union(&new)
-        .filter(|e| !(same_frame && old.contains(e) && new.contains(e)));
-    touched
-        .flat_map(|e| e.addresses.iter().map(IpAddr::to_canonical))
+    fn list(slice: Option<&EndpointSlice>) -> Vec<EndpointView<'_>> {
+        let slices = slice.into_iter();
+        slices.flat_map(|s| s.endpoints.iter()).collect()
+    }
+    let (old, new) = (list(before), list(after));
+    let (mut old, mut new) = (&*old, &*new);
+    if same_frame {
+        // Most of a slice stays as and where it is: what is left to compare is short.
+        let pairs = old.iter().zip(new);
+        let start = pairs.take_while(|(a, b)| a == b).count();
+        (old, new) = (&old[start..], &new[start..]);
+        let pairs = old.iter().rev().zip(new.iter().rev());
+        let end = pairs.take_while(|(a, b)| a == b).count();
+        (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
+    }
+    let sets: [HashSet<_>; 2] = [old, new].map(|list| list.iter().collect());
+    let both = |e: &EndpointView<'_>| sets.iter().all(|set| set.contains(e));
+    let all = old.iter().chain(new);
+    all.filter(|e| !(same_frame && both(e)))
+        .flat_map(|e| e.addresses.iter().map(|a| a.to_canonical()))
         .collect()
-}
-
-/// Returns the addresses that a pod's status names, in the list or beside it.
-fn addresses(pod: &Pod) -> impl Iterator<Item = IpAddr> {
-    let all = pod.pod_ips.iter().chain(&pod.pod_ip);
-    all.map(IpAddr::to_canonical)
 }

@@ -1,78 +1,192 @@
-//! The objects as last seen, with the tables that lead from an address or a service to them.
+//! The objects as last seen, with the tables that lead from a name or an address to them.
 
-use crate::model::{EndpointSlice, Namespace, Node, ObjectKey, Pod, Service, ServiceImport};
-use crate::tenancy::{NsId, ServiceId};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+mod nodes;
+mod pods;
+mod services;
+mod slab;
+mod slices;
+mod stamp;
+
+pub use nodes::Nodes;
+pub(super) use nodes::{is_address_annotation, node_addresses};
+pub(super) use pods::NodeId;
+pub use pods::{PodRow, Pods};
+pub(super) use services::cluster_addresses;
+pub use services::{Imports, Numbered, Services};
+pub(super) use slab::{ByHash, Slab};
+pub(super) use slices::SliceOf;
+pub use slices::Slices;
+pub(super) use stamp::Stamp;
+
+use super::numbers::Numbers;
+use crate::cow::Seed;
+use crate::model::{Kind, Namespace, ObjectKey, Pod};
+use crate::tenancy::ServiceId;
+use std::collections::{BTreeMap, HashMap};
 
 /// Every object that the index holds.
-#[derive(Default)]
 pub struct Objects {
     /// Namespaces by name.
     pub namespaces: BTreeMap<Box<str>, Namespace>,
     /// Services.
-    pub services: BTreeMap<ObjectKey, Service>,
+    pub services: Services,
     /// ServiceImports.
-    pub imports: BTreeMap<ObjectKey, ServiceImport>,
+    pub imports: Imports,
     /// EndpointSlices.
-    pub slices: BTreeMap<ObjectKey, EndpointSlice>,
+    pub slices: Slices,
     /// Pods.
-    pub pods: BTreeMap<ObjectKey, PodRow>,
-    /// Nodes by name.
-    pub nodes: BTreeMap<Box<str>, Node>,
+    pub pods: Pods,
+    /// Nodes.
+    pub nodes: Nodes,
 
-    /// Slices of a Service, and of a ServiceImport.
-    pub(super) slices_of: HashMap<(ServiceId, bool), BTreeSet<ObjectKey>>,
-    /// Services by cluster address.
-    pub(super) cluster_addresses: HashMap<IpAddr, BTreeSet<ObjectKey>>,
-    /// Slices of Services by endpoint address.
-    pub(super) endpoint_addresses: HashMap<IpAddr, BTreeSet<ObjectKey>>,
-    /// Pods by each of their addresses.
-    pub(super) pod_addresses: HashMap<IpAddr, BTreeSet<ObjectKey>>,
-    /// Pods by node.
-    pub(super) pods_on: HashMap<Box<str>, BTreeSet<ObjectKey>>,
-    /// Nodes by own and by derived address.
-    pub(super) node_addresses: HashMap<IpAddr, BTreeSet<(Box<str>, bool)>>,
+    pub(super) numbers: Numbers,
+    /// Stamps of objects that have no row to keep it in: kinds of which there are few, and objects
+    /// that answer for nothing.
+    others: HashMap<(Kind, ObjectKey), Stamp>,
 }
 
-/// A Pod, and what the index knows beside its object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PodRow {
-    /// The object.
-    pub pod: Pod,
-    /// Its namespace's number.
-    pub ns: NsId,
-    /// Its node has started again since the object was written: its addresses may be another's.
-    pub stale: bool,
-}
-
-impl PodRow {
-    /// Returns whether the pod has the addresses that its status names, as a function of state
-    /// alone.
-    pub fn owns_addresses(&self) -> bool {
-        use crate::model::Phase;
-        let alive = match self.pod.phase {
-            Phase::Pending | Phase::Running | Phase::Unknown => true,
-            Phase::Succeeded | Phase::Failed => false,
-        };
-        let ended = self.pod.terminating && self.pod.containers_ended;
-        alive && !ended && !self.pod.sandbox_gone && !self.stale
+impl Objects {
+    pub(super) fn new(seed: &Seed) -> Self {
+        Self {
+            namespaces: BTreeMap::new(),
+            services: Services::new(seed.clone()),
+            imports: Imports::default(),
+            slices: Slices::new(seed.clone()),
+            pods: Pods::new(seed.clone()),
+            nodes: Nodes::new(seed.clone()),
+            numbers: Numbers::new(seed.clone()),
+            others: HashMap::new(),
+        }
     }
-}
 
-/// Adds `value` to or removes it from the set of `key`; empty sets are given back.
-pub(super) fn relate<K: std::hash::Hash + Eq, V: Ord>(
-    table: &mut HashMap<K, BTreeSet<V>>,
-    key: K,
-    value: V,
-    add: bool,
-) {
-    if add {
-        table.entry(key).or_default().insert(value);
-    } else if let Some(set) = table.get_mut(&key) {
-        set.remove(&value);
-        if set.is_empty() {
-            table.remove(&key);
+    /// Returns how many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Namespace => self.namespaces.len(),
+            Kind::Service => self.services.len(),
+            Kind::EndpointSlice => self.slices.len(),
+            Kind::Pod => self.pods.len(),
+            Kind::Node => self.nodes.len(),
+            Kind::ServiceImport => self.imports.len(),
+        }
+    }
+
+    /// Returns whether a Service exists.
+    pub fn has_service(&self, key: &ObjectKey) -> bool {
+        let id = self.service_id(key);
+        id.is_some_and(|id| self.services.get(id).is_some())
+    }
+
+    /// Returns whether a ServiceImport exists.
+    pub fn has_import(&self, key: &ObjectKey) -> bool {
+        let id = self.service_id(key);
+        id.is_some_and(|id| self.imports.get(id).is_some())
+    }
+
+    /// Returns a pod.
+    pub fn pod(&self, key: &ObjectKey) -> Option<&PodRow> {
+        self.pods
+            .get(self.numbers.find_ns(&key.namespace)?, &key.name)
+    }
+
+    /// Returns a pod's namespace and name.
+    pub fn pod_key(&self, row: &PodRow) -> ObjectKey {
+        ObjectKey::new(self.numbers.ns(row.ns()).unwrap_or_default(), row.name())
+    }
+
+    /// Returns a pod as far as it is kept.
+    pub(super) fn pod_of(&self, row: &PodRow) -> Pod {
+        let node = self.numbers.node(row.node()).unwrap_or_default();
+        row.unpack(self.pod_key(row), node)
+    }
+
+    pub(super) fn service_id(&self, key: &ObjectKey) -> Option<ServiceId> {
+        let ns = self.numbers.find_ns(&key.namespace)?;
+        self.numbers.find_service(ns, &key.name)
+    }
+
+    /// Returns what is known of an object beside itself.
+    pub(super) fn stamp(&mut self, kind: Kind, key: &ObjectKey) -> Option<Stamp> {
+        self.stamp_mut(kind, key).copied()
+    }
+
+    /// Sets what is known of an object beside itself, whether or not it has a row.
+    pub(super) fn set_stamp(&mut self, kind: Kind, key: &ObjectKey, stamp: Stamp) {
+        if let Some(place) = self.stamp_of_row(kind, key) {
+            *place = stamp;
+            self.others.remove(&(kind, key.clone()));
+        } else {
+            self.others.insert((kind, key.clone()), stamp);
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub(super) fn drop_stamp(&mut self, kind: Kind, key: &ObjectKey) {
+        self.others.remove(&(kind, key.clone()));
+    }
+
+    fn stamp_mut(&mut self, kind: Kind, key: &ObjectKey) -> Option<&mut Stamp> {
+        if self.stamp_of_row(kind, key).is_some() {
+            return self.stamp_of_row(kind, key);
+        }
+        self.others.get_mut(&(kind, key.clone()))
+    }
+
+    fn stamp_of_row(&mut self, kind: Kind, key: &ObjectKey) -> Option<&mut Stamp> {
+        let ns = self.numbers.find_ns(&key.namespace)?;
+        match kind {
+            Kind::Pod => self.pods.stamp_mut(ns, &key.name),
+            Kind::EndpointSlice => self.slices.stamp_mut(ns, &key.name),
+            Kind::Service => {
+                let id = self.numbers.find_service(ns, &key.name)?;
+                self.services.stamp_mut(id)
+            }
+            Kind::ServiceImport => {
+                let id = self.numbers.find_service(ns, &key.name)?;
+                self.imports.stamp_mut(id)
+            }
+            Kind::Namespace | Kind::Node => None,
+        }
+    }
+
+    /// Changes every stamp of a kind.
+    pub(super) fn restamp(&mut self, kind: Kind, change: impl Fn(Stamp) -> Stamp) {
+        let change = |stamp: &mut Stamp| *stamp = change(*stamp);
+        match kind {
+            Kind::Pod => self.pods.stamps_mut().for_each(change),
+            Kind::EndpointSlice => self.slices.stamps_mut().for_each(change),
+            Kind::Service => self.services.stamps_mut().for_each(change),
+            Kind::ServiceImport => self.imports.stamps_mut().for_each(change),
+            Kind::Namespace | Kind::Node => {}
+        }
+        let others = self.others.iter_mut().filter(|((k, _), _)| *k == kind);
+        others.for_each(|(_, stamp)| change(stamp));
+    }
+
+    /// Gives the namespace, name and stamp of every object of a kind, of those without a row too, in
+    /// no order.
+    pub(super) fn for_each_stamp(&self, kind: Kind, mut visit: impl FnMut(&str, &str, Stamp)) {
+        let numbers = &self.numbers;
+        let mut by_service = |id, stamp| {
+            let Some((ns, name)) = numbers.service(id) else {
+                return;
+            };
+            visit(numbers.ns(ns).unwrap_or_default(), name, stamp);
+        };
+        match kind {
+            Kind::Service => self.services.stamps().for_each(|(id, s)| by_service(id, s)),
+            Kind::ServiceImport => self.imports.stamps().for_each(|(id, s)| by_service(id, s)),
+            Kind::Pod => self.pods.iter().for_each(|row| {
+                let namespace = numbers.ns(row.ns()).unwrap_or_default();
+                visit(namespace, row.name(), row.stamp());
+            }),
+            Kind::EndpointSlice => self.slices.stamps().for_each(|(slice, stamp)| {
+                visit(&slice.key.namespace, &slice.key.name, stamp);
+            }),
+            Kind::Namespace | Kind::Node => {}
+        }
+        for ((_, key), stamp) in self.others.iter().filter(|((k, _), _)| *k == kind) {
+            visit(&key.namespace, &key.name, *stamp);
         }
     }
 }

@@ -2,8 +2,7 @@
 //! stays shared with the snapshots before.
 
 use super::Index;
-use super::objects::Objects;
-use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind};
+use crate::model::{ObjectKey, Service, ServiceKind};
 use crate::tenancy::{NsId, ServiceId};
 use crate::wire::MAX_LABEL;
 use crate::zone::{PodMode, ServiceInput};
@@ -53,12 +52,12 @@ impl Index {
         }
         self.compiler.refresh();
         for service in dirty.unused_services {
-            if self.numbers.services.free_unused(service.0) {
+            if self.objects.numbers.free_service(service) {
                 self.directory.name_service(service, None);
             }
         }
         for ns in dirty.unused_namespaces {
-            if self.numbers.namespaces.free_unused(ns.0) {
+            if self.objects.numbers.free_ns(ns) {
                 self.directory.name_namespace(ns, None);
             }
         }
@@ -66,7 +65,7 @@ impl Index {
     }
 
     fn rebuild_namespace(&mut self, ns: NsId) {
-        let Some(name) = self.numbers.namespaces.key(ns.0) else {
+        let Some(name) = self.objects.numbers.ns(ns) else {
             return;
         };
         let namespace = self.objects.namespaces.get(name);
@@ -94,14 +93,14 @@ impl Index {
             return;
         };
         self.work.services += 1;
-        let service = self.objects.services.get(&key);
-        let import = self.objects.imports.get(&key);
+        let service = self.objects.services.get(id);
+        let import = self.objects.imports.get(id);
         let input = |import| ServiceInput {
             ns,
             id,
             namespace,
             label,
-            slices: self.objects.slices_of(id, import),
+            slices: self.objects.slices.of(id, import),
         };
         let (own, imported) = (input(false), input(true));
         for zone in &mut self.zones {
@@ -121,13 +120,13 @@ impl Index {
         let Some((ns, key)) = self.service_key(id) else {
             return;
         };
-        let service = self.objects.services.get(&key);
+        let service = self.objects.services.get(id);
         let labeled = service.is_some_and(|service| {
             let label = service.labels.get("k8s-app");
-            label.is_some_and(|v| **v == *"kube-dns") && *key.namespace == *"kube-system"
+            label.is_some_and(|v| v == "kube-dns") && *key.namespace == *"kube-system"
         });
         let own = self.is_platform(ns) && self.own_services.contains(&(ns, id));
-        let facts = if service.is_some() || self.objects.imports.contains_key(&key) {
+        let facts = if service.is_some() || self.objects.imports.get(id).is_some() {
             let options = self.compiler.policy().options();
             options.service_facts(&key.namespace, &key.name, labeled || own)
         } else {
@@ -137,9 +136,9 @@ impl Index {
     }
 
     fn service_key(&self, id: ServiceId) -> Option<(NsId, ObjectKey)> {
-        let (ns, name) = self.numbers.services.key(id.0)?;
-        let namespace = self.numbers.namespaces.key(ns.0)?;
-        Some((*ns, ObjectKey::new(namespace.clone(), name.clone())))
+        let (ns, name) = self.objects.numbers.service(id)?;
+        let namespace = self.objects.numbers.ns(ns)?;
+        Some((ns, ObjectKey::new(namespace, name)))
     }
 
     fn is_platform(&self, ns: NsId) -> bool {
@@ -157,34 +156,22 @@ impl Index {
             ServiceKind::ClusterIp(list) => list.iter().any(&mut is_own),
             _ => false,
         };
-        let endpoints = input.slices.iter().flat_map(|slice| &slice.endpoints);
-        let mut ready = endpoints.filter(|e| e.ready).flat_map(|e| &e.addresses);
-        cluster || ready.any(is_own)
+        let endpoints = input.slices.iter().flat_map(|slice| slice.endpoints.iter());
+        let ready = endpoints.filter(|endpoint| endpoint.ready);
+        let mut ready = ready.flat_map(|endpoint| endpoint.addresses.iter());
+        cluster || ready.any(|address| is_own(&address))
     }
 
     fn rebuild_pod_names(&mut self, address: IpAddr) {
-        let keys = self
-            .objects
-            .pod_addresses
-            .get(&address)
-            .into_iter()
-            .flatten();
-        let rows = keys.filter_map(|key| self.objects.pods.get(key));
+        let rows = self.objects.pods.with_address(address);
         let pods: Vec<_> = rows
             .filter(|row| row.owns_addresses())
-            .filter(|row| row.pod.pod_ip.map(|a| a.to_canonical()) == Some(address))
-            .map(|row| (row.ns, &row.pod))
+            .filter(|row| row.pod_ip().map(|a| a.to_canonical()) == Some(address))
+            .map(|row| (row.ns(), row.labels()))
             .collect();
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_pods(address, &pods));
-    }
-}
-
-impl Objects {
-    fn slices_of(&self, service: ServiceId, import: bool) -> Vec<&EndpointSlice> {
-        let keys = self.slices_of.get(&(service, import)).into_iter().flatten();
-        keys.filter_map(|key| self.slices.get(key)).collect()
     }
 }
 

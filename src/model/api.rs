@@ -1,5 +1,5 @@
-//! The API's JSON shapes, and what of them becomes the model's objects: the same for manifests and
-//! for the API watch. Not policy: it keeps what an object says, drops what is no address at all, and
+//! The API's shapes, and what of them becomes the model's objects: the same for manifests and for
+//! the API watch, in JSON and in Protocol Buffers. Not policy: it keeps what an object says, drops what is no address at all, and
 //! refuses only what has the wrong shape.
 
 mod address;
@@ -7,9 +7,10 @@ pub(crate) mod schema;
 
 use self::address::{ip, ips, ranges, strs};
 use super::{
-    Endpoint, EndpointPort, EndpointSlice, Labels, Namespace, Node, ObjectKey, Phase, Pod, Port,
-    Service, ServiceImport, ServiceKind, SliceOwner,
+    Endpoint, EndpointPort, EndpointSlice, Kind, Labels, Namespace, Node, ObjectKey, Phase, Pod,
+    Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
+use std::borrow::Cow;
 
 /// What is wrong with an object, or with a part of it that is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,17 @@ impl Flaw {
             message: message.into(),
         }
     }
+
+    /// Returns the field without the numbers in it, so that there are as many as the API has fields.
+    pub(crate) fn reason(&self) -> String {
+        let mut parts = self.field.split(['[', ']']);
+        let first = parts.next().unwrap_or_default().to_owned();
+        // Behind each number comes what is behind its bracket.
+        parts
+            .skip(1)
+            .step_by(2)
+            .fold(first, |text, part| text + part)
+    }
 }
 
 /// An object, or why it is none.
@@ -41,44 +53,58 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 // === metadata ===
 
-fn name(meta: &mut schema::Meta) -> Converted<Box<str>> {
+/// Keeps a text that is to stay.
+fn kept(text: Cow<'_, str>) -> Box<str> {
+    match text {
+        Cow::Borrowed(text) => text.into(),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+/// Keeps a text; the empty one where there is none.
+fn kept_or_empty(text: schema::Text<'_>) -> Box<str> {
+    text.map(kept).unwrap_or_default()
+}
+
+fn name(meta: &mut schema::Meta<'_>) -> Converted<Box<str>> {
     match meta.name.take() {
-        Some(name) if !name.is_empty() => Ok(name),
+        Some(name) if !name.is_empty() => Ok(kept(name)),
         _ => Err(refuse("metadata.name", "missing")),
     }
 }
 
-fn key(meta: &mut schema::Meta) -> Converted<ObjectKey> {
+fn key(meta: &mut schema::Meta<'_>) -> Converted<ObjectKey> {
     let name = name(meta)?;
     let namespace = meta.namespace.take().filter(|n| !n.is_empty());
     Ok(ObjectKey::new(
-        namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
+        namespace.map_or_else(|| DEFAULT_NAMESPACE.into(), kept),
         name,
     ))
 }
 
-fn labels(map: schema::Map) -> Labels {
-    map.unwrap_or_default()
-        .into_iter()
-        .map(|(key, value)| (key, value.unwrap_or_default()))
-        .collect()
+/// Returns the key of an object of this kind, which may be malformed otherwise.
+pub(crate) fn key_of(kind: Kind, mut meta: schema::Meta<'_>) -> Converted<ObjectKey> {
+    match kind {
+        Kind::Namespace | Kind::Node => name(&mut meta).map(ObjectKey::cluster),
+        _ => key(&mut meta),
+    }
 }
 
 // === kinds ===
 
 /// Returns the Namespace that a JSON object is.
-pub(crate) fn namespace(raw: schema::Bare) -> Converted<Namespace> {
+pub(crate) fn namespace(raw: schema::Bare<'_>) -> Converted<Namespace> {
     let mut meta = raw.metadata.unwrap_or_default();
     Ok(Namespace {
         name: name(&mut meta)?,
-        labels: labels(meta.labels),
-        annotations: labels(meta.annotations),
+        labels: meta.labels.unwrap_or_default(),
+        annotations: meta.annotations.unwrap_or_default(),
     })
 }
 
 /// Returns the Service that a JSON object is.
 pub(crate) fn service(
-    raw: schema::Whole<schema::ServiceSpec, schema::Unread>,
+    raw: schema::Whole<'_, schema::ServiceSpec<'_>, schema::Unread>,
     dropped: &mut Vec<Flaw>,
 ) -> Converted<Service> {
     let mut meta = raw.metadata.unwrap_or_default();
@@ -89,7 +115,7 @@ pub(crate) fn service(
     let kind = if spec.kind.as_deref() == Some("ExternalName") {
         match spec.external_name {
             // As written, with the trailing dot if it has one.
-            Some(target) if !target.is_empty() => ServiceKind::ExternalName(target),
+            Some(target) if !target.is_empty() => ServiceKind::ExternalName(kept(target)),
             _ => return Err(refuse("spec.externalName", "missing")),
         }
     } else if list.first().or(single.as_ref()).map(|ip| &**ip) == Some("None") {
@@ -102,22 +128,22 @@ pub(crate) fn service(
     };
     Ok(Service {
         key,
-        labels: labels(meta.labels),
-        annotations: labels(meta.annotations),
+        labels: meta.labels.unwrap_or_default(),
+        annotations: meta.annotations.unwrap_or_default(),
         kind,
         ports: ports(spec.ports)?,
     })
 }
 
-fn ports(raw: Option<Vec<schema::Port>>) -> Converted<Vec<Port>> {
+fn ports(raw: Option<Vec<schema::Port<'_>>>) -> Converted<Vec<Port>> {
     let mut ports = Vec::new();
     for (i, port) in raw.unwrap_or_default().into_iter().enumerate() {
         let Some(number) = port.port else {
             return Err(refuse(&format!("spec.ports[{i}].port"), "missing"));
         };
         ports.push(Port {
-            name: port.name.unwrap_or_default(),
-            protocol: port.protocol.unwrap_or_default(),
+            name: kept_or_empty(port.name),
+            protocol: kept_or_empty(port.protocol),
             number,
         });
     }
@@ -126,7 +152,7 @@ fn ports(raw: Option<Vec<schema::Port>>) -> Converted<Vec<Port>> {
 
 /// Returns the ServiceImport that a JSON object is.
 pub(crate) fn import(
-    raw: schema::Whole<schema::ServiceImportSpec, schema::Unread>,
+    raw: schema::Whole<'_, schema::ServiceImportSpec<'_>, schema::Unread>,
     dropped: &mut Vec<Flaw>,
 ) -> Converted<ServiceImport> {
     let mut meta = raw.metadata.unwrap_or_default();
@@ -136,7 +162,7 @@ pub(crate) fn import(
     let headless = spec.kind.as_deref() == Some("Headless");
     Ok(ServiceImport {
         key,
-        labels: labels(meta.labels),
+        labels: meta.labels.unwrap_or_default(),
         ips: (!headless).then(|| ips(strs(&list), "spec.ips", dropped)),
         ports: ports(spec.ports)?,
     })
@@ -144,7 +170,7 @@ pub(crate) fn import(
 
 /// Returns `None` for a slice of names: see [`EndpointSlice`].
 pub(crate) fn slice(
-    raw: schema::EndpointSlice,
+    raw: schema::EndpointSlice<'_>,
     dropped: &mut Vec<Flaw>,
 ) -> Converted<Option<EndpointSlice>> {
     let mut meta = raw.metadata.unwrap_or_default();
@@ -157,11 +183,11 @@ pub(crate) fn slice(
     let endpoints = endpoints.map(|(i, e)| endpoint(i, e, dropped)).collect();
     let ports = raw.ports.unwrap_or_default().into_iter();
     let ports = ports.map(|port| EndpointPort {
-        name: port.name.unwrap_or_default(),
-        protocol: port.protocol.unwrap_or_default(),
+        name: kept_or_empty(port.name),
+        protocol: kept_or_empty(port.protocol),
         number: port.port,
     });
-    let labels = labels(meta.labels);
+    let labels = meta.labels.unwrap_or_default();
     Ok(Some(EndpointSlice {
         key,
         owner: owner(&labels),
@@ -173,7 +199,7 @@ pub(crate) fn slice(
 
 /// A slice with both labels is the Service's: that label is what the cluster's own proxies follow.
 fn owner(labels: &Labels) -> SliceOwner {
-    let label = |key: &str| labels.get(key).filter(|v| !v.is_empty()).cloned();
+    let label = |key: &str| labels.get(key).filter(|v| !v.is_empty()).map(Box::from);
     if let Some(service) = label("kubernetes.io/service-name") {
         SliceOwner::Service(service)
     } else if let Some(import) = label("multicluster.kubernetes.io/service-name") {
@@ -184,11 +210,12 @@ fn owner(labels: &Labels) -> SliceOwner {
     }
 }
 
-fn endpoint(i: usize, raw: schema::Endpoint, dropped: &mut Vec<Flaw>) -> Endpoint {
+fn endpoint(i: usize, raw: schema::Endpoint<'_>, dropped: &mut Vec<Flaw>) -> Endpoint {
     let addresses = raw.addresses.unwrap_or_default();
     let field = format!("endpoints[{i}].addresses");
-    let beta_zone = labels(raw.topology).remove("topology.kubernetes.io/zone");
-    let filled = |text: Option<Box<str>>| text.filter(|t| !t.is_empty());
+    let topology = raw.topology.unwrap_or_default();
+    let beta_zone = topology.get("topology.kubernetes.io/zone").map(Cow::from);
+    let filled = |text: schema::Text<'_>| text.filter(|t| !t.is_empty()).map(kept);
     Endpoint {
         addresses: ips(strs(&addresses), &field, dropped),
         ready: raw.conditions.and_then(|c| c.ready).unwrap_or(true),
@@ -200,7 +227,7 @@ fn endpoint(i: usize, raw: schema::Endpoint, dropped: &mut Vec<Flaw>) -> Endpoin
 
 /// Returns the Pod that a JSON object is.
 pub(crate) fn pod(
-    raw: schema::Whole<schema::PodSpec, schema::PodStatus>,
+    raw: schema::Whole<'_, schema::PodSpec<'_>, schema::PodStatus<'_>>,
     dropped: &mut Vec<Flaw>,
 ) -> Converted<Pod> {
     let mut meta = raw.metadata.unwrap_or_default();
@@ -221,11 +248,11 @@ pub(crate) fn pod(
     let conditions = status.conditions.unwrap_or_default();
     Ok(Pod {
         key,
-        uid: meta.uid.unwrap_or_default(),
-        labels: labels(meta.labels),
+        uid: kept_or_empty(meta.uid),
+        labels: meta.labels.unwrap_or_default(),
         phase: phase(status.phase.as_deref().unwrap_or(""))?,
         host_network: spec.host_network.unwrap_or(false),
-        node: spec.node_name.unwrap_or_default(),
+        node: kept_or_empty(spec.node_name),
         pod_ip,
         pod_ips,
         terminating: meta.deletion_timestamp.is_some(),
@@ -251,14 +278,14 @@ fn phase(text: &str) -> Converted<Phase> {
     })
 }
 
-fn condition<'a>(conditions: &'a [schema::Condition], kind: &str) -> Option<&'a str> {
+fn condition<'a>(conditions: &'a [schema::Condition<'_>], kind: &str) -> Option<&'a str> {
     let found = conditions.iter().find(|c| c.kind.as_deref() == Some(kind));
     found.and_then(|c| c.status.as_deref())
 }
 
 /// Returns the Node that a JSON object is.
 pub(crate) fn node(
-    raw: schema::Whole<schema::NodeSpec, schema::NodeStatus>,
+    raw: schema::Whole<'_, schema::NodeSpec<'_>, schema::NodeStatus<'_>>,
     dropped: &mut Vec<Flaw>,
 ) -> Converted<Node> {
     let mut meta = raw.metadata.unwrap_or_default();
@@ -283,10 +310,10 @@ pub(crate) fn node(
     let conditions = status.conditions.unwrap_or_default();
     Ok(Node {
         name,
-        annotations: labels(meta.annotations),
+        annotations: meta.annotations.unwrap_or_default(),
         addresses,
         pod_cidrs: ranges(strs(&cidrs), field, dropped),
         ready: condition(&conditions, "Ready") == Some("True"),
-        boot_id: status.node_info.and_then(|i| i.boot_id).unwrap_or_default(),
+        boot_id: kept_or_empty(status.node_info.and_then(|i| i.boot_id)),
     })
 }

@@ -1,6 +1,6 @@
 //! EndpointSlice: the addresses behind a service, as one controller wrote them.
 
-use super::{Labels, ObjectKey};
+use super::{Endpoints, Labels, ObjectKey};
 use std::net::IpAddr;
 
 /// The service that a slice belongs to.
@@ -15,7 +15,7 @@ pub enum SliceOwner {
     Nobody,
 }
 
-/// One entry of `endpoints`.
+/// One entry of `endpoints`, to be put into [`Endpoints`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Endpoint {
     /// `addresses`: those that are IP addresses in canonical text.
@@ -54,7 +54,7 @@ pub struct EndpointSlice {
     /// The service it belongs to.
     pub owner: SliceOwner,
     /// `endpoints`.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Endpoints,
     /// `ports`; empty when the slice declares none.
     pub ports: Vec<EndpointPort>,
 }

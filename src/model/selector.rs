@@ -43,13 +43,14 @@ pub enum SelectorError {
 impl Selector {
     /// Returns whether an object with these labels is selected.
     pub fn matches(&self, labels: &Labels) -> bool {
+        let has = |values: &[Box<str>], value: &str| values.iter().any(|v| **v == *value);
         self.requirements.iter().all(|r| {
             let value = labels.get(&r.key);
             match &r.operator {
                 Operator::Exists => value.is_some(),
                 Operator::DoesNotExist => value.is_none(),
-                Operator::In(values) => value.is_some_and(|v| values.contains(v)),
-                Operator::NotIn(values) => value.is_none_or(|v| !values.contains(v)),
+                Operator::In(values) => value.is_some_and(|v| has(values, v)),
+                Operator::NotIn(values) => value.is_none_or(|v| !has(values, v)),
             }
         })
     }
@@ -169,10 +170,7 @@ mod tests {
     use super::*;
 
     fn check(selector: &str, labels: &[(&str, &str)], expected: bool) {
-        let labels: Labels = labels
-            .iter()
-            .map(|(k, v)| ((*k).into(), (*v).into()))
-            .collect();
+        let labels: Labels = labels.iter().copied().collect();
         let parsed: Selector = selector.parse().expect(selector);
         assert_eq!(
             parsed.matches(&labels),

@@ -79,7 +79,7 @@ impl Options {
             private: namespace
                 .labels
                 .get(VISIBILITY_LABEL)
-                .is_some_and(|v| **v == *"private"),
+                .is_some_and(|v| v == "private"),
             reserved: self
                 .reserved_namespaces
                 .iter()
@@ -102,13 +102,13 @@ impl Options {
     fn tenant_of(&self, namespace: &Namespace) -> Tenant {
         if self.tenant_from.is_empty() {
             let label = namespace.labels.get(TENANT_LABEL).filter(|v| !v.is_empty());
-            return label.map_or(Tenant::Untenanted, |v| Tenant::Assigned(Arc::from(&**v)));
+            return label.map_or(Tenant::Untenanted, |v| Tenant::Assigned(Arc::from(v)));
         }
         let mut found: Option<Arc<str>> = None;
         for source in &self.tenant_from {
             let value = match source {
-                TenantSource::Label(key) => namespace.labels.get(key).map(|v| &**v),
-                TenantSource::Annotation(key) => namespace.annotations.get(key).map(|v| &**v),
+                TenantSource::Label(key) => namespace.labels.get(key),
+                TenantSource::Annotation(key) => namespace.annotations.get(key),
                 TenantSource::Name(regex) => regex
                     .captures(&namespace.name)
                     .and_then(|c| c.name("tenant"))

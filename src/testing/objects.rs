@@ -19,10 +19,9 @@ pub fn namespace(name: &str) -> Object {
 
 /// A namespace with these labels.
 pub fn labeled_namespace(name: &str, labels: &[(&str, &str)]) -> Object {
-    let labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into()));
     Object::Namespace(Namespace {
         name: name.into(),
-        labels: labels.collect(),
+        labels: labels.iter().copied().collect(),
         ..Namespace::default()
     })
 }

@@ -1,9 +1,19 @@
-//! A client of the API: the pod's service account, or a kubeconfig file.
+//! The way to the API: the pod's service account, or a kubeconfig file. kube reads both, and does
+//! authentication and TLS; the connection underneath is made here, so that a peer that is gone is
+//! noticed.
 
+use super::fault::with_causes;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
+use tower::{BoxError, ServiceExt};
 
 /// Where the API is and who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,17 +38,104 @@ pub enum ClientError {
     /// There is no service account.
     #[error("no service account in this pod ({0}); outside a cluster give --kubeconfig FILE")]
     InCluster(kube::config::InClusterError),
-    /// TLS can't be set up.
-    #[error("setting up TLS: {0}")]
-    Client(#[source] Box<kube::Error>),
+    /// The kubeconfig file or the environment names a proxy.
+    #[error(
+        "the API is behind the proxy {0}, which is not supported: take `proxy-url` from the \
+         kubeconfig file, and HTTPS_PROXY from the environment"
+    )]
+    Proxy(String),
+    /// The credentials can't be read, or TLS can't be set up.
+    #[error("credentials for the API: {}", with_causes(&**.0))]
+    Client(Box<kube::Error>),
 }
 
-/// Makes a client. `silence` is how long the server may say nothing on a connection.
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// A connection over which nothing has come for so long is asked whether it still is one; a third
+/// of the limit, so that three questions fit in.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// How long what was sent may stay without acknowledgment.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+/// How often credentials are read again at most.
+const RENEW: Duration = Duration::from_secs(60);
+
+/// The API. Cheap to clone: all clones are one.
+#[derive(Clone)]
+pub struct Api {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    connection: Option<Connection>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    client: Client,
+    /// When the credentials were last read again.
+    renewed: Option<Instant>,
+}
+
+/// Reads the credentials. The API need not be there.
 ///
 /// # Errors
-/// The file, the service account or the certificates can't be used. The API need not be there.
-pub async fn connect(connection: &Connection, silence: Duration) -> Result<Client, ClientError> {
-    let mut config = match &connection.kubeconfig {
+/// The file, the service account or the certificates can't be used.
+pub async fn connect(connection: &Connection) -> Result<Api, ClientError> {
+    let client = client(connection).await?;
+    Ok(Api::new(client, Some(connection.clone())))
+}
+
+impl Api {
+    fn new(client: Client, connection: Option<Connection>) -> Self {
+        let current = Current {
+            client,
+            renewed: None,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                connection,
+                current: Mutex::new(current),
+            }),
+        }
+    }
+
+    /// An API that is a function of the test's own.
+    #[cfg(test)]
+    pub(super) fn of(client: Client) -> Self {
+        Self::new(client, None)
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.lock().client.clone()
+    }
+
+    /// Reads the credentials again, once a minute at most. Tokens that expire kube renews by itself;
+    /// this is for client certificates and authorities that have been replaced.
+    pub(super) async fn renew(&self) {
+        let Some(connection) = &self.shared.connection else {
+            return;
+        };
+        {
+            let mut current = self.lock();
+            if current.renewed.is_some_and(|last| last.elapsed() < RENEW) {
+                return;
+            }
+            current.renewed = Some(Instant::now());
+        }
+        match client(connection).await {
+            Ok(client) => self.lock().client = client,
+            Err(error) => tracing::warn!(%error, "the credentials could not be read again"),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
+        let current = self.shared.current.lock();
+        current.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn client(connection: &Connection) -> Result<Client, ClientError> {
+    let config = match &connection.kubeconfig {
         Some(path) => {
             let error = |error| ClientError::Kubeconfig {
                 path: path.clone(),
@@ -56,10 +153,33 @@ pub async fn connect(connection: &Connection, silence: Duration) -> Result<Clien
         // By address: asking DNS for the API would make the DNS server need itself.
         None => Config::incluster_env().map_err(ClientError::InCluster)?,
     };
-    // A server that accepts a request and never answers is noticed by silence alone.
-    config.read_timeout = Some(silence);
-    config.reset_reader_on_write = true;
-    // The watch backs off by itself, and tells why.
-    config.default_retry = false;
-    Client::try_from(config).map_err(|error| ClientError::Client(Box::new(error)))
+    if let Some(proxy) = config.proxy_url {
+        return Err(ClientError::Proxy(proxy.to_string()));
+    }
+    build(&config).map_err(|error| ClientError::Client(Box::new(error)))
+}
+
+/// What [`Client::try_from`] does, without its retries (the watch backs off by itself, and says
+/// why) and with a connection that is checked.
+fn build(config: &Config) -> Result<Client, kube::Error> {
+    let mut tcp = HttpConnector::new();
+    // TLS is on top of it.
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(2));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(tls);
+    let http = http.map_err(BoxError::from);
+    let builder = ClientBuilder::new(http, config.default_namespace.clone())
+        .with_layer(&config.extra_headers_layer()?);
+    let base = config.base_uri_layer();
+    Ok(match config.auth_layer()? {
+        Some(auth) => builder.with_layer(&auth).with_layer(&base).build(),
+        None => builder.with_layer(&base).build(),
+    })
 }

@@ -1,185 +1,417 @@
-//! One kind: its list, its watch, and the guard around both.
+//! One kind: its list, then its watch, and what to do when either goes wrong.
 //!
-//! A re-list keeps no second copy: objects are stamped as they come, and what is unstamped at the
-//! end is gone. An object never goes back to an older version of itself.
+//! Nothing is kept here of an object once it is sent to the index, which knows what it has, what a
+//! list has not named, and what is older than what it knows. What stays is one version: where the
+//! watch goes on.
 
-use super::slim::{Shape, Slim};
-use super::trouble::{Health, Remedy, judge};
-use crate::index::Event;
-use crate::model::ObjectKey;
-use futures_util::StreamExt;
-use kube::runtime::watcher::{self, watcher};
-use kube::{Api, Client, Resource};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+mod mend;
+
+use super::decode::{self, Change, Entry, Seen};
+use super::fault::{Fault, Refusal};
+use super::frames::Frames;
+use super::health::Health;
+use super::link::{Answer, Due, Link};
+use super::list::Items;
+use super::pace::{Pace, Timers};
+use super::resource::{Ask, Since, Verb};
+use crate::index::{Event, Trust, Version};
+use crate::model::Kind;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 
-/// How patient a follower is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timers {
-    /// One watch request.
-    watch: Duration,
-    /// The first and the last pause after an error.
-    pause: (Duration, Duration),
-}
+/// How often a server may say that it is behind before its history counts as replaced.
+const BEHIND: u32 = 5;
+/// How often what can't be read is asked for again before it counts as an object of no use.
+const CORRUPT: u32 = 2;
+/// A watch that ends sooner, without an event, is no watch.
+const SHORTEST: Duration = Duration::from_secs(1);
 
-impl Timers {
-    pub(super) fn of(watch: Duration) -> Self {
-        Self {
-            watch,
-            pause: (
-                Duration::from_millis(200),
-                watch.min(Duration::from_secs(30)),
-            ),
-        }
-    }
-
-    /// Returns the pause after so many errors in a row: doubled each time, up to half of it left to
-    /// chance, so that replicas don't come back all at once.
-    fn pause(&self, errors: u32) -> Duration {
-        let (first, last) = self.pause;
-        let full = first.saturating_mul(1 << errors.min(16)).min(last);
-        let chance = RandomState::new().hash_one(errors) % 512;
-        full.mul_f64(0.5 + chance as f64 / 1024.0)
-    }
+/// How far a kind's watch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Progress {
+    /// Everything up to this version has been sent to the index,
+    pub(super) version: Version,
+    /// and no list is under way.
+    pub(super) settled: bool,
 }
 
 /// Follows one kind.
 pub(super) struct Follower {
-    pub(super) client: Client,
-    pub(super) sender: mpsc::Sender<Event>,
-    pub(super) health: Health,
-    pub(super) timers: Timers,
-    pub(super) fields: Option<String>,
+    link: Link,
+    timers: Timers,
+    sender: mpsc::Sender<Event>,
+    health: Health,
+    progress: watch::Sender<Progress>,
+    /// Somebody wants a list.
+    wanted: mpsc::Receiver<()>,
+    next: Next,
+    /// The last version seen; requests never ask for anything older.
+    position: Version,
+    /// The next list is a plain one: the last one could not be streamed.
+    plain: bool,
+    /// The next watch has to begin within the grace.
+    prompt: bool,
+    pace: Pace,
+    /// Objects of the list under way.
+    listed: usize,
+    /// Lists refused in a row because the server is behind.
+    behind: u32,
+    /// Answers in a row that could not be read.
+    corrupt: u32,
+    /// Watches refused in a row.
+    futile: u32,
+    /// It has been said that the cluster does without this kind.
+    missed: bool,
 }
 
-/// The index is gone: nobody wants events any more.
-struct Closed;
+/// What to ask for next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    List,
+    Watch,
+}
+
+/// Why a request ends before its time.
+enum Stop {
+    /// The index is gone: nobody wants events any more.
+    Closed,
+    Fault(Fault),
+}
+
+impl<F: Into<Fault>> From<F> for Stop {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
+    }
+}
 
 impl Follower {
+    pub(super) fn new(
+        link: Link,
+        timers: Timers,
+        sender: mpsc::Sender<Event>,
+        health: Health,
+        progress: watch::Sender<Progress>,
+        wanted: mpsc::Receiver<()>,
+    ) -> Self {
+        Self {
+            link,
+            timers,
+            sender,
+            health,
+            progress,
+            wanted,
+            next: Next::List,
+            position: Version::UNKNOWN,
+            plain: false,
+            prompt: false,
+            pace: Pace::default(),
+            listed: 0,
+            behind: 0,
+            corrupt: 0,
+            futile: 0,
+            missed: false,
+        }
+    }
+
     /// Lists and watches until nobody wants events.
-    pub(super) async fn run<S: Shape>(self) {
-        let mut known = Known::default();
-        let (mut streaming, mut errors) = (true, 0);
+    pub(super) async fn run(mut self) {
         loop {
-            let api = Api::<Slim<S>>::all(self.client.clone());
-            let mut events = Box::pin(watcher(api, self.config(streaming)));
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(event) => {
-                        errors = 0;
-                        if self.take::<S>(event, &mut known).await.is_err() {
-                            return;
-                        }
-                    }
-                    Err(error) => {
-                        let (remedy, text) = judge(S::KIND, &error, streaming);
-                        if self.health.trouble(S::KIND, &text) {
-                            tracing::warn!("{text}");
-                        }
-                        if remedy == Remedy::ListPages {
-                            streaming = false;
-                            break;
-                        }
-                        tokio::time::sleep(self.timers.pause(errors)).await;
-                        errors += 1;
-                        if remedy == Remedy::Restart {
-                            break;
-                        }
-                    }
-                }
+            if self.wanted.try_recv().is_ok() {
+                self.next = Next::List;
+            }
+            let done = match self.next {
+                Next::Watch => self.watch().await,
+                Next::List if self.plain => self.list().await,
+                Next::List => self.streamed_list().await,
+            };
+            let done = match done {
+                Err(Stop::Fault(fault)) => self.mend(fault).await,
+                other => other,
+            };
+            if matches!(done, Err(Stop::Closed)) {
+                return;
             }
         }
     }
 
-    fn config(&self, streaming: bool) -> watcher::Config {
-        let seconds = u32::try_from(self.timers.watch.as_secs().max(1)).unwrap_or(u32::MAX);
-        let config = watcher::Config::default().timeout(seconds);
-        let config = match &self.fields {
-            Some(fields) => config.fields(fields),
-            None => config,
-        };
-        if streaming {
-            config.streaming_lists()
+    fn kind(&self) -> Kind {
+        self.link.resource.kind
+    }
+
+    // === lists ===
+
+    /// Returns what a list has to be like. Where the server has said again and again that it does
+    /// not know of the last version seen, it has another history (etcd was restored from a backup),
+    /// and what it has now is the truth.
+    fn since(&self) -> (Since, Trust) {
+        if self.behind < BEHIND {
+            (Since::Version(self.position), Trust::Newer)
         } else {
-            config.any_semantic()
+            (Since::Now, Trust::Anew)
         }
     }
 
-    async fn take<S: Shape>(
-        &self,
-        event: watcher::Event<Slim<S>>,
-        known: &mut Known,
-    ) -> Result<(), Closed> {
-        match event {
-            watcher::Event::Init => known.round += 1,
-            watcher::Event::InitApply(object) | watcher::Event::Apply(object) => {
-                self.apply(object, known).await?;
-            }
-            watcher::Event::Delete(object) => {
-                let key = key_of(&object);
-                known.versions.remove(&key);
-                self.send(Event::Delete(S::KIND, key)).await?;
-            }
-            watcher::Event::InitDone => {
-                let round = known.round;
-                let gone: Vec<ObjectKey> = known
-                    .versions
-                    .extract_if(|_, seen| seen.1 != round)
-                    .map(|(k, _)| k)
-                    .collect();
-                for key in gone {
-                    self.send(Event::Delete(S::KIND, key)).await?;
-                }
-                self.send(Event::Synced(S::KIND)).await?;
-                self.health.heard(S::KIND, true);
-                return Ok(());
-            }
+    async fn begin(&mut self, trust: Trust) -> Result<(), Stop> {
+        let kind = self.kind();
+        self.health.count(kind, |counts| counts.lists += 1);
+        // Whoever wanted one gets this one.
+        while self.wanted.try_recv().is_ok() {}
+        self.progress
+            .send_modify(|progress| progress.settled = false);
+        self.send(Event::Listing(kind, trust)).await
+    }
+
+    async fn finish(&mut self, version: Version) -> Result<(), Stop> {
+        let kind = self.kind();
+        let (before, now) = (self.position.0, version.0);
+        if version == Version::UNKNOWN {
+            return Err(Fault::Corrupt("a list without a resourceVersion".to_owned()).into());
         }
-        self.health.heard(S::KIND, false);
+        if self.behind < BEHIND && now < before {
+            // What it does not name may be younger than it.
+            let text = format!("a list of version {now} where {before} was asked for");
+            return Err(Fault::Corrupt(text).into());
+        }
+        if self.behind >= BEHIND {
+            tracing::warn!(
+                kind = kind.as_str(),
+                before,
+                now,
+                "the API's history has been replaced: what it has now counts, whatever it had"
+            );
+        }
+        self.send(Event::Synced(kind)).await?;
+        let objects = self.listed;
+        tracing::info!(kind = kind.as_str(), objects, version = now, "listed");
+        self.position = version;
+        self.plain = false;
+        self.behind = 0;
+        self.progressed();
+        if self.health.synced(kind) {
+            self.recovered();
+        }
+        self.next = Next::Watch;
         Ok(())
     }
 
-    async fn apply<S: Shape>(&self, object: Slim<S>, known: &mut Known) -> Result<(), Closed> {
-        let key = key_of(&object);
-        let version = object
-            .meta()
-            .resource_version
-            .as_deref()
-            .and_then(|v| v.parse().ok());
-        let round = known.round;
-        let seen = known.versions.entry(key.clone()).or_insert((0, round));
-        seen.1 = round;
-        // A list from another server's cache may be older than what its watch has told already.
-        if version.is_some_and(|version| version < seen.0) {
-            return Ok(());
+    /// Lists what there is, item by item as the answer comes.
+    async fn list(&mut self) -> Result<(), Stop> {
+        let (since, trust) = self.since();
+        let mut page = Box::default();
+        let mut begun = false;
+        loop {
+            let ask = Ask::List(since, page);
+            let mut answer = self.link.ask(&ask, self.silence()).await?;
+            if !std::mem::replace(&mut begun, true) {
+                self.begin(trust).await?;
+            }
+            let mut items = Items::new(answer.encoding);
+            while let Some(chunk) = answer.next(self.silence()).await? {
+                self.came(chunk.as_ref().len());
+                items.push(chunk.as_ref());
+                while let Some(item) = items.next()? {
+                    let entry = decode::entry(self.kind(), answer.encoding, item);
+                    self.put(entry).await?;
+                }
+            }
+            let head = items.finish()?;
+            if head.next.is_empty() {
+                return self.finish(head.version).await;
+            }
+            page = head.next;
         }
-        seen.0 = version.unwrap_or(0);
-        match object.object {
-            Ok(Some(object)) => self.send(Event::Apply(object)).await,
-            Ok(None) => self.send(Event::Delete(S::KIND, key)).await,
-            Err(flaw) => {
-                tracing::warn!(kind = S::KIND.as_str(), object = %key, flaw, "object skipped");
-                self.send(Event::Delete(S::KIND, key)).await
+    }
+
+    async fn streamed_list(&mut self) -> Result<(), Stop> {
+        let (since, trust) = self.since();
+        let answer = self
+            .link
+            .ask(&Ask::StreamedList(since), self.silence())
+            .await?;
+        self.begin(trust).await?;
+        self.events(answer, true, None).await
+    }
+
+    // === watches ===
+
+    async fn watch(&mut self) -> Result<(), Stop> {
+        let time = self.timers.watch();
+        let due = Due::after(time + self.timers.grace);
+        let first = if std::mem::take(&mut self.prompt) {
+            Due::after(self.timers.grace)
+        } else {
+            due
+        };
+        let began = Instant::now();
+        let before = self.position;
+        let answer = self
+            .link
+            .ask(&Ask::Watch(self.position, time), first)
+            .await?;
+        self.heard();
+        self.events(answer, false, Some(due)).await?;
+        if self.next == Next::Watch && self.position == before && began.elapsed() < SHORTEST {
+            sleep(self.pace.backoff(self.timers.silence())).await;
+        }
+        Ok(())
+    }
+
+    /// Takes the events of one answer: first the list that it may begin with, then what changes.
+    /// Without `due` the list's end sets it.
+    async fn events(
+        &mut self,
+        mut answer: Answer,
+        mut listing: bool,
+        mut due: Option<Due>,
+    ) -> Result<(), Stop> {
+        let kind = self.kind();
+        let mut frames = Frames::new(answer.encoding);
+        // The server ends a watch when it was told to. A streamed list has no such time, because
+        // nobody knows how long it takes: we end it.
+        let ours = due.is_none();
+        loop {
+            let chunk = tokio::select! {
+                chunk = answer.next(due.unwrap_or_else(|| self.silence())) => chunk,
+                Some(()) = self.wanted.recv(), if !listing => {
+                    self.next = Next::List;
+                    return Ok(());
+                }
+            };
+            let chunk = match chunk {
+                // What is silent now may have been so from the start: the next one has to be quick.
+                Err(Fault::Silent(_)) if ours && !listing => {
+                    self.prompt = true;
+                    return Ok(());
+                }
+                other => other?,
+            };
+            let Some(chunk) = chunk else {
+                return self.ended(&frames, listing);
+            };
+            self.came(chunk.as_ref().len());
+            frames.push(chunk.as_ref());
+            while let Some(frame) = frames.next()? {
+                match decode::change(kind, answer.encoding, frame)? {
+                    Change::Put(entry) => {
+                        let version = entry.version;
+                        self.put(entry).await?;
+                        self.reached(version, listing);
+                    }
+                    Change::Gone(key, version) => {
+                        self.send(Event::DeleteAt(kind, key, version)).await?;
+                        self.reached(version, listing);
+                    }
+                    Change::Mark { version, listed } if listing && listed => {
+                        self.finish(version).await?;
+                        listing = false;
+                        due = Some(Due::after(self.timers.watch()));
+                    }
+                    Change::Mark { version, .. } => self.reached(version, listing),
+                    Change::Failed(status) => {
+                        return Err(Stop::Fault(Fault::Refused(Refusal {
+                            verb: Verb::Watch,
+                            retry_after: status.retry_after(),
+                            status,
+                        })));
+                    }
+                    Change::Other => {}
+                }
+            }
+            if !listing {
+                frames.shrink();
+                self.progressed();
+                self.heard();
             }
         }
     }
 
-    async fn send(&self, event: Event) -> Result<(), Closed> {
-        self.sender.send(event).await.map_err(|_| Closed)
+    fn ended(&mut self, frames: &Frames, listing: bool) -> Result<(), Stop> {
+        if listing {
+            return Err(Fault::Cut("before the end of the list".to_owned()).into());
+        }
+        if !frames.is_complete() {
+            return Err(Fault::Cut("within an event".to_owned()).into());
+        }
+        self.heard();
+        Ok(())
     }
-}
 
-/// The objects of one kind that have been given: their version, and the list that last had them.
-#[derive(Default)]
-struct Known {
-    versions: HashMap<ObjectKey, (u64, u32)>,
-    round: u32,
-}
+    /// Notes that everything up to a version has come. In a list versions are those of its items.
+    fn reached(&mut self, version: Version, listing: bool) {
+        if !listing {
+            self.position = self.position.max(version);
+            self.pace.reset();
+            self.corrupt = 0;
+            self.futile = 0;
+        }
+    }
 
-fn key_of<S: Shape>(object: &Slim<S>) -> ObjectKey {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let meta = object.meta();
-    ObjectKey::new(text(&meta.namespace), text(&meta.name))
+    // === what both do ===
+
+    async fn put(&mut self, entry: Entry) -> Result<(), Stop> {
+        let kind = self.kind();
+        self.listed += 1;
+        if entry.corrupt && self.corrupt < CORRUPT {
+            let flaws = entry.flaws.into_iter();
+            let text: Vec<_> = flaws.map(|flaw| flaw.message).collect();
+            return Err(Fault::Corrupt(text.join(", ")).into());
+        }
+        for flaw in &entry.flaws {
+            if self.health.invalid(kind, &flaw.reason()) {
+                let name = match &entry.seen {
+                    Seen::Object(object) => object.key().to_string(),
+                    Seen::Void(key) => key.to_string(),
+                    Seen::Unnamed => "without a name".to_owned(),
+                };
+                let skipped = !matches!(entry.seen, Seen::Object(_));
+                tracing::warn!(
+                    kind = kind.as_str(),
+                    object = name,
+                    field = flaw.field,
+                    flaw = flaw.message,
+                    skipped,
+                    "an object is malformed; more with the same flaw are counted"
+                );
+            }
+        }
+        match entry.seen {
+            Seen::Object(object) => self.send(Event::ApplyAt(object, entry.version)).await,
+            Seen::Void(key) => self.send(Event::Void(kind, key, entry.version)).await,
+            // As if it did not exist.
+            Seen::Unnamed => Ok(()),
+        }
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Stop> {
+        self.sender.send(event).await.map_err(|_| Stop::Closed)
+    }
+
+    fn silence(&self) -> Due {
+        Due::after(self.timers.silence())
+    }
+
+    fn came(&self, bytes: usize) {
+        self.health
+            .count(self.kind(), |counts| counts.bytes += bytes as u64);
+    }
+
+    /// Tells how far the watch has come.
+    fn progressed(&mut self) {
+        let version = self.position;
+        self.progress.send_replace(Progress {
+            version,
+            settled: true,
+        });
+    }
+
+    fn heard(&self) {
+        if self.health.heard(self.kind()) {
+            self.recovered();
+        }
+    }
+
+    fn recovered(&self) {
+        tracing::info!(kind = self.kind().as_str(), "the API answers again");
+    }
 }

@@ -7,7 +7,7 @@ use super::label::AddressLabel;
 use super::ports::{NO_PORTS, push_port};
 use super::service::{self, NAMES_ENDPOINTS};
 use crate::model::{
-    Endpoint, EndpointSlice, Port, Service, ServiceImport, ServiceKind, SliceOwner,
+    EndpointSlice, EndpointView, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
 use crate::wire::{MAX_LABEL, MAX_NAME, Name};
 use std::net::IpAddr;
@@ -126,12 +126,16 @@ impl ZoneWriter {
     ///
     /// # Errors
     /// Its hostname can't be a label: it has no name.
-    pub(super) fn endpoint_label<'e>(&self, endpoint: &'e Endpoint) -> Result<&'e str, Unnameable> {
-        if let Some(hostname) = endpoint.hostname.as_deref().filter(|h| !h.is_empty()) {
+    pub(super) fn endpoint_label<'e>(
+        &self,
+        endpoint: EndpointView<'e>,
+    ) -> Result<&'e str, Unnameable> {
+        if let Some(hostname) = endpoint.hostname.filter(|h| !h.is_empty()) {
             return is_label(hostname).then_some(hostname).ok_or(Unnameable);
         }
-        let pod = endpoint.target.as_deref();
-        let pod = pod.filter(|pod| self.zone.options.endpoint_pod_names && is_label(pod));
+        let pod = endpoint
+            .target
+            .filter(|pod| self.zone.options.endpoint_pod_names && is_label(pod));
         Ok(pod.unwrap_or(""))
     }
 }
@@ -141,7 +145,9 @@ impl ZoneWriter {
 pub(super) struct Unnameable;
 
 /// Returns the ready endpoints of a slice with each of their addresses.
-pub(super) fn ready_addresses(slice: &EndpointSlice) -> impl Iterator<Item = (&Endpoint, IpAddr)> {
+pub(super) fn ready_addresses(
+    slice: &EndpointSlice,
+) -> impl Iterator<Item = (EndpointView<'_>, IpAddr)> {
     let ready = slice.endpoints.iter().filter(|e| e.ready);
     ready.flat_map(|e| e.addresses.iter().map(move |a| (e, a.to_canonical())))
 }

@@ -7,7 +7,7 @@ use super::lookup::key;
 use super::service::{Body, ServiceNode};
 use super::{Members, Nodes, Options, Origin, PodMode, Zone};
 use crate::cow::{CowBits, CowPages, CowVec, Seed};
-use crate::model::{EndpointSlice, Labels, Namespace, Pod, Service, ServiceImport};
+use crate::model::{EndpointSlice, Labels, Namespace, Service, ServiceImport};
 use crate::tenancy::{NsId, ServiceId};
 use crate::wire::{MAX_LABEL, labels};
 use arrayvec::ArrayVec;
@@ -146,12 +146,13 @@ impl ZoneWriter {
         replace(imports, import_members, input, block);
     }
 
-    /// Says in which namespaces an address is a pod's: those of `pods` that the options select.
-    pub fn set_pods(&mut self, address: IpAddr, pods: &[(NsId, &Pod)]) {
+    /// Says in which namespaces an address is a pod's: those of `pods`, each with its labels, that
+    /// the options select.
+    pub fn set_pods(&mut self, address: IpAddr, pods: &[(NsId, Labels)]) {
         if self.zone.options.pods != PodMode::Verified {
             return;
         }
-        let selected = pods.iter().filter(|(_, pod)| self.selects(&pod.labels));
+        let selected = pods.iter().filter(|(_, labels)| self.selects(labels));
         let mut namespaces: Vec<u32> = selected.map(|(ns, _)| ns.0).collect();
         namespaces.sort_unstable();
         namespaces.dedup();

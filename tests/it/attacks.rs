@@ -326,8 +326,8 @@ fn used(objects: &[Object]) -> BTreeSet<IpAddr> {
             _ => Vec::new(),
         },
         Object::EndpointSlice(slice) => {
-            let all = slice.endpoints.iter().flat_map(|e| &e.addresses);
-            all.copied().collect()
+            let all = slice.endpoints.iter().flat_map(|e| e.addresses.iter());
+            all.collect()
         }
         Object::Pod(pod) => pod.pod_ips.clone(),
         Object::Node(node) => node.addresses.clone(),

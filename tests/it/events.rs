@@ -210,14 +210,17 @@ fn exception(
     let labeled = service
         .labels
         .get("k8s-app")
-        .is_some_and(|v| **v == *"kube-dns");
+        .is_some_and(|v| v == "kube-dns");
     let own = |addresses: &[IpAddr]| addresses.contains(&OWN);
     let by_address = matches!(&service.kind, ServiceKind::ClusterIp(list) if own(list));
     let by_slice = objects.iter().any(|object| match object {
         Object::EndpointSlice(slice) => {
             slice.key.namespace == key.namespace
                 && slice.owner == SliceOwner::Service(name.into())
-                && slice.endpoints.iter().any(|e| e.ready && own(&e.addresses))
+                && slice
+                    .endpoints
+                    .iter()
+                    .any(|e| e.ready && e.addresses.contains(OWN))
         }
         _ => false,
     });

@@ -115,7 +115,7 @@ fn key() -> impl Strategy<Value = ObjectKey> {
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
-    pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect()
+    pairs.map(|(k, v)| (*k, *v)).collect()
 }
 
 fn namespace() -> impl Strategy<Value = Object> {
@@ -285,7 +285,7 @@ fn slice() -> impl Strategy<Value = Object> {
                 key,
                 labels: Labels::new(),
                 owner,
-                endpoints,
+                endpoints: endpoints.into(),
                 ports,
             })
         })
@@ -542,10 +542,10 @@ pub(crate) fn names_of(objects: &[Object]) -> Vec<String> {
                 let SliceOwner::Service(name) = &slice.owner else {
                     continue;
                 };
-                for endpoint in &slice.endpoints {
-                    let host = endpoint.hostname.as_deref().unwrap_or("any");
+                for endpoint in slice.endpoints.iter() {
+                    let host = endpoint.hostname.unwrap_or("any");
                     names.push(format!("{host}.{name}.{namespace}.svc.cluster.local."));
-                    names.extend(endpoint.addresses.iter().copied().map(reverse));
+                    names.extend(endpoint.addresses.iter().map(reverse));
                 }
             }
             Object::Pod(pod) => names.extend(pod.pod_ips.iter().map(|address| {

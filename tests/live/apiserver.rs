@@ -27,6 +27,8 @@ pub(crate) struct ApiServer {
     port: u16,
     agent: Agent,
     program: PathBuf,
+    /// Arguments beside those that every server gets.
+    arguments: Vec<String>,
     // Before the folder, which it writes to.
     process: Option<Process>,
     folder: Folder,
@@ -35,6 +37,11 @@ pub(crate) struct ApiServer {
 impl ApiServer {
     /// Starts a server without objects and waits until it is ready.
     pub(crate) fn start(peers: &Peers) -> Self {
+        Self::start_with(peers, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(peers: &Peers, arguments: &[&str]) -> Self {
         let folder = Folder::new("apiserver");
         let admin = format!("{},{ADMIN},{ADMIN},system:masters\n", token_of(ADMIN));
         let users = USERS.map(|user| format!("{},{user},{user}\n", token_of(user)));
@@ -43,6 +50,7 @@ impl ApiServer {
             port: 0,
             agent: Agent::new_with_defaults(),
             program: peers.apiserver.clone(),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
             folder,
         };
@@ -78,13 +86,14 @@ impl ApiServer {
             .arg("--endpoint-reconciler-type=none")
             // Pods would need a service account, a priority class and a node's taints, which the
             // controller manager makes in a whole cluster.
-            .arg("--disable-admission-plugins=ServiceAccount,Priority,TaintNodesByCondition");
+            .arg("--disable-admission-plugins=ServiceAccount,Priority,TaintNodesByCondition")
+            .args(&self.arguments);
         let log = self.folder.path("apiserver.log");
         let mut process = Process::spawn("the API server", &mut command, &log);
         let ready = process
             .wait(START, || TcpStream::connect(("127.0.0.1", self.port)).ok())
             .and_then(|_| {
-                self.agent = self.agent();
+                self.agent = self.agent(Some(PATIENCE));
                 process.wait(START, || {
                     let answer = self.request(Method::GET, "/readyz", ADMIN, None);
                     answer.is_ok_and(|(status, _)| status == 200).then_some(())
@@ -97,8 +106,8 @@ impl ApiServer {
         Ok(())
     }
 
-    /// Trusts the certificate that the server made for itself, and no other.
-    fn agent(&self) -> Agent {
+    /// A client that trusts the certificate that the server made for itself, and no other.
+    pub(crate) fn agent(&self, patience: Option<Duration>) -> Agent {
         let pem = std::fs::read(self.ca_file()).unwrap();
         let certificates = parse_pem(&pem).filter_map(|item| match item.unwrap() {
             PemItem::Certificate(certificate) => Some(certificate),
@@ -111,7 +120,7 @@ impl ApiServer {
             .tls_config(tls)
             .http_status_as_error(false)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(patience)
             .build()
             .into()
     }
@@ -150,6 +159,11 @@ impl ApiServer {
 
     /// Writes the file with which this user finds the server.
     pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
+        self.kubeconfig_with(user, &Self::token(user))
+    }
+
+    /// Writes the same for whoever this token is of.
+    pub(crate) fn kubeconfig_with(&self, user: &str, token: &str) -> PathBuf {
         let text = format!(
             "apiVersion: v1
 kind: Config
@@ -165,11 +179,10 @@ clusters:
 users:
 - name: {user}
   user:
-    token: {}
+    token: {token}
 ",
             self.url(),
             self.ca_file().display(),
-            Self::token(user)
         );
         self.folder.write(&format!("{user}.kubeconfig"), &text)
     }
@@ -261,6 +274,11 @@ users:
         }
     }
 
+    /// Asks for the object to be deleted; one with a finalizer stays, and is marked.
+    pub(crate) fn mark_deleted(&self, object: &Value) {
+        self.must(Method::DELETE, &resource(object), None);
+    }
+
     /// All objects of a kind, in one namespace or everywhere.
     pub(crate) fn list(&self, api: &str, kind: &str, namespace: Option<&str>) -> Vec<Value> {
         let mut list = self.must(Method::GET, &path(api, kind, namespace), None);
@@ -276,7 +294,7 @@ fn token_of(user: &str) -> String {
 }
 
 /// The path of the object's siblings.
-fn collection(object: &Value) -> String {
+pub(crate) fn collection(object: &Value) -> String {
     let field = |value: &Value| value.as_str().map(str::to_owned);
     let api = field(&object["apiVersion"]).expect("an apiVersion");
     let kind = field(&object["kind"]).expect("a kind");
@@ -288,7 +306,7 @@ fn collection(object: &Value) -> String {
 }
 
 /// The path of the object.
-fn resource(object: &Value) -> String {
+pub(crate) fn resource(object: &Value) -> String {
     let name = object["metadata"]["name"].as_str().expect("a name");
     format!("{}/{name}", collection(object))
 }

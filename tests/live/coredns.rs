@@ -9,9 +9,9 @@ use std::time::Duration;
 /// How long it may take until its plugins are ready.
 const START: Duration = Duration::from_secs(60);
 
-/// Runs the arguments as a program until it ends or standard input does: CoreDNS itself doesn't
-/// look at it, and must not outlive a test that was killed.
-const LEASH: &str = r#"
+/// Runs the arguments as a program until it ends or standard input does: CoreDNS and tenantdns don't
+/// look at theirs, and must not outlive a test that was killed.
+pub(crate) const LEASH: &str = r#"
 exec 3<&0
 "$@" 3<&- &
 program=$!
@@ -28,6 +28,8 @@ exit $status
 pub(crate) struct CoreDns {
     /// Where it answers, over UDP and TCP.
     pub(crate) address: SocketAddr,
+    /// Where blocks answer that listen on every address, if there are any.
+    pub(crate) any: SocketAddr,
     // Before the folder, which it reads.
     _process: Process,
     _folder: Folder,
@@ -37,7 +39,8 @@ impl CoreDns {
     /// Starts CoreDNS with this Corefile and waits until it is ready.
     ///
     /// The Corefile has to listen where `bind 127.0.0.1` and the port `{$DNS_PORT}` say, and to
-    /// hold `ready 127.0.0.1:{$READY_PORT}`: CoreDNS takes both from its environment.
+    /// hold `ready 127.0.0.1:{$READY_PORT}`: CoreDNS takes both from its environment. Blocks without
+    /// `bind` have the port `{$ANY_PORT}`.
     pub(crate) fn start(peers: &Peers, corefile: &str) -> Self {
         for _ in 0..3 {
             match Self::try_start(peers, corefile) {
@@ -49,7 +52,7 @@ impl CoreDns {
     }
 
     fn try_start(peers: &Peers, corefile: &str) -> Result<Self, String> {
-        let (dns, ready) = (free_port(), free_port());
+        let [dns, any, ready] = [(); 3].map(|()| free_port());
         let folder = Folder::new("coredns");
         let mut command = Command::new("sh");
         command
@@ -58,6 +61,7 @@ impl CoreDns {
             .arg("-conf")
             .arg(folder.write("Corefile", corefile))
             .env("DNS_PORT", dns.to_string())
+            .env("ANY_PORT", any.to_string())
             .env("READY_PORT", ready.to_string());
         let log = folder.path("coredns.log");
         let mut process = Process::spawn("CoreDNS", &mut command, &log);
@@ -66,6 +70,7 @@ impl CoreDns {
         match process.wait(START, || (is_ready(ready) && greets()).then_some(())) {
             Some(()) => Ok(Self {
                 address: (Ipv4Addr::LOCALHOST, dns).into(),
+                any: (Ipv4Addr::LOCALHOST, any).into(),
                 _process: process,
                 _folder: folder,
             }),

@@ -1,78 +1,10 @@
 //! tenantdns on a real API server: what it reads, what it follows, and what it says when it may not.
 
 use crate::apiserver::{ADMIN, ApiServer};
-use crate::decode::{Response, decode};
 use crate::parts::{grant, namespace, pod, service, slice};
-use crate::process::{Folder, Process, peers, printed, until};
+use crate::process::{peers, until};
+use crate::serving::{PATIENCE, Serving, expect};
 use serde_json::json;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-use tenantdns::testing::query;
-use tenantdns::wire::RType;
-
-/// What a fact is waited for at most.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A tenantdns that follows an API server.
-struct Serving {
-    folder: Folder,
-    process: Process,
-}
-
-impl Serving {
-    fn start(name: &str, kubeconfig: &Path) -> Self {
-        let folder = Folder::new(name);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantdns"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--kubeconfig"])
-            .arg(kubeconfig);
-        let process = Process::spawn("tenantdns", &mut command, &folder.path("log"));
-        Self { folder, process }
-    }
-
-    fn log(&self) -> String {
-        printed(&self.folder.path("log"))
-    }
-
-    /// Waits for the line that says where it listens.
-    fn address(&mut self) -> SocketAddr {
-        let log = self.folder.path("log");
-        let listening = self.process.wait(PATIENCE, || {
-            let text = printed(&log);
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("listening on "))?;
-            line.split(' ').next()?.parse().ok()
-        });
-        listening.unwrap_or_else(|| panic!("tenantdns ended: {}", self.log()))
-    }
-}
-
-fn ask(server: SocketAddr, source: &str, name: &str, rtype: RType) -> Response {
-    let source: IpAddr = source.parse().unwrap();
-    let socket = UdpSocket::bind(SocketAddr::new(source, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.connect(server).unwrap();
-    socket.send(&query(name, rtype)).unwrap();
-    let mut answer = vec![0; 65_535];
-    let length = socket.recv(&mut answer).expect("an answer");
-    decode(&answer[..length])
-}
-
-/// Waits until a name is answered with this: an rcode, or the data of its first record.
-fn expect(server: SocketAddr, source: &str, name: &str, expected: &str) {
-    until(
-        &format!("{source} asks {name}: {expected}"),
-        PATIENCE,
-        || {
-            let got = ask(server, source, name, RType::A);
-            let data = got.answer.first().and_then(|line| line.rsplit(' ').next());
-            (data.unwrap_or(&got.rcode) == expected).then_some(())
-        },
-    );
-}
 
 #[test]
 fn a_live_cluster_is_served_to_each_tenant_its_own_and_followed() {
@@ -134,7 +66,7 @@ fn a_kind_that_may_not_be_read_is_named_and_nothing_is_answered_meanwhile() {
         Some(serving.log()).filter(|log| log.contains("not permitted"))
     });
     assert!(
-        log.contains("Node: not permitted") && log.contains("list and watch"),
+        log.contains("Node: not permitted") && log.contains("the verb watch on nodes"),
         "{log}"
     );
     assert!(!log.contains("listening on"), "{log}");

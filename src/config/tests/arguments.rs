@@ -34,6 +34,52 @@ fn manifests_alone_are_a_trial_on_loopback() {
 }
 
 #[test]
+fn a_trial_on_a_desk_has_no_http_listeners() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tenantdns.toml");
+    for (line, expected) in [
+        ("serve --manifests a".to_owned(), admin::Options::OFF),
+        ("serve --kubeconfig a".to_owned(), admin::Options::OFF),
+        (
+            format!("serve --config {file} --manifests a"),
+            admin::Options::default(),
+        ),
+        (
+            format!("serve --config {file} --kubeconfig a"),
+            admin::Options::default(),
+        ),
+    ] {
+        let config = Config::load(&args(&line)).expect(&line);
+        assert_eq!(config.admin, expected, "{line}");
+    }
+}
+
+#[test]
+fn a_node_is_named_by_the_file_or_by_the_environment() {
+    let kubernetes = |name: Option<&str>| Kubernetes {
+        identity_scope: IdentityScope::Node,
+        node_name: name.map(Into::into),
+        ..Kubernetes::default()
+    };
+    for (file, environment, expected) in [
+        (Some("a"), "b", Some("a")),
+        (None, "b", Some("b")),
+        (None, "", None),
+        (None, "no node", None),
+    ] {
+        let mut named = kubernetes(file);
+        let result = named.name_node(environment);
+        assert_eq!(result.is_ok().then(|| named.node()).flatten(), expected);
+        if let Err(error) = result {
+            assert_eq!(error.exit_status(), EXIT_CONFIG);
+            assert!(error.to_string().contains("NODE_NAME"), "{error}");
+        }
+    }
+    let mut whole = Kubernetes::default();
+    whole.name_node("a").unwrap();
+    assert_eq!(whole.node(), None, "a cluster's identities are of no node");
+}
+
+#[test]
 fn arguments_win_over_the_file() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tenantdns.toml");
     let load = |line: &str| Config::load(&args(&format!("{line} --config {file}")));

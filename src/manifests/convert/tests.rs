@@ -147,11 +147,11 @@ fn slices() {
     );
     let endpoints = got.endpoints.iter().map(|e| {
         (
-            e.addresses.len(),
+            e.addresses.iter().count(),
             e.ready,
-            e.hostname.as_deref(),
-            e.target.as_deref(),
-            e.topology_zone.as_deref(),
+            e.hostname,
+            e.target,
+            e.topology_zone,
         )
     });
     assert_eq!(
@@ -162,7 +162,8 @@ fn slices() {
             (0, true, None, None, Some("y")),
         ]
     );
-    assert!(got.endpoints[1].addresses[0].is_ipv4());
+    let mapped = got.endpoints.iter().nth(1).unwrap();
+    assert!(mapped.addresses.iter().all(|address| address.is_ipv4()));
 }
 
 #[test]
@@ -241,7 +242,10 @@ fn nodes_and_imports() {
     assert_eq!(node.addresses.len(), 2);
     assert_eq!(node.pod_cidrs[0].to_string(), "10.1.2.0/24");
     assert!(node.ready);
-    assert_eq!((&*node.boot_id, &*node.annotations["a"]), ("b", "b"));
+    assert_eq!(
+        (&*node.boot_id, node.annotations.get("a")),
+        ("b", Some("b"))
+    );
 
     let import = |spec: &str| {
         one!(

@@ -63,6 +63,7 @@ fn check(name: &str, events: &[Event], expected: &[&str]) {
         Event::Apply(o) => format!("+{} {}", o.kind().as_str(), o.key()),
         Event::Delete(kind, key) => format!("-{} {key}", kind.as_str()),
         Event::Synced(kind) => format!("={}", kind.as_str()),
+        other => panic!("files have no versions: {other:?}"),
     });
     assert_eq!(got.collect::<Vec<_>>(), expected, "{name}");
 }
@@ -146,7 +147,9 @@ fn namespaces_that_objects_are_in_exist() {
     folder.write("b.yaml", NAMESPACE);
     let events = source.poll();
     check("declared", &events, &["+Namespace shop"]);
-    assert!(matches!(&events[0], Event::Apply(Object::Namespace(n)) if n.labels.len() == 1));
+    assert!(
+        matches!(&events[0], Event::Apply(Object::Namespace(n)) if n.labels.iter().count() == 1)
+    );
 
     fs::remove_file(folder.path("b.yaml")).expect("a removed file");
     let events = source.poll();

@@ -3,6 +3,7 @@
 
 use super::Flaw;
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// Parses as Go's `net.ParseIP` does: no leading zeros, no scope, and an IPv4 address in IPv6
@@ -42,7 +43,7 @@ fn not_an_ip(field: String, text: &str) -> Flaw {
 }
 
 /// Borrows the texts of a list.
-pub(super) fn strs(list: &[Box<str>]) -> impl Iterator<Item = &str> {
+pub(super) fn strs<'a>(list: &'a [Cow<'_, str>]) -> impl Iterator<Item = &'a str> {
     list.iter().map(|text| &**text)
 }
 

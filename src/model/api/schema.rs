@@ -1,36 +1,39 @@
 //! The fields of the API that are read, in the API's spelling. Not validation: whatever is not
 //! listed is ignored, and every field may be absent or null as in Go, where both are the zero value.
+//!
+//! JSON is read into these shapes by serde, Protocol Buffers by the watch.
 
+use crate::model::Labels;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-/// Labels or annotations; a null value is the empty text.
-pub(crate) type Map = Option<BTreeMap<Box<str>, Option<Box<str>>>>;
+/// A text: JSON's is owned, that of Protocol Buffers stays where it came in.
+pub(crate) type Text<'a> = Option<Cow<'a, str>>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Meta {
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) namespace: Option<Box<str>>,
-    pub(crate) uid: Option<Box<str>>,
-    pub(crate) resource_version: Option<Box<str>>,
-    pub(crate) labels: Map,
-    pub(crate) annotations: Map,
-    pub(crate) deletion_timestamp: Option<Box<str>>,
+pub(crate) struct Meta<'a> {
+    pub(crate) name: Text<'a>,
+    pub(crate) namespace: Text<'a>,
+    pub(crate) uid: Text<'a>,
+    pub(crate) resource_version: Text<'a>,
+    pub(crate) labels: Option<Labels>,
+    pub(crate) annotations: Option<Labels>,
+    pub(crate) deletion_timestamp: Text<'a>,
 }
 
 /// An object whose metadata alone is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Bare {
-    pub(crate) metadata: Option<Meta>,
+pub(crate) struct Bare<'a> {
+    pub(crate) metadata: Option<Meta<'a>>,
 }
 
 /// An object with `metadata`, `spec` and `status`.
 #[derive(Debug, Deserialize)]
 #[serde(bound(deserialize = "S: Deserialize<'de>, T: Deserialize<'de>"))]
-pub(crate) struct Whole<S, T> {
-    pub(crate) metadata: Option<Meta>,
+pub(crate) struct Whole<'a, S, T> {
+    pub(crate) metadata: Option<Meta<'a>>,
     pub(crate) spec: Option<S>,
     pub(crate) status: Option<T>,
 }
@@ -41,54 +44,54 @@ pub(crate) struct Unread {}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Port {
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) protocol: Option<Box<str>>,
+pub(crate) struct Port<'a> {
+    pub(crate) name: Text<'a>,
+    pub(crate) protocol: Text<'a>,
     pub(crate) port: Option<u16>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct ServiceSpec {
+pub(crate) struct ServiceSpec<'a> {
     #[serde(rename = "type")]
-    pub(crate) kind: Option<Box<str>>,
+    pub(crate) kind: Text<'a>,
     #[serde(rename = "clusterIP")]
-    pub(crate) cluster_ip: Option<Box<str>>,
+    pub(crate) cluster_ip: Text<'a>,
     #[serde(rename = "clusterIPs")]
-    pub(crate) cluster_ips: Option<Vec<Box<str>>>,
+    pub(crate) cluster_ips: Option<Vec<Cow<'a, str>>>,
     #[serde(rename = "externalName")]
-    pub(crate) external_name: Option<Box<str>>,
-    pub(crate) ports: Option<Vec<Port>>,
+    pub(crate) external_name: Text<'a>,
+    pub(crate) ports: Option<Vec<Port<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct ServiceImportSpec {
+pub(crate) struct ServiceImportSpec<'a> {
     #[serde(rename = "type")]
-    pub(crate) kind: Option<Box<str>>,
-    pub(crate) ips: Option<Vec<Box<str>>>,
-    pub(crate) ports: Option<Vec<Port>>,
+    pub(crate) kind: Text<'a>,
+    pub(crate) ips: Option<Vec<Cow<'a, str>>>,
+    pub(crate) ports: Option<Vec<Port<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct EndpointSlice {
-    pub(crate) metadata: Option<Meta>,
-    pub(crate) address_type: Option<Box<str>>,
-    pub(crate) endpoints: Option<Vec<Endpoint>>,
-    pub(crate) ports: Option<Vec<Port>>,
+pub(crate) struct EndpointSlice<'a> {
+    pub(crate) metadata: Option<Meta<'a>>,
+    pub(crate) address_type: Text<'a>,
+    pub(crate) endpoints: Option<Vec<Endpoint<'a>>>,
+    pub(crate) ports: Option<Vec<Port<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Endpoint {
-    pub(crate) addresses: Option<Vec<Box<str>>>,
+pub(crate) struct Endpoint<'a> {
+    pub(crate) addresses: Option<Vec<Cow<'a, str>>>,
     pub(crate) conditions: Option<EndpointConditions>,
-    pub(crate) hostname: Option<Box<str>>,
-    pub(crate) target_ref: Option<TargetRef>,
-    pub(crate) zone: Option<Box<str>>,
+    pub(crate) hostname: Text<'a>,
+    pub(crate) target_ref: Option<TargetRef<'a>>,
+    pub(crate) zone: Text<'a>,
     /// The place of `zone` in v1beta1.
-    pub(crate) topology: Map,
+    pub(crate) topology: Option<Labels>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,33 +102,33 @@ pub(crate) struct EndpointConditions {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct TargetRef {
-    pub(crate) name: Option<Box<str>>,
+pub(crate) struct TargetRef<'a> {
+    pub(crate) name: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct PodSpec {
+pub(crate) struct PodSpec<'a> {
     pub(crate) host_network: Option<bool>,
-    pub(crate) node_name: Option<Box<str>>,
+    pub(crate) node_name: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct PodStatus {
-    pub(crate) phase: Option<Box<str>>,
+pub(crate) struct PodStatus<'a> {
+    pub(crate) phase: Text<'a>,
     #[serde(rename = "podIP")]
-    pub(crate) pod_ip: Option<Box<str>>,
+    pub(crate) pod_ip: Text<'a>,
     #[serde(rename = "podIPs")]
-    pub(crate) pod_ips: Option<Vec<PodIp>>,
+    pub(crate) pod_ips: Option<Vec<PodIp<'a>>>,
     pub(crate) container_statuses: Option<Vec<ContainerStatus>>,
-    pub(crate) conditions: Option<Vec<Condition>>,
+    pub(crate) conditions: Option<Vec<Condition<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct PodIp {
-    pub(crate) ip: Option<Box<str>>,
+pub(crate) struct PodIp<'a> {
+    pub(crate) ip: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -142,40 +145,40 @@ pub(crate) struct ContainerState {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Condition {
+pub(crate) struct Condition<'a> {
     #[serde(rename = "type")]
-    pub(crate) kind: Option<Box<str>>,
-    pub(crate) status: Option<Box<str>>,
+    pub(crate) kind: Text<'a>,
+    pub(crate) status: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct NodeSpec {
+pub(crate) struct NodeSpec<'a> {
     #[serde(rename = "podCIDR")]
-    pub(crate) pod_cidr: Option<Box<str>>,
+    pub(crate) pod_cidr: Text<'a>,
     #[serde(rename = "podCIDRs")]
-    pub(crate) pod_cidrs: Option<Vec<Box<str>>>,
+    pub(crate) pod_cidrs: Option<Vec<Cow<'a, str>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct NodeStatus {
-    pub(crate) addresses: Option<Vec<NodeAddress>>,
-    pub(crate) conditions: Option<Vec<Condition>>,
-    pub(crate) node_info: Option<NodeInfo>,
+pub(crate) struct NodeStatus<'a> {
+    pub(crate) addresses: Option<Vec<NodeAddress<'a>>>,
+    pub(crate) conditions: Option<Vec<Condition<'a>>>,
+    pub(crate) node_info: Option<NodeInfo<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct NodeAddress {
+pub(crate) struct NodeAddress<'a> {
     #[serde(rename = "type")]
-    pub(crate) kind: Option<Box<str>>,
-    pub(crate) address: Option<Box<str>>,
+    pub(crate) kind: Text<'a>,
+    pub(crate) address: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct NodeInfo {
+pub(crate) struct NodeInfo<'a> {
     #[serde(rename = "bootID")]
-    pub(crate) boot_id: Option<Box<str>>,
+    pub(crate) boot_id: Text<'a>,
 }

@@ -4,7 +4,8 @@
 // Arguments are kube-apiserver's, plus a few in the environment:
 //
 //	ETCD_DIR             folder of etcd's data; what is there is served again
-//	ETCD_CLIENT          URL etcd listens on for its clients (default: a free port of 127.0.0.1)
+//	ETCD_CLIENT          URL etcd listens on for its clients (default: a free port of 127.0.0.1);
+//	                     at a port that is named it takes JSON as well
 //	ETCD_PEER            URL etcd listens on for other members (the same)
 //	SERVICE_ACCOUNT_KEY  key that signs service accounts' tokens; written if it isn't there
 //
@@ -79,10 +80,12 @@ func startEtcd() (*embed.Etcd, error) {
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.LogLevel = "error"
-	// It would look for itself at port 0. Nothing here speaks JSON to etcd.
-	config.EnableGRPCGateway = false
+	// JSON for who loads objects without the API server. It would look for itself at port 0.
+	config.EnableGRPCGateway = client.Port() != "0"
 	// The data needs to outlive a test's process, not a power cut, and disks of build machines are slow.
 	config.UnsafeNoFsync = true
+	// Room for the objects of a large cluster and their history; the default is 2 GB.
+	config.QuotaBackendBytes = 8 << 30
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return nil, err

@@ -144,3 +144,16 @@ fn a_block_that_can_never_answer_is_refused() {
         check("a block", text, &[expected]);
     }
 }
+
+#[test]
+fn one_nodes_identities_answer_for_no_other_nodes_pods() {
+    const NODE: &str = "[source.kubernetes]\nidentity_scope = \"node\"\n";
+    let message = "2:18: source.kubernetes.identity_scope: `node` reads the pods of one node alone; \
+        pods = \"verified\" answers for those of all";
+    for zones in [
+        "[kubernetes]\npods = \"verified\"",
+        "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\npods = \"verified\"",
+    ] {
+        check(zones, &format!("{NODE}{zones}"), &[message]);
+    }
+}

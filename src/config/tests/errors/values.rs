@@ -48,6 +48,18 @@ fn numbers_and_durations_have_a_range() {
             "`2h` is out of range; it is `0` to `1h`",
         ),
         (
+            "source.kubernetes",
+            "watch_timeout",
+            "\"6m\"",
+            "`6m` is out of range; a watch lasts `1s` to `5m`",
+        ),
+        (
+            "source.kubernetes",
+            "audit_interval",
+            "\"0\"",
+            "`0` is out of range; comparisons are `1s` to `24h` apart",
+        ),
+        (
             "tenancy",
             "unknown_wait",
             "\"61s\"",
@@ -104,17 +116,17 @@ fn listeners_are_addresses_with_ports_once_each() {
         ("\"[::]\"", "`[::]` has no port; write `[::]:53`"),
         (
             "\"localhost:53\"",
-            "`localhost:53` is not an address with a port, as in `127.0.0.1:5300`, \
+            "`localhost:53` is not an address with a port, as in `127.0.0.1:53`, \
              `[::]:53` or `:53`",
         ),
         (
             "\"127.0.0.1:66000\"",
-            "`127.0.0.1:66000` is not an address with a port, as in `127.0.0.1:5300`, \
+            "`127.0.0.1:66000` is not an address with a port, as in `127.0.0.1:53`, \
              `[::]:53` or `:53`",
         ),
         (
             "\"\"",
-            "`` is not an address with a port, as in `127.0.0.1:5300`, \
+            "`` is not an address with a port, as in `127.0.0.1:53`, \
              `[::]:53` or `:53`",
         ),
     ] {
@@ -273,4 +285,47 @@ fn names_have_the_characters_of_kubernetes() {
         "\"a in b\"",
         "`a in b` needs its values in parentheses, as in `tier in (web, api)`",
     );
+}
+
+#[test]
+fn values_of_the_live_source_are_checked() {
+    let age = "is out of range; it is `0` (no limit), or `50s` and more: twice `watch_timeout`";
+    for (key, value, message) in [
+        ("identity_max_age", "\"49s\"", age.to_owned()),
+        (
+            "identity_scope",
+            "\"pod\"",
+            "`pod` is not one of `cluster`, `node`".to_owned(),
+        ),
+        (
+            "node_name",
+            "\"a,b=c\"",
+            "`a,b=c` is not a node's name".to_owned(),
+        ),
+        (
+            "node_name",
+            "\"a..b\"",
+            "`a..b` is not a node's name".to_owned(),
+        ),
+        ("checkpoint", "1", "needs a path, not an integer".to_owned()),
+    ] {
+        check_value("source.kubernetes", key, value, &message);
+    }
+}
+
+#[test]
+fn http_listeners_are_one_address_each() {
+    for (value, message) in [
+        (
+            "\"http://:8080\"",
+            "`http://:8080` is not an address; HTTP is served at `:8080`, without a scheme",
+        ),
+        ("\"::1\"", "`::1` has no port; write `[::1]:8080`"),
+        (
+            "[\":8080\"]",
+            "needs an address, as in \"[::]:8080\", not an array",
+        ),
+    ] {
+        check_value("ready", "listen", value, message);
+    }
 }

@@ -1,0 +1,162 @@
+//! What the rest of the program has counted, as plain values, and which series each one is.
+
+use super::page::Page;
+use super::series;
+use std::time::Duration;
+
+/// The values of one scrape.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// The program's version.
+    pub version: &'static str,
+    /// What the server's threads count.
+    pub queries: Queries,
+    /// Snapshots published.
+    pub published: u64,
+    /// Whether clients are told by their addresses.
+    pub trusted: bool,
+    /// Objects known, by kind.
+    pub objects: Vec<(&'static str, u64)>,
+    /// Objects skipped, by kind and reason.
+    pub invalid: Vec<(&'static str, Box<str>, u64)>,
+    /// The kinds that are watched; none where objects come from files.
+    pub watched: Vec<Watched>,
+    /// The checkpoint, where one is kept.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What the server's threads count.
+#[derive(Debug, Clone, Default)]
+pub struct Queries {
+    /// Queries received over UDP.
+    pub udp: u64,
+    /// Queries received over TCP.
+    pub tcp: u64,
+    /// Answers given.
+    pub answered: u64,
+    /// Messages that get no answer.
+    pub dropped: u64,
+    /// Datagrams that can't be answered.
+    pub udp_unanswerable: u64,
+    /// Datagrams that a full socket lost.
+    pub udp_lost: u64,
+    /// Answers that the kernel refused to send.
+    pub udp_send_errors: u64,
+    /// Failures to receive.
+    pub udp_receive_errors: u64,
+    /// TCP connections taken.
+    pub tcp_connections: u64,
+    /// TCP connections refused.
+    pub tcp_refused: u64,
+    /// Failures to take a connection.
+    pub tcp_accept_errors: u64,
+    /// TCP connections closed because their peer was too slow.
+    pub tcp_timeouts: u64,
+    /// Queries kept until their client is known.
+    pub held: u64,
+    /// Queries not kept because too many were.
+    pub held_refused: u64,
+    /// Held queries whose client became known.
+    pub held_known: u64,
+    /// Held queries whose time was up.
+    pub held_expired: u64,
+    /// Queries handed to an upstream.
+    pub asked: u64,
+    /// Panics while answering.
+    pub panics: u64,
+}
+
+/// How the watch of one kind is doing.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// The kind.
+    pub kind: &'static str,
+    /// The API has given every object once.
+    pub synced: bool,
+    /// How long ago the API was last heard of; `None` for never.
+    pub age: Option<Duration>,
+    /// Lists begun after the first.
+    pub relists: u64,
+    /// Failures, by reason.
+    pub errors: Vec<(&'static str, u64)>,
+    /// Objects that differed from the API's without an event.
+    pub repairs: u64,
+}
+
+/// What became of the checkpoint file.
+#[derive(Debug, Clone, Default)]
+pub struct Checkpoint {
+    /// How old the state in it is; `None` while there is no file.
+    pub age: Option<Duration>,
+    /// Files written.
+    pub writes: u64,
+    /// Failures to write one.
+    pub errors: u64,
+}
+
+impl Readings {
+    pub(super) fn write(&self, page: &mut Page) {
+        page.count(&series::BUILD, &[self.version], 1);
+        self.queries.write(page);
+        page.count(&series::PUBLISHED, &[], self.published);
+        page.count(&series::TRUSTED, &[], self.trusted.into());
+        for (kind, count) in &self.objects {
+            page.count(&series::OBJECTS, &[kind], *count);
+        }
+        for (kind, reason, count) in &self.invalid {
+            page.count(&series::INVALID, &[kind, reason], *count);
+        }
+        for watched in &self.watched {
+            watched.write(page);
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            if let Some(age) = checkpoint.age {
+                page.add(&series::CHECKPOINT_AGE, &[], age.as_secs_f64());
+            }
+            page.count(&series::CHECKPOINT_WRITES, &[], checkpoint.writes);
+            page.count(&series::CHECKPOINT_ERRORS, &[], checkpoint.errors);
+        }
+    }
+}
+
+impl Queries {
+    fn write(&self, page: &mut Page) {
+        page.count(&series::QUERIES, &["udp"], self.udp);
+        page.count(&series::QUERIES, &["tcp"], self.tcp);
+        page.count(&series::HELD_ENDED, &["known"], self.held_known);
+        page.count(&series::HELD_ENDED, &["expired"], self.held_expired);
+        for (series, count) in [
+            (&series::ANSWERS, self.answered),
+            (&series::DROPPED, self.dropped),
+            (&series::UNANSWERABLE, self.udp_unanswerable),
+            (&series::LOST, self.udp_lost),
+            (&series::SEND_ERRORS, self.udp_send_errors),
+            (&series::RECEIVE_ERRORS, self.udp_receive_errors),
+            (&series::CONNECTIONS, self.tcp_connections),
+            (&series::CONNECTIONS_REFUSED, self.tcp_refused),
+            (&series::ACCEPT_ERRORS, self.tcp_accept_errors),
+            (&series::TIMEOUTS, self.tcp_timeouts),
+            (&series::HELD, self.held),
+            (&series::HELD_REFUSED, self.held_refused),
+            (&series::ASKED, self.asked),
+            (&series::PANICS, self.panics),
+        ] {
+            page.count(series, &[], count);
+        }
+    }
+}
+
+impl Watched {
+    fn write(&self, page: &mut Page) {
+        page.count(&series::SYNCED, &[self.kind], self.synced.into());
+        // Never heard of is no age: an alert on age alone would miss it, one on `synced` does not.
+        if let Some(age) = self.age {
+            page.add(&series::AGE, &[self.kind], age.as_secs_f64());
+        }
+        page.count(&series::RELISTS, &[self.kind], self.relists);
+        page.count(&series::REPAIRS, &[self.kind], self.repairs);
+        for (reason, count) in &self.errors {
+            page.count(&series::ERRORS, &[self.kind, reason], *count);
+        }
+    }
+}

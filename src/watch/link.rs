@@ -1,0 +1,123 @@
+//! One request and its answer, with a limit to how long either may take. Not what is asked for
+//! ([`super::resource`]) nor what the answer means.
+
+use super::client::Api;
+use super::decode::Encoding;
+use super::fault::{Fault, Refusal};
+use super::resource::{Ask, Resource, encoding};
+use super::status::Status;
+use http::header::RETRY_AFTER;
+use http_body_util::BodyExt;
+use kube::client::Body;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// What is read of the reason for a refusal.
+const LARGEST_REASON: usize = 64 << 10;
+
+/// The way to one kind's objects.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) api: Api,
+    pub(super) resource: &'static Resource,
+    /// The field selector.
+    pub(super) fields: Option<String>,
+}
+
+/// How long is waited for the next of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    /// Until then,
+    at: Instant,
+    /// which is so long after the last that came.
+    after: Duration,
+}
+
+impl Due {
+    pub(super) fn after(time: Duration) -> Self {
+        Self {
+            at: Instant::now() + time,
+            after: time,
+        }
+    }
+}
+
+/// An answer whose body is still to come.
+pub(super) struct Answer {
+    /// How it is written.
+    pub(super) encoding: Encoding,
+    body: Body,
+}
+
+impl Link {
+    /// Asks, and returns the answer as soon as it begins.
+    ///
+    /// # Errors
+    /// There is none, or a refusal.
+    pub(super) async fn ask(&self, ask: &Ask, due: Due) -> Result<Answer, Fault> {
+        let client = self.api.client();
+        let request = self.resource.request(ask, self.fields.as_deref());
+        let sent = timeout_at(due.at, client.send(request)).await;
+        let response = match sent {
+            Ok(Ok(response)) => response,
+            // What a layer of the client says, without the layer's name.
+            Ok(Err(kube::Error::Service(error))) => return Err(Fault::unreachable(&*error)),
+            Ok(Err(error)) => return Err(Fault::unreachable(&error)),
+            Err(_) => return Err(Fault::Silent(due.after)),
+        };
+        let code = response.status();
+        let mut answer = Answer {
+            encoding: encoding(response.headers()),
+            body: Body::empty(),
+        };
+        let seconds = response.headers().get(RETRY_AFTER);
+        let seconds = seconds.and_then(|text| text.to_str().ok()?.trim().parse().ok());
+        answer.body = response.into_body();
+        if code.is_success() {
+            return Ok(answer);
+        }
+        let status = answer.reason(code.as_u16(), due).await;
+        Err(Fault::Refused(Refusal {
+            verb: ask.verb(),
+            retry_after: seconds
+                .map(Duration::from_secs)
+                .or_else(|| status.retry_after()),
+            status,
+        }))
+    }
+}
+
+impl Answer {
+    /// Returns what comes next of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// It breaks off, or nothing comes.
+    pub(super) async fn next(
+        &mut self,
+        due: Due,
+    ) -> Result<Option<impl AsRef<[u8]> + use<>>, Fault> {
+        loop {
+            match timeout_at(due.at, self.body.frame()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(Ok(frame))) => {
+                    // Trailers say nothing here.
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+                Ok(Some(Err(error))) => return Err(Fault::Cut(super::fault::with_causes(&error))),
+                Err(_) => return Err(Fault::Silent(due.after)),
+            }
+        }
+    }
+
+    async fn reason(&mut self, code: u16, due: Due) -> Status {
+        let mut body = Vec::new();
+        while body.len() < LARGEST_REASON
+            && let Ok(Some(chunk)) = self.next(due).await
+        {
+            body.extend_from_slice(chunk.as_ref());
+        }
+        Status::of_body(code, self.encoding, &body)
+    }
+}
