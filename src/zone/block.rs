@@ -95,27 +95,26 @@ impl ZoneWriter {
                 SliceOwner::Import(_, cluster) if multicluster && is_label(cluster) => &**cluster,
                 _ => "",
             };
+            let of_cluster = [cluster.len() as u8];
+            let cluster: [&[u8]; 2] = match cluster {
+                "" => [&[], &[]],
+                text => [&of_cluster, text.as_bytes()],
+            };
+            let room = room.saturating_sub(cluster.concat().len());
             for (endpoint, address) in ready_addresses(slice) {
-                let Ok(text) = self.endpoint_label(endpoint) else {
-                    continue;
-                };
-                // The address is not kept where it alone is the name.
-                let spelled = AddressLabel::of(address);
-                let len = [text.len() as u8];
-                let own = match text {
-                    "" => [spelled.as_wire(), &[]],
-                    text => [&len[..], text.as_bytes()],
-                };
-                let of_cluster = [cluster.len() as u8];
-                let name = match cluster {
-                    "" => [own[0], own[1], &[], &[]],
-                    _ => [own[0], own[1], &of_cluster, cluster.as_bytes()],
-                };
-                if name.iter().map(|part| part.len()).sum::<usize>() > room {
-                    continue;
+                match self.endpoint_label(endpoint) {
+                    Ok("") if room < AddressLabel::MAX && room < AddressLabel::len_of(address) => {}
+                    Ok("") if cluster[0].is_empty() => entries.push(address, group, &[]),
+                    Ok("") => {
+                        let spelled = AddressLabel::of(address);
+                        entries.push(address, group, &[spelled.as_wire(), cluster[0], cluster[1]]);
+                    }
+                    Ok(text) if text.len() < room => {
+                        let name = [&[text.len() as u8], text.as_bytes(), cluster[0], cluster[1]];
+                        entries.push(address, group, &name);
+                    }
+                    Ok(_) | Err(Unnameable) => {}
                 }
-                let is_address = text.is_empty() && cluster.is_empty();
-                entries.push(address, group, if is_address { &[] } else { &name });
             }
         }
         entries
