@@ -39,11 +39,12 @@ fn of_kind(namespace: &str, name: &str, kind: ServiceKind) -> Object {
         labels: Labels::new(),
         annotations: Labels::new(),
         kind,
-        ports: vec![Port {
+        ports: [Port {
             name: port.into(),
             protocol: protocol.into(),
             number,
-        }],
+        }]
+        .into(),
     })
 }
 
@@ -64,11 +65,12 @@ pub fn slice(
         labels: Labels::new(),
         owner: SliceOwner::Service(service.into()),
         endpoints: addresses.into_iter().map(endpoint).collect(),
-        ports: vec![EndpointPort {
+        ports: [EndpointPort {
             name: port.into(),
             protocol: protocol.into(),
             number: Some(number),
-        }],
+        }]
+        .into(),
     })
 }
 
