@@ -1,5 +1,6 @@
 """The API server that is measured against, and requests to it."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -8,7 +9,26 @@ import ssl
 import subprocess
 import time
 
-PORT, ETCD, ETCD_PEER = 18443, 18444, 18445
+
+def free_ports(count):
+    """Ports of 127.0.0.1 that nobody uses, for UDP and TCP."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        while len(ports) < count:
+            tcp, udp = (
+                stack.enter_context(socket.socket(socket.AF_INET, kind))
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+            )
+            tcp.bind(("127.0.0.1", 0))
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            ports.append(tcp.getsockname()[1])
+        return ports
+
+
+PORT, ETCD, ETCD_PEER = free_ports(3)
 TOKEN = "token-of-admin"
 PATHS = {
     "Namespace": "/api/v1/namespaces",
@@ -38,9 +58,6 @@ class ApiServer:
 
     def start(self):
         """Starts it and waits until it has read all objects."""
-        with socket.socket() as free:
-            if free.connect_ex(("127.0.0.1", PORT)) == 0:
-                raise SystemExit(f"127.0.0.1:{PORT} is taken: another run has not ended yet")
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\n")
         environment = {

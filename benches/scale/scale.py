@@ -11,8 +11,10 @@ What each figure means is in README.md.
 """
 
 import argparse
+import fcntl
 import gc
 import json
+import multiprocessing
 import os
 import pathlib
 import platform
@@ -49,6 +51,7 @@ def arguments():
     option("--starts", default=3, type=int, help="starts to take the median of")
     option("--changes", default=500, type=int, help="changes to time")
     option("--seconds", default=30, type=float, help="of changes at 100/s")
+    option("--rest", default=130, type=float, help="seconds without work before memory counts")
     option("--server-cpu", default="0", help="the core of what is measured")
     option("--other-cpu", default=last, help="the core of everything else")
     option("--load-only", action="store_true", help="only bring the objects into the API server")
@@ -62,7 +65,15 @@ def arguments():
 
 def main():
     chosen = arguments()
+    # Children get what is here: ports, and the cluster without making it again.
+    multiprocessing.set_start_method("fork")
     if not chosen.report:
+        chosen.work.mkdir(parents=True, exist_ok=True)
+        lock = open(chosen.work / "lock", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SystemExit(f"another run uses {chosen.work}") from None
         for size in chosen.size:
             measure(chosen, size)
     if chosen.load_only:
@@ -114,6 +125,7 @@ def measure(chosen, size):
         starts=chosen.starts,
         changes=chosen.changes,
         seconds=chosen.seconds,
+        rest=chosen.rest,
     )
     server.start()
     try:
@@ -168,6 +180,7 @@ def measure_one(setting, dns, whole):
     note("get", figures.plain_get(setting, setting.starts))
     try:
         note("start", figures.starts(setting, dns))
+        note("rest", figures.at_rest(setting, dns))
         if not whole:
             return found
         note("load", figures.after_load(setting, dns))

@@ -6,7 +6,9 @@ import pathlib
 import subprocess
 import time
 
-PORT, READY, HEALTH, METRICS = 18453, 18454, 18455, 18456
+import api
+
+PORT, READY, HEALTH, METRICS = api.free_ports(4)
 ZONES = ("cluster.local", "in-addr.arpa", "ip6.arpa")
 
 

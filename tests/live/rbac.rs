@@ -155,12 +155,15 @@ fn the_role_is_enough_to_serve_tenants_and_to_follow() {
 }
 
 #[test]
-fn the_lesser_role_is_enough_without_tenancy() {
+fn the_role_without_nodes_is_enough_without_tenancy() {
+    let mut without_nodes = grants(RBAC);
+    without_nodes.retain(|grant| grant.resource != "nodes");
+    assert_eq!(grants(TENANCY_OFF), without_nodes);
     let Some(peers) = peers() else { return };
     let api = start(&peers, &[]);
     apply(&api, TENANCY_OFF);
     let account = kubeconfig(&api, "tenantdns", &grants(TENANCY_OFF));
-    let config = "kubernetes.pods = \"verified\"\ntenancy.mode = \"off\"\n";
+    let config = "[kubernetes]\npods = \"verified\"\n[tenancy]\nmode = \"off\"\n";
     let mut serving = follow("no-tenancy", &account, config);
     let server = serving.address();
     api.create(&namespace("shop"));
@@ -201,8 +204,9 @@ fn imports_of_other_clusters_need_the_role_for_them_and_no_more() {
     apply(&api, MULTICLUSTER);
     let all = [grants(RBAC), grants(MULTICLUSTER)].concat();
     let account = kubeconfig(&api, "tenantdns", &all);
-    let config = "kubernetes.zones = [\"cluster.local\", \"clusterset.local\"]
-kubernetes.multicluster = [\"clusterset.local\"]
+    let config = "[kubernetes]
+zones = [\"cluster.local\", \"clusterset.local\"]
+multicluster = [\"clusterset.local\"]
 ";
     let mut serving = follow("imports", &account, config);
     let server = serving.address();
