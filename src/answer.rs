@@ -18,7 +18,7 @@ use crate::chain::{ListenerId, Step, UpstreamId, ZoneId};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
-    ExtendedError, Name, NameBuf, QClass, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
+    ExtendedError, NameBuf, QClass, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
     eq_ignore_case,
 };
 use std::net::{IpAddr, SocketAddr};
@@ -164,9 +164,9 @@ struct Said<'a> {
 
 impl<'a> Said<'a> {
     /// Returns the reply, if it is to a question for this name.
-    fn reply_to(&self, name: &Name) -> Option<Reply<'a>> {
+    fn reply_to(&self, name: &[u8]) -> Option<Reply<'a>> {
         self.reply
-            .filter(|_| eq_ignore_case(self.plan.qname.as_wire(), name.as_wire()))
+            .filter(|_| eq_ignore_case(self.plan.qname.as_wire(), name))
     }
 }
 

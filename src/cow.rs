@@ -6,8 +6,17 @@
 
 mod bits;
 mod map;
+mod numbers;
+mod pages;
+mod shards;
+mod sorted;
+mod strings;
 mod vec;
 
 pub use bits::CowBits;
 pub use map::{CowMap, Seed};
+pub use numbers::CowNumbers;
+pub use pages::CowPages;
+pub use sorted::CowSorted;
+pub use strings::CowStrings;
 pub use vec::CowVec;

@@ -34,6 +34,7 @@ pub use copy::Copied;
 pub use event::{Audit, Event, Trust, Version};
 pub use keep::Kept;
 pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
+pub use rebuild::Work;
 
 /// The single writer of snapshots.
 pub struct Index {
@@ -46,6 +47,9 @@ pub struct Index {
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
+    /// Services with an address of the server, by namespace.
+    own_services: BTreeSet<(NsId, ServiceId)>,
+    work: Work,
     ledger: Ledger,
     copy: Option<Copy>,
     generation: u64,
@@ -77,6 +81,8 @@ impl Index {
                 .collect(),
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
+            own_services: BTreeSet::new(),
+            work: Work::default(),
             ledger: Ledger::default(),
             copy: None,
             generation: 0,

@@ -13,6 +13,7 @@ mod decide;
 mod directory;
 mod options;
 mod policy;
+mod row;
 mod tenant;
 mod view;
 
@@ -21,6 +22,7 @@ pub use compile::Compiler;
 pub use decide::{Asker, Decision, Step, Target, decide};
 pub use directory::{Directory, NsId, ServiceId};
 pub use options::*;
-pub use policy::{ClientClass, Policy, Row, Sight};
+pub use policy::{ClientClass, Policy};
+pub use row::{Row, Sight};
 pub use tenant::{NamespaceFacts, ServiceFacts, Tenant};
 pub use view::{Absence, Seen, View};

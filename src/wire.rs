@@ -19,9 +19,7 @@ mod rtype;
 
 pub use edns::{Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, PAYLOAD_SIZE};
 pub use header::{HEADER_LEN, Header, Opcode, Rcode};
-pub use name::{
-    MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels, lower_label,
-};
+pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub use query::{MAX_LABELS, QName, Query, QueryError};
 pub use reply::{Reply, ReplyData, ReplyRecord};
 pub use response::{Full, NameParts, Owner, ResponseBuilder, Section};

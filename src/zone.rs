@@ -8,35 +8,50 @@
 //!
 //! Not here: sections, flags and bytes of messages ([`crate::answer`]).
 
+mod addresses;
 mod apex;
+mod arrange;
+mod block;
 mod build;
+mod encode;
+mod endpoint;
 mod endpoints;
+mod label;
 mod lookup;
 mod options;
 mod origins;
+mod point;
+mod ports;
 mod reverse;
 mod service;
+mod table;
 mod target;
 mod walk;
 
+pub use addresses::Addresses;
 pub use apex::{NameServers, ServerName, Soa, VERSION_TTL};
 pub use build::{ServiceInput, ZoneWriter};
-pub use endpoints::{EndpointRef, EndpointTable, Selector};
+pub use endpoint::{EndpointName, EndpointRef};
+pub use endpoints::Endpoints;
+pub use label::AddressLabel;
 pub use lookup::{Absent, Found, Lookup};
 pub use options::{Options, PodMode};
 pub use origins::{Origin, reverse_name, reverse_origins};
-pub use reverse::{Pointer, ReverseNode, address_of};
-pub use service::{A_LEN, AAAA_LEN, AddressSet, Body, ServiceNode, ServicePort};
+pub use ports::{Port, Ports, Selector};
+pub use reverse::{Pointer, Pointers, address_of};
+pub use service::{Body, ServiceNode, SharedPorts};
 pub use target::{Denoted, DenotedKind};
 pub use walk::{Match, Walk};
 
-use crate::cow::{CowBits, CowMap, CowVec};
+use crate::cow::{CowBits, CowPages, CowSorted, CowVec, Seed};
 use crate::tenancy::{NsId, ServiceId};
 use crate::wire::QName;
 use std::sync::Arc;
 
-type Nodes = CowVec<Option<Arc<ServiceNode>>>;
-type Members = CowVec<Arc<Vec<ServiceId>>>;
+/// Blocks of services, by number. One may say of its service that it is absent.
+type Nodes = CowVec<Option<Arc<[u8]>>>;
+/// The services of each namespace, by name.
+type Members = CowVec<CowSorted>;
 
 /// The data of one `kubernetes` table at one instant. A clone shares everything.
 #[derive(Clone)]
@@ -50,8 +65,11 @@ pub struct Zone {
     service_members: Members,
     import_members: Members,
     exposed: CowBits,
-    reverse: CowMap<u128, Arc<ReverseNode>>,
-    pods: CowMap<u128, Arc<[NsId]>>,
+    /// By address.
+    reverse: CowPages,
+    /// Numbers of the namespaces in which an address is a pod's.
+    pods: CowPages,
+    seed: Seed,
     name_servers: Arc<NameServers>,
 }
 
@@ -88,6 +106,20 @@ impl Zone {
         qname.longest_suffix(&self.options.fallthrough).is_some()
     }
 
+    /// Takes the zone apart, to weigh its parts.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn into_parts(self) -> Vec<(&'static str, Box<dyn std::any::Any>)> {
+        vec![
+            ("services", Box::new((self.services, self.imports))),
+            (
+                "members",
+                Box::new((self.service_members, self.import_members)),
+            ),
+            ("reverse", Box::new(self.reverse)),
+            ("pods", Box::new(self.pods)),
+        ]
+    }
+
     /// Gives each fact of the zone as a line, by names instead of numbers.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn describe(
@@ -104,69 +136,63 @@ impl Zone {
                 ns(id),
                 self.exposed.contains(id.0)
             ));
-            for (sort, nodes, members) in [
-                ("service", &self.services, &self.service_members),
-                ("import", &self.imports, &self.import_members),
+            for (sort, members) in [
+                ("service", &self.service_members),
+                ("import", &self.import_members),
             ] {
                 let list = members.get(id.0).cloned().unwrap_or_default();
-                let names: Vec<String> = list.iter().map(|&s| service(s)).collect();
+                let names: Vec<String> = list.iter().map(|s| service(ServiceId(s))).collect();
                 line(format!("{sort}s of {}: {names:?}", ns(id)));
-                for &member in list.iter() {
-                    let node = nodes.get(member.0).and_then(Option::as_deref);
-                    let node = node.map(|n| (&n.suffix, &n.body, &n.endpoints, n.names_endpoints));
-                    line(format!("{sort} {}: {node:?}", service(member)));
-                }
             }
         }
-        for (key, node) in self.reverse.iter() {
-            let address = std::net::Ipv6Addr::from(*key);
-            let services: Vec<_> = node.services.iter().map(|(_, s)| service(*s)).collect();
-            let endpoints: Vec<_> = node
-                .endpoints
+        for (sort, nodes) in [("service", &self.services), ("import", &self.imports)] {
+            let blocks = nodes.iter().filter_map(|(id, b)| Some((id, b.as_deref()?)));
+            for (id, node) in blocks.filter_map(|(id, b)| Some((id, ServiceNode::read(b)?))) {
+                line(format!("{sort} {}: {node:?}", service(ServiceId(id))));
+            }
+        }
+        for (address, owners) in self.owners() {
+            let owners: Vec<_> = owners
                 .iter()
-                .map(|e| (service(e.service), &e.name))
+                .map(|(owner, names)| (service(*owner), names))
                 .collect();
-            line(format!("reverse {address}: {services:?} {endpoints:?}"));
+            line(format!("reverse {address}: {owners:?}"));
         }
         for (key, list) in self.pods.iter() {
-            let mut names: Vec<String> = list.iter().map(|&id| ns(id)).collect();
+            let mut names: Vec<String> = list.iter().map(|&id| ns(NsId(id))).collect();
             names.sort();
-            line(format!(
-                "pods {}: {names:?}",
-                std::net::Ipv6Addr::from(*key)
-            ));
+            line(format!("pods {}: {names:?}", std::net::Ipv6Addr::from(key)));
         }
-        // Kept by number, and only asked whether one of them is seen.
-        let mut owners: Vec<_> = self
-            .name_servers
-            .owners
-            .iter()
-            .map(|(_, s)| service(*s))
-            .collect();
-        owners.sort();
-        let names: Vec<_> = self
-            .name_servers
-            .names
-            .iter()
-            .map(|n| (&n.labels, &n.addresses))
-            .collect();
-        line(format!("name servers {owners:?} {names:?}"));
+        for server in self.name_servers.services.values() {
+            let (service, names) = (service(server.service), &server.names);
+            line(format!("name server {service}: {names:?}"));
+        }
     }
 
-    fn nodes(&self, origin: &Origin) -> &Nodes {
-        if origin.multicluster {
+    /// Returns a service with this number.
+    fn service_node(&self, origin: &Origin, service: ServiceId) -> Option<ServiceNode<'_>> {
+        let nodes = if origin.multicluster {
             &self.imports
         } else {
             &self.services
-        }
+        };
+        let node = ServiceNode::read(nodes.get(service.0)?.as_deref()?)?;
+        (node.body() != Body::Absent).then_some(node)
     }
 
-    fn members(&self, origin: &Origin, ns: NsId) -> &[ServiceId] {
+    /// Returns what there is of a Service with this number, be it only that slices name it.
+    fn any_service(&self, service: ServiceId) -> Option<ServiceNode<'_>> {
+        ServiceNode::read(self.services.get(service.0)?.as_deref()?)
+    }
+
+    /// Returns the services of a namespace, by name.
+    fn members(&self, origin: &Origin, ns: NsId) -> impl Iterator<Item = ServiceId> {
         let members = if origin.multicluster {
             &self.import_members
         } else {
             &self.service_members
         };
-        members.get(ns.0).map_or(&[], |list| list)
+        let list = members.get(ns.0).into_iter();
+        list.flat_map(|list| list.iter()).map(ServiceId)
     }
 }

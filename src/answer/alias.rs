@@ -9,7 +9,7 @@ use super::kubernetes::Written;
 use super::records::Writer;
 use crate::chain::{ListenerId, Step, UpstreamId};
 use crate::snapshot::Snapshot;
-use crate::wire::{Full, Name, NameBuf, NameParts, Owner, QName, RType, ReplyData};
+use crate::wire::{Full, NameBuf, NameParts, Owner, QName, RType, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
 /// CNAMEs of a chain at most (CoreDNS since #7153): one of eleven is answered, one of twelve is
@@ -19,7 +19,8 @@ const MAX_HOPS: usize = 11;
 /// One CNAME of a chain.
 struct Hop<'a> {
     before: Option<&'a Self>,
-    target: &'a Name,
+    /// In wire form.
+    target: &'a [u8],
     ttl: u32,
     /// The target is in another zone: the CNAME stays, whatever is found there.
     leaves: bool,
@@ -38,7 +39,7 @@ enum End<'a> {
 
 impl Writer<'_, '_> {
     /// Follows the alias that the QNAME is.
-    pub(super) fn alias(&mut self, target: &Name) -> Written {
+    pub(super) fn alias(&mut self, target: &[u8]) -> Written {
         let (zone, origin, query) = (self.zone, self.origin, self.asked.query);
         self.follow(zone, origin, &query.qname, target, None)
     }
@@ -49,11 +50,11 @@ impl Writer<'_, '_> {
         zone: &Zone,
         origin: &Origin,
         owner: &QName<'_>,
-        target: &Name,
+        target: &[u8],
         before: Option<&Hop<'_>>,
     ) -> Written {
         let earlier = || std::iter::successors(before, |hop| hop.before);
-        let Some((qname, _)) = QName::parse(target.as_wire()) else {
+        let Some((qname, _)) = QName::parse(target) else {
             return Written::Nothing;
         };
         let loops = is_at_or_below(&qname, owner) || earlier().any(|hop| hop.target == target);
@@ -99,7 +100,7 @@ impl Writer<'_, '_> {
             (Some(upstream), None) => {
                 let mut qname = NameBuf::new();
                 // A name that was parsed fits.
-                let _ = qname.push_wire(hop.target.as_wire());
+                let _ = qname.push_wire(hop.target);
                 Written::Ask(Plan {
                     upstream,
                     qname,
@@ -136,11 +137,11 @@ impl Writer<'_, '_> {
     }
 
     fn push_chain(&mut self, chain: &[&Hop<'_>]) -> Result<(), Full> {
-        let mut owner: Option<&Name> = None;
+        let mut owner: Option<&[u8]> = None;
         for hop in chain.iter().rev() {
-            let parts = [owner.map_or(&[][..], Name::as_wire)];
+            let parts = [owner.unwrap_or(&[])];
             let name = owner.map_or(Owner::QName, |_| Owner::Name(NameParts(&parts)));
-            let target = NameParts(&[hop.target.as_wire()]);
+            let target = NameParts(&[hop.target]);
             self.builder
                 .push_name_record(name, RType::CNAME, hop.ttl, target)?;
             owner = Some(hop.target);
@@ -152,7 +153,7 @@ impl Writer<'_, '_> {
         let qtype = self.asked.query.qtype;
         let of_type = |address: std::net::IpAddr| address.is_ipv4() == (qtype == RType::A);
         match found {
-            Found::Addresses(set) => !set.records(qtype).0.is_empty(),
+            Found::Addresses(addresses) => addresses.count(qtype) > 0,
             Found::Endpoint(endpoint) => endpoint.addresses(Selector::ANY, qtype).next().is_some(),
             Found::Address(address) => of_type(*address),
             Found::ServerAddresses(servers) => servers
@@ -164,11 +165,11 @@ impl Writer<'_, '_> {
     }
 
     fn push_end(&mut self, hop: Option<&Hop<'_>>, found: &Found<'_>, ttl: u32) -> Result<(), Full> {
-        let parts = [hop.map_or(&[][..], |hop| hop.target.as_wire())];
+        let parts = [hop.map_or(&[][..], |hop| hop.target)];
         let owner = Owner::Name(NameParts(&parts));
         let only = Some(self.asked.query.qtype);
         match found {
-            Found::Addresses(set) => self.addresses(owner, only, ttl, set.addresses()),
+            Found::Addresses(addresses) => self.addresses(owner, only, ttl, addresses.iter()),
             Found::Endpoint(endpoint) => {
                 let addresses = endpoint.addresses(Selector::ANY, self.asked.query.qtype);
                 self.addresses(owner, only, ttl, addresses)
@@ -186,7 +187,7 @@ impl Writer<'_, '_> {
     }
 
     /// Writes the answer section of what the upstream said, whatever its response code.
-    fn push_said(&mut self, target: &Name) -> Result<(), Full> {
+    fn push_said(&mut self, target: &[u8]) -> Result<(), Full> {
         let Some(reply) = self.asked.said.and_then(|said| said.reply_to(target)) else {
             return Ok(());
         };

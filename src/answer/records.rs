@@ -5,7 +5,9 @@ use super::Asked;
 use super::kubernetes::Written;
 use crate::tenancy::View;
 use crate::wire::{Full, NameParts, Owner, RType, ResponseBuilder, Section};
-use crate::zone::{Found, NameServers, Origin, Pointer, Selector, VERSION_TTL, Zone};
+use crate::zone::{
+    AddressLabel, Addresses, Found, NameServers, Origin, Pointer, Selector, VERSION_TTL, Zone,
+};
 use arrayvec::ArrayString;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -25,12 +27,7 @@ impl Writer<'_, '_> {
     pub(super) fn write(&mut self, found: &Found<'_>) -> Written {
         let ttl = self.zone.options().ttl;
         let full = match found {
-            Found::Addresses(set) => {
-                let (records, stride) = set.records(self.asked.query.qtype);
-                let count = records.len() / stride;
-                let start = (self.asked.request.entropy % count.max(1) as u64) as usize;
-                self.builder.push_encoded(records, stride, start)
-            }
+            Found::Addresses(addresses) => self.rrset(*addresses, ttl),
             Found::Endpoint(endpoint) => {
                 let addresses = endpoint.addresses(Selector::ANY, self.asked.query.qtype);
                 self.addresses(Owner::QName, Some(self.asked.query.qtype), ttl, addresses)
@@ -42,21 +39,14 @@ impl Writer<'_, '_> {
             Found::Services(node, selector) => self.services(node, selector),
             Found::EndpointServices(node, endpoint) => self.endpoint_services(node, endpoint),
             Found::PodService(labels, address) => self.pod_service(*labels, *address),
-            Found::Alias(target) if self.asked.query.qtype == RType::CNAME => {
-                self.builder.push_name_record(
-                    Owner::QName,
-                    RType::CNAME,
-                    ttl,
-                    NameParts(&[target.as_wire()]),
-                )
-            }
+            Found::Alias(target) if self.asked.query.qtype == RType::CNAME => self
+                .builder
+                .push_name_record(Owner::QName, RType::CNAME, ttl, NameParts(&[target])),
             Found::Alias(target) => return self.alias(target),
             Found::Wild(walk) => return self.wild(*walk),
-            Found::Pointers(node, address) => {
-                let zone = self.zone;
-                let view = self.view;
-                zone.visible_pointers(&view, node, *address)
-                    .try_for_each(|pointer| self.pointer(&pointer, ttl))
+            Found::Pointers(pointers) => {
+                let (zone, view) = (self.zone, self.view);
+                zone.each_pointer(&view, *pointers, |pointer| self.pointer(pointer, ttl))
             }
             Found::Soa(soa) => self.builder.push_soa(0, soa.ttl, soa.numbers),
             Found::NameServers(servers) => self.name_servers(servers, ttl),
@@ -73,6 +63,23 @@ impl Writer<'_, '_> {
         } else {
             Written::Records
         }
+    }
+
+    /// Writes the address records of the type asked for, from one of them on.
+    fn rrset(&mut self, addresses: Addresses<'_>, ttl: u32) -> Result<(), Full> {
+        let qtype = self.asked.query.qtype;
+        let entropy = self.asked.request.entropy;
+        let start = |count: usize| (entropy % count.max(1) as u64) as usize;
+        if let Some(octets) = addresses.in_row(qtype) {
+            let count = octets.len() / if qtype == RType::A { 4 } else { 16 };
+            let start = start(count);
+            return self.builder.push_addresses(qtype, ttl, octets, start);
+        }
+        let count = addresses.count(qtype);
+        let of_type = || addresses.of_type(qtype).take(count);
+        let start = start(count);
+        let rotated = of_type().skip(start).chain(of_type().take(start));
+        self.addresses(Owner::QName, None, ttl, rotated)
     }
 
     /// Writes an address record for each address, of one type or of both.
@@ -118,8 +125,11 @@ impl Writer<'_, '_> {
             return Ok(());
         };
         let (service, namespace) = (pointer.service, pointer.namespace);
+        let mut spelled = AddressLabel::default();
+        let endpoint = pointer.endpoint;
+        let endpoint = endpoint.map_or(&[][..], |name| name.wire(&mut spelled));
         let parts = [
-            pointer.endpoint,
+            endpoint,
             &[service.len() as u8],
             service,
             &[namespace.len() as u8],

@@ -5,7 +5,7 @@
 
 use super::records::Writer;
 use crate::wire::{Full, HEADER_LEN, NameParts, Owner, Section};
-use crate::zone::{Body, EndpointRef, Selector, ServiceNode};
+use crate::zone::{AddressLabel, Body, EndpointRef, Selector, ServiceNode, SharedPorts};
 use std::net::IpAddr;
 
 /// Octets of an SRV record in front of its target: pointer, type, class, TTL, length, priority,
@@ -23,21 +23,22 @@ impl Writer<'_, '_> {
     /// Writes the SRV records of a service, and their addresses.
     pub(super) fn services(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         selector: &Selector<'_>,
     ) -> Result<(), Full> {
         let weight = weight(node.entries(selector));
         let start = self.builder.position();
-        self.push_services(node, selector, weight)?;
+        let shared = node.shared_ports(selector);
+        self.push_services(node, selector, &shared, weight)?;
         self.additional();
-        self.push_service_addresses(node, selector, start)
+        self.push_service_addresses(node, selector, &shared, start)
             .map(|_| ())
     }
 
     /// Writes the SRV records of one endpoint, and its addresses.
     pub(super) fn endpoint_services(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         endpoint: &EndpointRef<'_>,
     ) -> Result<(), Full> {
         let weight = weight(endpoint.entries(&Selector::ANY));
@@ -76,94 +77,124 @@ impl Writer<'_, '_> {
         self.addresses(Owner::Position(at), None, ttl, [address])
     }
 
-    /// Writes SRV records alone.
+    /// Writes SRV records alone; `shared` is what the service says of the selector.
     pub(super) fn push_services(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         selector: &Selector<'_>,
+        shared: &Option<SharedPorts>,
         weight: u16,
     ) -> Result<(), Full> {
-        match &node.body {
-            Body::Cluster { addresses, ports } if addresses.addresses().next().is_some() => {
-                let selected = || ports.iter().filter(|p| selector.matches(p));
-                for (at, number) in selected().map(|p| p.number).enumerate() {
-                    let seen = selected().take(at).any(|earlier| earlier.number == number);
-                    if let Some(number) = number.filter(|_| !seen) {
-                        self.push_srv(node, &[], weight, number)?;
-                    }
+        match node.body() {
+            Body::Cluster if node.has_cluster_addresses() => {
+                let mut push = |number| self.push_srv(node, &[], weight, number);
+                match shared {
+                    Some(ports) => ports.iter().copied().try_for_each(push),
+                    None => node.ports().numbers(selector).try_for_each(&mut push),
                 }
-                Ok(())
             }
             Body::Headless => node
-                .endpoints
+                .endpoints()
                 .iter()
-                .try_for_each(|endpoint| self.push_endpoint(node, &endpoint, selector, weight)),
-            Body::Cluster { .. } | Body::Alias(_) => Ok(()),
+                .try_for_each(|endpoint| match shared {
+                    Some(ports) => self.push_srvs(node, &endpoint, weight, ports.iter().copied()),
+                    None => self.push_endpoint(node, &endpoint, selector, weight),
+                }),
+            Body::Cluster | Body::Alias(_) | Body::Absent => Ok(()),
         }
     }
 
     /// Writes the addresses of SRV records that start at `start`, and returns where they end.
     pub(super) fn push_service_addresses(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         selector: &Selector<'_>,
+        shared: &Option<SharedPorts>,
         start: usize,
     ) -> Result<usize, Full> {
-        match &node.body {
-            Body::Cluster { addresses, ports } if addresses.addresses().next().is_some() => {
-                let selected = || ports.iter().filter(|p| selector.matches(p));
-                let numbers = || selected().filter_map(|p| p.number);
-                let distinct = numbers()
-                    .enumerate()
-                    .filter(|(at, n)| !numbers().take(*at).any(|e| e == *n));
-                let records = distinct.count();
+        match node.body() {
+            Body::Cluster if node.has_cluster_addresses() => {
+                let records = match shared {
+                    Some(ports) => ports.len(),
+                    None => node.ports().numbers(selector).count(),
+                };
                 if records > 0 {
                     let owner = Owner::Position(start + BEFORE_TARGET);
                     let ttl = self.zone.options().ttl;
-                    self.addresses(owner, None, ttl, addresses.addresses())?;
+                    self.addresses(owner, None, ttl, node.cluster_addresses())?;
                 }
-                Ok(start + records * self.srv_len(node, &[]))
+                Ok(start + records * self.srv_len(node, 0))
             }
-            Body::Headless => node.endpoints.iter().try_fold(start, |start, endpoint| {
-                self.push_endpoint_addresses(node, &endpoint, selector, start)
-            }),
-            Body::Cluster { .. } | Body::Alias(_) => Ok(start),
+            Body::Headless => {
+                let mut endpoints = node.endpoints().iter();
+                endpoints.try_fold(start, |start, endpoint| match shared {
+                    Some(ports) => {
+                        let addresses = endpoint.shared_addresses();
+                        self.push_targets(node, &endpoint, ports.len(), addresses, start)
+                    }
+                    None => self.push_endpoint_addresses(node, &endpoint, selector, start),
+                })
+            }
+            Body::Cluster | Body::Alias(_) | Body::Absent => Ok(start),
         }
     }
 
     pub(super) fn push_endpoint(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         endpoint: &EndpointRef<'_>,
         selector: &Selector<'_>,
         weight: u16,
     ) -> Result<(), Full> {
-        endpoint
-            .ports(selector)
-            .try_for_each(|port| self.push_srv(node, endpoint.name(), weight, port))
+        self.push_srvs(node, endpoint, weight, endpoint.ports(selector))
+    }
+
+    fn push_srvs(
+        &mut self,
+        node: &ServiceNode<'_>,
+        endpoint: &EndpointRef<'_>,
+        weight: u16,
+        mut ports: impl Iterator<Item = u16>,
+    ) -> Result<(), Full> {
+        let mut spelled = AddressLabel::default();
+        let name = endpoint.name().wire(&mut spelled);
+        ports.try_for_each(|port| self.push_srv(node, name, weight, port))
     }
 
     pub(super) fn push_endpoint_addresses(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         endpoint: &EndpointRef<'_>,
         selector: &Selector<'_>,
         start: usize,
     ) -> Result<usize, Full> {
         let records = endpoint.ports(selector).count();
+        // Ports without number make no record, and so give no address.
+        let addresses = endpoint.numbered_addresses(*selector);
+        self.push_targets(node, endpoint, records, addresses, start)
+    }
+
+    /// Writes the addresses of an endpoint's SRV records, of which the first starts at `start`, and
+    /// returns where the last one ends.
+    fn push_targets(
+        &mut self,
+        node: &ServiceNode<'_>,
+        endpoint: &EndpointRef<'_>,
+        records: usize,
+        addresses: impl Iterator<Item = IpAddr>,
+        start: usize,
+    ) -> Result<usize, Full> {
         if records > 0 {
             let owner = Owner::Position(start + BEFORE_TARGET);
             let ttl = self.zone.options().ttl;
-            // Ports without number make no record, and so give no address.
-            let addresses = endpoint.numbered_addresses(*selector);
             self.addresses(owner, None, ttl, addresses)?;
         }
-        Ok(start + records * self.srv_len(node, endpoint.name()))
+        Ok(start + records * self.srv_len(node, endpoint.name().wire_len()))
     }
 
     fn push_srv(
         &mut self,
-        node: &ServiceNode,
+        node: &ServiceNode<'_>,
         endpoint: &[u8],
         weight: u16,
         port: u16,
@@ -173,15 +204,15 @@ impl Writer<'_, '_> {
         let zone = zone
             .and_then(|start| query.qname.as_wire().get(start..))
             .unwrap_or(&[0]);
-        let target = [endpoint, &node.suffix, zone];
+        let target = [endpoint, node.suffix(), zone];
         let ttl = self.zone.options().ttl;
         self.builder
             .push_srv(ttl, weight, port, NameParts(&target))
             .map(|_| ())
     }
 
-    fn srv_len(&self, node: &ServiceNode, endpoint: &[u8]) -> usize {
-        BEFORE_TARGET + endpoint.len() + node.suffix.len() + self.zone_as_asked().len()
+    fn srv_len(&self, node: &ServiceNode<'_>, endpoint: usize) -> usize {
+        BEFORE_TARGET + endpoint + node.suffix().len() + self.zone_as_asked().len()
     }
 }
 

@@ -18,7 +18,7 @@ impl Writer<'_, '_> {
             }
             RType::CNAME => {
                 let alias = walk.matches().find_map(|m| match m {
-                    Match::Service(node, _) => match &node.body {
+                    Match::Service(node, _) => match node.body() {
                         Body::Alias(target) => Some(target),
                         _ => None,
                     },
@@ -26,7 +26,7 @@ impl Writer<'_, '_> {
                 });
                 let ttl = self.zone.options().ttl;
                 let full = alias.map_or(Ok(()), |target| {
-                    let target = NameParts(&[target.as_wire()]);
+                    let target = NameParts(&[target]);
                     self.builder
                         .push_name_record(Owner::QName, RType::CNAME, ttl, target)
                 });
@@ -40,23 +40,20 @@ impl Writer<'_, '_> {
         }
     }
 
+    // Its table is not on the stack of answers without wildcards, which would touch each page of it.
+    #[inline(never)]
     fn wild_addresses<const N: usize>(&mut self, walk: Walk<'_>) -> Written {
         let mut seen = Seen::<N>::new();
         for found in walk.matches() {
             let full = match &found {
-                Match::Service(node, _) if matches!(node.body, Body::Alias(_)) => {
-                    let Body::Alias(target) = &node.body else {
-                        continue;
-                    };
-                    match self.alias(target) {
+                Match::Service(node, selector) => match (node.body(), node.addresses(selector)) {
+                    (Body::Alias(target), _) => match self.alias(target) {
                         // One alias among many does not stop for an upstream; its CNAME is left out.
                         Written::Records | Written::Nothing | Written::Ask(_) => Ok(()),
                         Written::Unknown => continue,
-                    }
-                }
-                Match::Service(node, selector) => match node.addresses(selector) {
-                    Some(set) => self.new_addresses(&mut seen, set.addresses()),
-                    None => Ok(()),
+                    },
+                    (_, Some(addresses)) => self.new_addresses(&mut seen, addresses.iter()),
+                    (_, None) => Ok(()),
                 },
                 Match::Endpoint(_, endpoint) => self.new_addresses(
                     &mut seen,
@@ -92,9 +89,12 @@ impl Writer<'_, '_> {
         let start = self.builder.position();
         for found in walk.matches() {
             match found {
-                Match::Service(node, selector) => self.push_services(node, &selector, weight)?,
+                Match::Service(node, selector) => {
+                    let shared = node.shared_ports(&selector);
+                    self.push_services(&node, &selector, &shared, weight)?;
+                }
                 Match::Endpoint(node, endpoint) => {
-                    self.push_endpoint(node, &endpoint, &Selector::ANY, weight)?;
+                    self.push_endpoint(&node, &endpoint, &Selector::ANY, weight)?;
                 }
             }
         }
@@ -103,10 +103,11 @@ impl Writer<'_, '_> {
         for found in walk.matches() {
             at = match found {
                 Match::Service(node, selector) => {
-                    self.push_service_addresses(node, &selector, at)?
+                    let shared = node.shared_ports(&selector);
+                    self.push_service_addresses(&node, &selector, &shared, at)?
                 }
                 Match::Endpoint(node, endpoint) => {
-                    self.push_endpoint_addresses(node, &endpoint, &Selector::ANY, at)?
+                    self.push_endpoint_addresses(&node, &endpoint, &Selector::ANY, at)?
                 }
             };
         }

@@ -1,11 +1,8 @@
-//! A hash map of 64 × 64 shards.
+//! A hash map.
 
+use super::shards::{Shards, spliced};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::Arc;
-
-const FANOUT: usize = 64;
 
 /// The hash function of a map. Random for each process, so that nobody can choose names that
 /// collide; fixed where a benchmark counts instructions.
@@ -23,9 +20,17 @@ impl Seed {
         Self(FixedState::with_seed(seed))
     }
 
-    /// Returns the hash of a value. A borrowed form must hash like the owned one.
+    /// Returns the hash of a value.
     pub fn hash(&self, value: &(impl Hash + ?Sized)) -> u64 {
         self.0.hash_one(value)
+    }
+
+    /// Returns the hash of a number and octets behind it.
+    pub fn hash_octets(&self, number: u32, octets: &[u8]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u32(number);
+        hasher.write(octets);
+        hasher.finish()
     }
 }
 
@@ -36,90 +41,52 @@ impl Seed {
 #[derive(Clone)]
 pub struct CowMap<K, V> {
     seed: Seed,
-    tables: Arc<[Arc<Table<K, V>>; FANOUT]>,
+    /// Each by key.
+    shards: Shards<(K, V)>,
 }
 
-type Shard<K, V> = HashTable<(K, V)>;
-type Table<K, V> = [Arc<Shard<K, V>>; FANOUT];
-
-impl<K: Clone + Eq + Hash, V: Clone> CowMap<K, V> {
+impl<K: Clone + Ord + Hash, V: Clone> CowMap<K, V> {
     /// Returns an empty map.
     pub fn new(seed: Seed) -> Self {
-        let shard = Arc::new(HashTable::new());
-        let table = Arc::new(std::array::from_fn(|_| shard.clone()));
         Self {
             seed,
-            tables: Arc::new(std::array::from_fn(|_| table.clone())),
+            shards: Shards::new(),
         }
-    }
-
-    /// Returns the value of the key that hashes like `probe` and for which `is_key` holds.
-    pub fn get_by(&self, probe: &(impl Hash + ?Sized), is_key: impl Fn(&K) -> bool) -> Option<&V> {
-        let hash = self.seed.hash(probe);
-        let (table, shard) = place(hash);
-        let shard = self.tables.get(table)?.get(shard)?;
-        shard
-            .find(hash, |(key, _)| is_key(key))
-            .map(|(_, value)| value)
     }
 
     /// Returns the value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.get_by(key, |k| k == key)
+        let shard = self.shards.get(self.seed.hash(key));
+        let at = shard.binary_search_by(|(k, _)| k.cmp(key)).ok()?;
+        shard.get(at).map(|(_, value)| value)
     }
 
     /// Sets the value of a key.
     pub fn insert(&mut self, key: K, value: V) {
         let hash = self.seed.hash(&key);
-        let seed = self.seed.clone();
-        let Some(shard) = self.shard_mut(hash) else {
-            return;
+        let shard = self.shards.get(hash);
+        let (at, removed) = match shard.binary_search_by(|(k, _)| k.cmp(&key)) {
+            Ok(at) => (at, 1),
+            Err(at) => (at, 0),
         };
-        match shard.entry(hash, |(k, _)| *k == key, |(k, _)| seed.hash(k)) {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => entry.get_mut().1 = value,
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert((key, value));
-            }
-        }
+        let next = spliced(shard, at, removed, Some((key, value)));
+        self.shards.set(hash, next);
     }
 
     /// Removes a key. A key that is not there costs no copy.
     pub fn remove(&mut self, key: &K) {
-        if self.get(key).is_none() {
-            return;
-        }
         let hash = self.seed.hash(key);
-        if let Some(shard) = self.shard_mut(hash)
-            && let Ok(entry) = shard.find_entry(hash, |(k, _)| k == key)
-        {
-            entry.remove();
+        let shard = self.shards.get(hash);
+        if let Ok(at) = shard.binary_search_by(|(k, _)| k.cmp(key)) {
+            let next = spliced(shard, at, 1, None);
+            self.shards.set(hash, next);
         }
     }
 
     /// Returns every key and value, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.tables
-            .iter()
-            .flat_map(|t| t.iter())
-            .flat_map(|s| s.iter())
-            .map(|(k, v)| (k, v))
+        self.shards.iter().map(|(k, v)| (k, v))
     }
-
-    fn shard_mut(&mut self, hash: u64) -> Option<&mut Shard<K, V>> {
-        let (table, shard) = place(hash);
-        let tables = Arc::make_mut(&mut self.tables);
-        let shards = Arc::make_mut(tables.get_mut(table)?);
-        Some(Arc::make_mut(shards.get_mut(shard)?))
-    }
-}
-
-/// The bits that choose the shard are not those by which the shard finds its slot (the low ones)
-/// or its tag (the seven high ones).
-fn place(hash: u64) -> (usize, usize) {
-    (
-        (hash >> 44) as usize % FANOUT,
-        (hash >> 50) as usize % FANOUT,
-    )
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 //! which parts it touches. Not here: making zones of them ([`super::rebuild`]).
 
 use super::Index;
-use super::objects::{PodRow, SliceOf, cluster_addresses, node_addresses};
+use super::objects::{PodRow, SliceOf, node_addresses};
 use super::rebuild::label_of;
 use crate::model::{
-    EndpointSlice, EndpointView, Kind, Namespace, Node, Object, ObjectKey, Pod, Service,
-    ServiceImport, SliceOwner,
+    EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, Service, ServiceImport,
+    SliceOwner,
 };
 use crate::tenancy::{NsId, ServiceId};
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 impl Index {
@@ -65,12 +64,12 @@ impl Index {
         if before == next.as_ref() {
             return;
         }
-        let addresses = |service: Option<&Service>| service.map_or(Vec::new(), cluster_addresses);
-        self.dirty.reverse.extend(addresses(before));
-        self.dirty.reverse.extend(addresses(next.as_ref()));
         let (had, has) = (before.is_some(), next.is_some());
         let (ns, id) = self.mention(key);
-        self.objects.services.replace(ns, id, next);
+        match next {
+            Some(service) => self.objects.services.put(id, service),
+            None => drop(self.objects.services.remove(id)),
+        }
         self.settle(ns, id, had, has);
     }
 
@@ -83,10 +82,8 @@ impl Index {
         let (had, has) = (before.is_some(), next.is_some());
         let (ns, id) = self.mention(key);
         match next {
-            Some(import) => self.objects.imports.put(ns, id, import),
-            None => {
-                self.objects.imports.remove(ns, id);
-            }
+            Some(import) => self.objects.imports.put(id, import),
+            None => drop(self.objects.imports.remove(id)),
         }
         self.settle(ns, id, had, has);
     }
@@ -99,8 +96,6 @@ impl Index {
             self.give_back_ns(ns);
             return;
         }
-        let touched = touched_addresses(before, next.as_ref());
-        self.dirty.reverse.extend(touched);
         let before = match next {
             Some(slice) => {
                 let of = self.mention_owner(&slice);
@@ -259,33 +254,4 @@ impl Index {
             self.forget(ns, service);
         }
     }
-}
-
-/// Returns the addresses of the endpoints that differ between two versions of a slice.
-fn touched_addresses(before: Option<&EndpointSlice>, after: Option<&EndpointSlice>) -> Vec<IpAddr> {
-    let same_frame = match (before, after) {
-        (Some(a), Some(b)) => a.owner == b.owner && a.labels == b.labels,
-        _ => false,
-    };
-    fn list(slice: Option<&EndpointSlice>) -> Vec<EndpointView<'_>> {
-        let slices = slice.into_iter();
-        slices.flat_map(|s| s.endpoints.iter()).collect()
-    }
-    let (old, new) = (list(before), list(after));
-    let (mut old, mut new) = (&*old, &*new);
-    if same_frame {
-        // Most of a slice stays as and where it is: what is left to compare is short.
-        let pairs = old.iter().zip(new);
-        let start = pairs.take_while(|(a, b)| a == b).count();
-        (old, new) = (&old[start..], &new[start..]);
-        let pairs = old.iter().rev().zip(new.iter().rev());
-        let end = pairs.take_while(|(a, b)| a == b).count();
-        (old, new) = (&old[..old.len() - end], &new[..new.len() - end]);
-    }
-    let sets: [HashSet<_>; 2] = [old, new].map(|list| list.iter().collect());
-    let both = |e: &EndpointView<'_>| sets.iter().all(|set| set.contains(e));
-    let all = old.iter().chain(new);
-    all.filter(|e| !(same_frame && both(e)))
-        .flat_map(|e| e.addresses.iter().map(|a| a.to_canonical()))
-        .collect()
 }

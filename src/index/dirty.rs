@@ -11,8 +11,6 @@ pub(super) struct Dirty {
     pub(super) namespaces: BTreeSet<NsId>,
     /// Services whose object or slices did.
     pub(super) services: BTreeSet<ServiceId>,
-    /// Addresses that services have or had.
-    pub(super) reverse: BTreeSet<IpAddr>,
     /// Addresses that pods or nodes have or had.
     pub(super) owners: BTreeSet<IpAddr>,
     /// Addresses that names under `pod` are made of.
@@ -26,8 +24,6 @@ pub(super) struct Dirty {
 impl Dirty {
     /// Returns whether a zone's data is touched.
     pub(super) fn touches_zones(&self, pod_names: bool) -> bool {
-        !self.services.is_empty()
-            || !self.reverse.is_empty()
-            || (pod_names && !self.pods.is_empty())
+        !self.services.is_empty() || (pod_names && !self.pods.is_empty())
     }
 }

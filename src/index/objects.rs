@@ -11,7 +11,6 @@ pub use nodes::Nodes;
 pub(super) use nodes::{is_address_annotation, node_addresses};
 pub(super) use pods::NodeId;
 pub use pods::{PodRow, Pods};
-pub(super) use services::cluster_addresses;
 pub use services::{Imports, Numbered, Services};
 pub(super) use slab::{ByHash, Slab};
 pub(super) use slices::SliceOf;
@@ -49,7 +48,7 @@ impl Objects {
     pub(super) fn new(seed: &Seed) -> Self {
         Self {
             namespaces: BTreeMap::new(),
-            services: Services::new(seed.clone()),
+            services: Services::default(),
             imports: Imports::default(),
             slices: Slices::new(seed.clone()),
             pods: Pods::new(seed.clone()),

@@ -2,47 +2,53 @@
 //! stays shared with the snapshots before.
 
 use super::Index;
-use crate::model::{EndpointSlice, ObjectKey, Service, ServiceKind};
+use crate::model::{ObjectKey, Service, ServiceKind};
 use crate::tenancy::{NsId, ServiceId};
-use crate::wire::lower_label;
-use crate::zone::ServiceInput;
-use std::collections::BTreeSet;
+use crate::wire::MAX_LABEL;
+use crate::zone::{PodMode, ServiceInput};
 use std::net::IpAddr;
-use std::sync::Arc;
+
+/// What rebuilding has looked at so far: what events cost, in things instead of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Services that were made anew.
+    pub services: u64,
+    /// Addresses whose owner was looked for.
+    pub addresses: u64,
+    /// Decisions of who may see what.
+    pub decisions: u64,
+}
 
 impl Index {
+    /// Returns what rebuilding has looked at so far.
+    pub fn work(&self) -> Work {
+        Work {
+            decisions: self.compiler.decisions(),
+            ..self.work
+        }
+    }
+
     /// Rebuilds what is dirty, and returns whether a zone's data has changed.
     pub(super) fn rebuild(&mut self) -> bool {
         let dirty = std::mem::take(&mut self.dirty);
-        let pod_names = self
-            .zones
-            .iter()
-            .any(|z| z.zone().options().pods == crate::zone::PodMode::Verified);
+        let mut zones = self.zones.iter();
+        let pod_names = zones.any(|z| z.zone().options().pods == PodMode::Verified);
         let changed = dirty.touches_zones(pod_names);
         for &ns in &dirty.namespaces {
             self.rebuild_namespace(ns);
         }
-        let mut services = dirty.services;
-        for &ns in &dirty.namespaces {
-            // Whether a service is the DNS service depends on its namespace.
-            services.extend(self.objects.services.members(ns));
-        }
-        for &service in &services {
+        for &service in &dirty.services {
             self.rebuild_service(service);
         }
-        for &address in &dirty.reverse {
-            self.rebuild_reverse(address);
-        }
         for &address in &dirty.owners {
+            self.work.addresses += 1;
             let claimants = self.objects.claimants(address);
-            self.clients
-                .set(address, self.objects.owner(address), &claimants);
+            let owner = self.objects.owner(address);
+            self.clients.set(address, owner, &claimants);
         }
         for &address in dirty.pods.iter().filter(|_| pod_names) {
+            self.work.addresses += 1;
             self.rebuild_pod_names(address);
-        }
-        if changed {
-            self.rebuild_name_servers();
         }
         self.compiler.refresh();
         for service in dirty.unused_services {
@@ -65,31 +71,35 @@ impl Index {
         let namespace = self.objects.namespaces.get(name);
         self.directory.set_exists(ns, namespace.is_some());
         let facts = namespace.map(|n| self.compiler.policy().options().namespace_facts(n));
+        let was_platform = self.is_platform(ns);
         self.compiler.set_namespace(ns, facts);
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_namespace(ns, namespace));
+        if self.is_platform(ns) != was_platform {
+            // Whether a service is the DNS service depends on its namespace.
+            let first = (ns, ServiceId(0));
+            let own = self.own_services.range(first..);
+            let own: Vec<ServiceId> = own.take_while(|s| s.0 == ns).map(|s| s.1).collect();
+            own.into_iter().for_each(|service| self.classify(service));
+        }
     }
 
     fn rebuild_service(&mut self, id: ServiceId) {
-        let numbers = &self.objects.numbers;
-        let Some((ns, name)) = numbers.service(id) else {
+        let Some((ns, key)) = self.service_key(id) else {
             return;
         };
-        let Some(namespace) = numbers.ns(ns) else {
+        let (Some(namespace), Some(label)) = (label_of(&key.namespace), label_of(&key.name)) else {
             return;
         };
-        let key = ObjectKey::new(namespace, name);
+        self.work.services += 1;
         let service = self.objects.services.get(id);
         let import = self.objects.imports.get(id);
-        let (Some(ns_label), Some(label)) = (label_of(&key.namespace), label_of(&key.name)) else {
-            return;
-        };
         let input = |import| ServiceInput {
             ns,
             id,
-            namespace: &ns_label,
-            label: &label,
+            namespace,
+            label,
             slices: self.objects.slices.of(id, import),
         };
         let (own, imported) = (input(false), input(true));
@@ -97,65 +107,59 @@ impl Index {
             zone.set_service(&own, service);
             zone.set_import(&imported, import);
         }
-        let dns = service.is_some_and(|s| self.is_dns_service(ns, s, &own));
-        let options = self.compiler.policy().options();
-        let facts = if service.is_some() || import.is_some() {
-            options.service_facts(&key.namespace, &key.name, dns)
+        if service.is_some_and(|service| self.has_own_address(service, &own)) {
+            self.own_services.insert((ns, id));
+        } else {
+            self.own_services.remove(&(ns, id));
+        }
+        self.classify(id);
+    }
+
+    /// Says what makes a service an exception, or that it is none.
+    fn classify(&mut self, id: ServiceId) {
+        let Some((ns, key)) = self.service_key(id) else {
+            return;
+        };
+        let service = self.objects.services.get(id);
+        let labeled = service.is_some_and(|service| {
+            let label = service.labels.get("k8s-app");
+            label.is_some_and(|v| v == "kube-dns") && *key.namespace == *"kube-system"
+        });
+        let own = self.is_platform(ns) && self.own_services.contains(&(ns, id));
+        let facts = if service.is_some() || self.objects.imports.get(id).is_some() {
+            let options = self.compiler.policy().options();
+            options.service_facts(&key.namespace, &key.name, labeled || own)
         } else {
             Default::default()
         };
         self.compiler.set_service(ns, id, facts);
     }
 
-    /// Returns whether a Service is this server's, or the cluster's DNS by its label.
-    fn is_dns_service(&self, ns: NsId, service: &Service, input: &ServiceInput<'_>) -> bool {
-        let labeled = service
-            .labels
-            .get("k8s-app")
-            .is_some_and(|v| v == "kube-dns");
-        if labeled && *service.key.namespace == *"kube-system" {
-            return true;
-        }
-        let platform = self.compiler.facts(ns).is_some_and(|facts| facts.platform);
-        let own = || {
-            self.zones
-                .iter()
-                .flat_map(|z| &z.zone().options().own_addresses)
-        };
-        let is_own = |address: &IpAddr| own().any(|o| o == address);
-        let cluster = match &service.kind {
-            ServiceKind::ClusterIp(list) => list.iter().any(is_own),
-            _ => false,
-        };
-        let ready = input
-            .slices
-            .iter()
-            .flat_map(|s| s.endpoints.iter())
-            .filter(|e| e.ready);
-        platform && (cluster || ready.flat_map(|e| e.addresses.iter()).any(|a| is_own(&a)))
+    fn service_key(&self, id: ServiceId) -> Option<(NsId, ObjectKey)> {
+        let (ns, name) = self.objects.numbers.service(id)?;
+        let namespace = self.objects.numbers.ns(ns)?;
+        Some((ns, ObjectKey::new(namespace, name)))
     }
 
-    fn rebuild_reverse(&mut self, address: IpAddr) {
-        let directory = &self.directory;
-        // What has no label can't be pointed to: it takes no place among those that can.
-        let is_named =
-            |ns, id| directory.namespace(ns).is_some() && directory.service(id).is_some();
-        let services = self.objects.services.with_address(address);
-        let mut services: Vec<(NsId, ServiceId, &Service)> = services
-            .filter_map(|(id, service)| Some((self.objects.numbers.service(id)?.0, id, service)))
-            .filter(|(ns, id, _)| is_named(*ns, *id))
-            .collect();
-        services.sort_by_key(|(.., service)| &service.key);
-        let slices = self.objects.slices.with_address(address);
-        let mut slices: Vec<(NsId, ServiceId, &EndpointSlice)> =
-            slices.filter(|(ns, id, _)| is_named(*ns, *id)).collect();
-        slices.sort_by_key(|(_, id, slice)| {
-            let name = self.objects.numbers.service(*id).map(|(_, name)| name);
-            (&slice.key.namespace, name, &slice.key.name)
-        });
-        for zone in &mut self.zones {
-            zone.set_reverse(address, &services, &slices);
+    fn is_platform(&self, ns: NsId) -> bool {
+        self.compiler.facts(ns).is_some_and(|facts| facts.platform)
+    }
+
+    /// Returns whether a Service's cluster address or a ready endpoint is this server's.
+    fn has_own_address(&self, service: &Service, input: &ServiceInput<'_>) -> bool {
+        let zones = self.zones.iter().map(|z| &z.zone().options().own_addresses);
+        let mut is_own = |address: &IpAddr| zones.clone().any(|own| own.contains(address));
+        if zones.clone().all(|own| own.is_empty()) {
+            return false;
         }
+        let cluster = match &service.kind {
+            ServiceKind::ClusterIp(list) => list.iter().any(&mut is_own),
+            _ => false,
+        };
+        let endpoints = input.slices.iter().flat_map(|slice| slice.endpoints.iter());
+        let ready = endpoints.filter(|endpoint| endpoint.ready);
+        let mut ready = ready.flat_map(|endpoint| endpoint.addresses.iter());
+        cluster || ready.any(|address| is_own(&address))
     }
 
     fn rebuild_pod_names(&mut self, address: IpAddr) {
@@ -169,51 +173,13 @@ impl Index {
             .iter_mut()
             .for_each(|zone| zone.set_pods(address, &pods));
     }
-
-    fn rebuild_name_servers(&mut self) {
-        let own: BTreeSet<IpAddr> = self
-            .zones
-            .iter()
-            .flat_map(|z| &z.zone().options().own_addresses)
-            .copied()
-            .collect();
-        let slices = own
-            .iter()
-            .flat_map(|a| self.objects.slices.with_address(*a));
-        let owners: BTreeSet<(NsId, ServiceId)> = slices.map(|(ns, id, _)| (ns, id)).collect();
-        let numbers = &self.objects.numbers;
-        let mut labels: Vec<_> = owners
-            .into_iter()
-            .filter_map(|(ns, id)| {
-                let key = ObjectKey::new(numbers.ns(ns)?, numbers.service(id)?.1);
-                let (namespace, label) = (label_of(&key.namespace)?, label_of(&key.name)?);
-                Some((key, ns, id, namespace, label))
-            })
-            .collect();
-        labels.sort_by(|a, b| a.0.cmp(&b.0));
-        let inputs: Vec<_> = labels
-            .iter()
-            .map(|(_, ns, id, namespace, label)| {
-                let slices = self.objects.slices.of(*id, false);
-                let input = ServiceInput {
-                    ns: *ns,
-                    id: *id,
-                    namespace,
-                    label,
-                    slices,
-                };
-                (input, self.objects.services.get(*id))
-            })
-            .collect();
-        self.zones
-            .iter_mut()
-            .for_each(|zone| zone.set_name_servers(&inputs));
-    }
 }
 
 /// Returns an object's name as a label, where it can be one. Questions are compared in lower case,
 /// so that a name with an upper-case letter, which the API refuses, is never found.
-pub(super) fn label_of(name: &str) -> Option<Arc<[u8]>> {
-    let lower = lower_label(name)?;
-    (*lower == *name.as_bytes()).then(|| lower.into())
+pub(super) fn label_of(name: &str) -> Option<&[u8]> {
+    let label = name.as_bytes();
+    let fits = (1..=MAX_LABEL).contains(&label.len());
+    let odd = |octet: &u8| *octet == b'.' || octet.is_ascii_uppercase();
+    (fits && !label.iter().any(odd)).then_some(label)
 }

@@ -1,9 +1,8 @@
-//! Who an address is: pages of 64 addresses in a copy-on-write map.
+//! Who an address is.
 
 use super::NsId;
-use crate::cow::{CowMap, Seed};
+use crate::cow::{CowPages, Seed};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +29,10 @@ pub enum Owner {
 /// The owner of each address.
 #[derive(Clone)]
 pub struct ClientIndex {
-    pages: CowMap<u128, Arc<Page>>,
-    /// The namespaces of all pods that have an address, where those are not its owner alone.
-    claimants: CowMap<u128, Arc<[NsId]>>,
+    /// The owner, and the namespaces of all pods that have the address where those are not its
+    /// owner alone.
+    owners: CowPages,
 }
-
-const PAGE_BITS: u32 = 6;
-type Page = [u32; 1 << PAGE_BITS];
 
 const NOBODY: u32 = 0;
 const NODE: u32 = 1;
@@ -47,8 +43,7 @@ impl ClientIndex {
     /// Returns an index in which every address is nobody's.
     pub fn new(seed: Seed) -> Self {
         Self {
-            pages: CowMap::new(seed.clone()),
-            claimants: CowMap::new(seed),
+            owners: CowPages::new(seed),
         }
     }
 
@@ -63,73 +58,54 @@ impl ClientIndex {
 
     /// Returns whose an address is, or `None` where it is nobody's.
     pub fn owner(&self, address: IpAddr) -> Option<Owner> {
-        let (page, slot) = place(address);
-        match *self.pages.get(&page)?.get(slot)? {
-            NOBODY => None,
-            NODE => Some(Owner::Node),
-            CONFLICT => Some(Owner::Conflict),
-            pod => Some(Owner::Pod(NsId(pod - FIRST_POD))),
-        }
+        owner(self.owners.get(bits(address)).first()?)
     }
 
     /// Returns every address with an owner, for dumps.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, Owner)> {
-        let slots = self.pages.iter().flat_map(|(page, slots)| {
-            (0u128..)
-                .zip(slots.iter())
-                .map(move |(slot, _)| (page << PAGE_BITS) | slot)
-        });
-        slots.filter_map(|bits| {
+        self.owners.iter().filter_map(|(bits, list)| {
             let address = IpAddr::V6(bits.into()).to_canonical();
-            Some((address, self.owner(address)?))
+            Some((address, owner(list.first()?)?))
         })
     }
 
     /// Returns whether a pod of this namespace has an address, whoever else has it too: what other
     /// tenants' pods claim must not show in an answer.
     pub fn is_pod_of(&self, address: IpAddr, ns: NsId) -> bool {
-        let claims = || {
-            self.claimants
-                .get(&bits(address))
-                .is_some_and(|list| list.contains(&ns))
-        };
-        self.owner(address) == Some(Owner::Pod(ns)) || claims()
+        let pod = ns.0.saturating_add(FIRST_POD);
+        self.owners.get(bits(address)).contains(&pod)
     }
 
     /// Sets whose an address is, and the namespaces of all pods that have it.
     pub fn set(&mut self, address: IpAddr, owner: Option<Owner>, claimants: &[NsId]) {
-        let alone = matches!((owner, claimants), (Some(Owner::Pod(ns)), [only]) if ns == *only);
-        if alone || claimants.is_empty() {
-            self.claimants.remove(&bits(address));
-        } else {
-            self.claimants.insert(bits(address), claimants.into());
-        }
-        let value = match owner {
+        let pod = |ns: &NsId| ns.0.saturating_add(FIRST_POD);
+        let first = match &owner {
             None => NOBODY,
             Some(Owner::Node) => NODE,
             Some(Owner::Conflict) => CONFLICT,
-            Some(Owner::Pod(ns)) => ns.0.saturating_add(FIRST_POD),
+            Some(Owner::Pod(ns)) => pod(ns),
         };
-        let (key, slot) = place(address);
-        let page = self.pages.get(&key);
-        if page
-            .and_then(|page| page.get(slot))
-            .copied()
-            .unwrap_or(NOBODY)
-            == value
-        {
-            return;
+        match (owner, claimants) {
+            (None, []) => self.owners.set(bits(address), &[]),
+            (Some(Owner::Pod(ns)), [only]) if ns == *only => {
+                self.owners.set(bits(address), &[first]);
+            }
+            _ => {
+                let all = std::iter::once(first).chain(claimants.iter().map(pod));
+                let all: Vec<u32> = all.collect();
+                self.owners.set(bits(address), &all);
+            }
         }
-        let mut page = page.map_or([NOBODY; 1 << PAGE_BITS], |page| **page);
-        if let Some(slot) = page.get_mut(slot) {
-            *slot = value;
-        }
-        if page.iter().all(|&slot| slot == NOBODY) {
-            self.pages.remove(&key);
-        } else {
-            self.pages.insert(key, Arc::new(page));
-        }
+    }
+}
+
+fn owner(value: &u32) -> Option<Owner> {
+    match *value {
+        NOBODY => None,
+        NODE => Some(Owner::Node),
+        CONFLICT => Some(Owner::Conflict),
+        pod => Some(Owner::Pod(NsId(pod - FIRST_POD))),
     }
 }
 
@@ -138,11 +114,6 @@ fn bits(address: IpAddr) -> u128 {
         IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
         IpAddr::V6(v6) => u128::from(v6),
     }
-}
-
-fn place(address: IpAddr) -> (u128, usize) {
-    let bits = bits(address);
-    (bits >> PAGE_BITS, (bits & ((1 << PAGE_BITS) - 1)) as usize)
 }
 
 #[cfg(test)]
@@ -173,10 +144,6 @@ mod tests {
         assert_eq!(clients.identify(v4), Client::Node);
         clients.set(v4, None, &[]);
         assert_eq!(clients.owner(v4), None);
-        assert_eq!(
-            clients.pages.iter().count(),
-            0,
-            "empty pages are given back"
-        );
+        assert_eq!(clients.iter().count(), 0);
     }
 }

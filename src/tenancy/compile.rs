@@ -1,21 +1,53 @@
 //! Turns decisions into rows, and keeps them true when namespaces or services change. Writer's
 //! side: no query comes here.
+//!
+//! Clients whose namespaces differ in nothing that [`decide`] reads of a client, but for which one
+//! is their own, are of one class and share a row: thousands of namespaces are as many classes as
+//! they have tenants.
 
 use super::decide::{Asker, Target, decide};
 use super::options::Options;
-use super::policy::{Policy, Row};
-use super::tenant::{NamespaceFacts, ServiceFacts};
+use super::policy::{ClassId, Policy};
+use super::row::ClassRow;
+use super::tenant::{NamespaceFacts, ServiceFacts, Tenant};
 use super::{NsId, ServiceId};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The mutable side of a [`Policy`].
 pub struct Compiler {
     policy: Policy,
-    namespaces: BTreeMap<NsId, Arc<NamespaceFacts>>,
+    numbers: BTreeMap<ClassKey, ClassId>,
+    /// By number.
+    classes: Vec<Class>,
+    free: Vec<ClassId>,
     exceptions: BTreeMap<ServiceId, (NsId, ServiceFacts)>,
     dirty: BTreeSet<NsId>,
     exceptions_dirty: bool,
+    decisions: Cell<u64>,
+}
+
+/// What [`decide`] reads of a client that is a pod, but for its own namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ClassKey {
+    tenant: Tenant,
+    platform: bool,
+}
+
+impl ClassKey {
+    fn of(facts: &NamespaceFacts) -> Self {
+        Self {
+            tenant: facts.tenant.clone(),
+            platform: facts.platform,
+        }
+    }
+}
+
+struct Class {
+    /// A namespace of the class that does not exist.
+    facts: NamespaceFacts,
+    members: usize,
 }
 
 impl Compiler {
@@ -23,10 +55,13 @@ impl Compiler {
     pub fn new(options: Options) -> Self {
         Self {
             policy: Policy::new(options),
-            namespaces: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            classes: Vec::new(),
+            free: Vec::new(),
             exceptions: BTreeMap::new(),
             dirty: BTreeSet::new(),
             exceptions_dirty: false,
+            decisions: Cell::new(0),
         }
     }
 
@@ -37,18 +72,27 @@ impl Compiler {
 
     /// Returns what a namespace was last said to be.
     pub fn facts(&self, ns: NsId) -> Option<&NamespaceFacts> {
-        self.namespaces.get(&ns).map(|facts| &**facts)
+        self.policy.facts(ns)
+    }
+
+    /// Returns how many decisions were made so far: what compiling costs.
+    pub fn decisions(&self) -> u64 {
+        self.decisions.get()
     }
 
     /// Says what a namespace is now, or that it is gone.
     pub fn set_namespace(&mut self, ns: NsId, facts: Option<NamespaceFacts>) {
-        if self.namespaces.get(&ns).map(|f| &**f) == facts.as_ref() {
+        if self.facts(ns) == facts.as_ref() {
             return;
         }
-        match facts.map(Arc::new) {
-            Some(facts) => self.namespaces.insert(ns, facts),
-            None => self.namespaces.remove(&ns),
-        };
+        let class = facts.as_ref().map(|facts| self.join(ClassKey::of(facts)));
+        if let Some(before) = self.policy.class_of(ns) {
+            self.leave(before);
+        }
+        if class != self.policy.class_of(ns) {
+            self.policy.classes.set(ns.0, class);
+        }
+        self.policy.facts.set(ns.0, facts.map(Arc::new));
         self.dirty.insert(ns);
     }
 
@@ -67,71 +111,127 @@ impl Compiler {
         self.exceptions_dirty = true;
     }
 
-    /// Compiles what has changed. A changed namespace costs its own row and one bit in each other.
+    /// Compiles what has changed. A changed namespace costs a decision for each class; the first of
+    /// a class one for each namespace.
     pub fn refresh(&mut self) {
         let dirty = std::mem::take(&mut self.dirty);
-        if dirty.is_empty() && !self.exceptions_dirty {
+        let exceptions = std::mem::take(&mut self.exceptions_dirty)
+            || self.exceptions.values().any(|(ns, _)| dirty.contains(ns));
+        if dirty.is_empty() && !exceptions {
             return;
         }
-        for ns in &dirty {
-            self.policy
-                .facts
-                .set(ns.0, self.namespaces.get(ns).cloned());
-            if !self.namespaces.contains_key(ns) {
-                self.policy.pods.set(ns.0, None);
-            }
-        }
-        for (own, facts) in &self.namespaces {
-            let row = if dirty.contains(own) {
-                self.row(
-                    Asker::Pod(facts),
-                    Row::default(),
-                    self.namespaces.keys().copied(),
-                )
-            } else {
-                let before = self.policy.pods.get(own.0).and_then(Clone::clone);
-                let before = before.map(Arc::unwrap_or_clone).unwrap_or_default();
-                self.row(Asker::Pod(facts), before, dirty.iter().copied())
+        let columns = || dirty.iter().copied();
+        for at in 0..self.classes.len() {
+            let Some(class) = self.classes.get(at) else {
+                continue;
             };
-            if self.policy.pods.get(own.0).and_then(Option::as_deref) != Some(&row) {
-                self.policy.pods.set(own.0, Some(Arc::new(row)));
+            let number = ClassId(at as u32);
+            let before = self.policy.class_row(number);
+            let next = match before {
+                _ if class.members == 0 => None,
+                Some(row) => {
+                    let asker = Asker::Pod(&class.facts);
+                    Some(self.refreshed(asker, row, columns(), exceptions))
+                }
+                None => {
+                    let all = self.policy.facts.iter().map(|(ns, _)| NsId(ns));
+                    let asker = Asker::Pod(&class.facts);
+                    Some(self.refreshed(asker, &Arc::default(), all, true))
+                }
+            };
+            let same = match (before, &next) {
+                (Some(before), Some(next)) => Arc::ptr_eq(before, next),
+                (before, next) => before.is_none() && next.is_none(),
+            };
+            if next.is_none() && !same {
+                self.free.push(number);
+            }
+            if !same {
+                self.policy.rows.set(number.0, next);
             }
         }
-        let all = || self.namespaces.keys().copied();
-        self.policy.node = Arc::new(self.row(Asker::Node, Row::default(), all()));
-        self.policy.unknown = Arc::new(self.row(Asker::Unknown, Row::default(), all()));
-        self.exceptions_dirty = false;
+        let (node, unknown) = (&self.policy.node, &self.policy.unknown);
+        let node = self.refreshed(Asker::Node, node, columns(), exceptions);
+        let unknown = self.refreshed(Asker::Unknown, unknown, columns(), exceptions);
+        (self.policy.node, self.policy.unknown) = (node, unknown);
     }
 
-    fn row(&self, asker: Asker<'_>, mut row: Row, columns: impl Iterator<Item = NsId>) -> Row {
-        let options = &self.policy.options;
+    /// Returns a row with these columns decided anew, and where `exceptions` with the single
+    /// services; the same one where nothing differs.
+    fn refreshed(
+        &self,
+        asker: Asker<'_>,
+        before: &Arc<ClassRow>,
+        columns: impl Iterator<Item = NsId>,
+        exceptions: bool,
+    ) -> Arc<ClassRow> {
+        let mut row = before.clone();
+        let sees = |ns: NsId, service: ServiceFacts| {
+            self.facts(ns).is_some_and(|namespace| {
+                self.decisions.set(self.decisions.get() + 1);
+                let target = Target { namespace, service };
+                decide(&self.policy.options, asker, target).visible
+            })
+        };
         for ns in columns {
-            let whole = self.namespaces.get(&ns).is_some_and(|namespace| {
-                let target = Target {
-                    namespace,
-                    service: ServiceFacts::default(),
-                };
-                decide(options, asker, target).visible
-            });
-            row.set_namespace(ns, whole);
+            let whole = sees(ns, ServiceFacts::default());
+            if row.sees_whole(ns) != whole {
+                Arc::make_mut(&mut row).set_whole(ns, whole);
+            }
         }
-        let services = self
-            .exceptions
-            .iter()
-            .filter_map(|(&service, &(ns, facts))| {
-                let namespace = self.namespaces.get(&ns)?;
-                let visible = decide(
-                    options,
-                    asker,
-                    Target {
-                        namespace,
-                        service: facts,
-                    },
-                )
-                .visible;
-                visible.then_some((ns, service))
-            });
-        row.set_services(services.collect());
+        if exceptions {
+            let all = self.exceptions.iter();
+            let visible = all.filter(|&(_, &(ns, facts))| sees(ns, facts));
+            let mut next = ClassRow::clone(&row);
+            next.set_services(visible.map(|(id, (ns, _))| (*id, *ns)));
+            if next != *row {
+                row = Arc::new(next);
+            }
+        }
         row
+    }
+
+    /// Returns the class of one namespace more.
+    fn join(&mut self, key: ClassKey) -> ClassId {
+        if let Some(&number) = self.numbers.get(&key) {
+            if let Some(class) = self.classes.get_mut(number.0 as usize) {
+                class.members += 1;
+            }
+            return number;
+        }
+        let class = Class {
+            facts: NamespaceFacts {
+                name: "".into(),
+                tenant: key.tenant.clone(),
+                platform: key.platform,
+                shared: false,
+                private: false,
+                reserved: false,
+            },
+            members: 1,
+        };
+        let next = ClassId(self.classes.len() as u32);
+        let number = self.free.pop().unwrap_or(next);
+        match self.classes.get_mut(number.0 as usize) {
+            Some(free) => *free = class,
+            None => self.classes.push(class),
+        }
+        self.numbers.insert(key, number);
+        number
+    }
+
+    /// Takes a namespace out of its class. The number is free once the row is.
+    fn leave(&mut self, number: ClassId) {
+        let Some(class) = self.classes.get_mut(number.0 as usize) else {
+            return;
+        };
+        class.members -= 1;
+        if class.members == 0 {
+            let key = ClassKey::of(&class.facts);
+            self.numbers.remove(&key);
+            if self.policy.class_row(number).is_none() {
+                self.free.push(number);
+            }
+        }
     }
 }

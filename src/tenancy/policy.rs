@@ -1,99 +1,16 @@
-//! What each client sees, as rows over the numbers of namespaces.
+//! What a snapshot holds of the policy: the rows, and who has which.
 
 use super::decide::{Asker, Decision, Step, Target, decide};
 use super::options::{Mode, Options, Unknown};
+use super::row::{ClassRow, Row};
 use super::tenant::{NamespaceFacts, ServiceFacts};
 use super::{Client, NsId, ServiceId};
 use crate::cow::CowVec;
 use std::sync::Arc;
 
-/// How much of a namespace a client sees.
+/// The number of a class: the clients that see the same, their own namespaces aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
-    /// Nothing.
-    Hidden,
-    /// Single services.
-    Some,
-    /// All of it.
-    Whole,
-}
-
-/// What one client sees: two bits a namespace, and the single services that differ from theirs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Row {
-    everything: bool,
-    whole: Vec<u64>,
-    some: Vec<u64>,
-    services: Vec<ServiceId>,
-}
-
-impl Row {
-    /// Returns the row of a client that sees everything.
-    pub fn everything() -> Self {
-        Self {
-            everything: true,
-            ..Self::default()
-        }
-    }
-
-    /// Returns how much of a namespace is seen.
-    pub fn namespace(&self, ns: NsId) -> Sight {
-        let bit = |words: &[u64]| {
-            words
-                .get(ns.0 as usize / 64)
-                .is_some_and(|word| word & (1 << (ns.0 % 64)) != 0)
-        };
-        if self.everything || bit(&self.whole) {
-            Sight::Whole
-        } else if bit(&self.some) {
-            Sight::Some
-        } else {
-            Sight::Hidden
-        }
-    }
-
-    /// Returns whether a service is seen.
-    pub fn permits(&self, ns: NsId, service: ServiceId) -> bool {
-        match self.namespace(ns) {
-            Sight::Whole => true,
-            Sight::Some => self.services.binary_search(&service).is_ok(),
-            Sight::Hidden => false,
-        }
-    }
-
-    /// Returns the single services that are seen, for dumps.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn single_services(&self) -> &[ServiceId] {
-        &self.services
-    }
-
-    pub(super) fn set_namespace(&mut self, ns: NsId, whole: bool) {
-        set_bit(&mut self.whole, ns, whole);
-    }
-
-    pub(super) fn set_services(&mut self, mut services: Vec<(NsId, ServiceId)>) {
-        self.some.clear();
-        services
-            .iter()
-            .for_each(|(ns, _)| set_bit(&mut self.some, *ns, true));
-        services.sort_by_key(|(_, service)| *service);
-        self.services = services.into_iter().map(|(_, service)| service).collect();
-    }
-}
-
-fn set_bit(words: &mut Vec<u64>, ns: NsId, value: bool) {
-    let at = ns.0 as usize / 64;
-    if words.len() <= at {
-        if !value {
-            return;
-        }
-        words.resize(at + 1, 0);
-    }
-    if let Some(word) = words.get_mut(at) {
-        let bit = 1 << (ns.0 % 64);
-        if value { *word |= bit } else { *word &= !bit }
-    }
-}
+pub(super) struct ClassId(pub(super) u32);
 
 /// The kind of client, as `whoami`, `explain` and metrics name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,13 +41,15 @@ impl ClientClass {
 #[derive(Clone)]
 pub struct Policy {
     pub(super) options: Arc<Options>,
-    pub(super) pods: CowVec<Option<Arc<Row>>>,
-    pub(super) node: Arc<Row>,
-    pub(super) unknown: Arc<Row>,
+    /// The class of a namespace's pods.
+    pub(super) classes: CowVec<Option<ClassId>>,
+    pub(super) rows: CowVec<Option<Arc<ClassRow>>>,
+    pub(super) node: Arc<ClassRow>,
+    pub(super) unknown: Arc<ClassRow>,
     pub(super) facts: CowVec<Option<Arc<NamespaceFacts>>>,
     pub(super) services: CowVec<ServiceFacts>,
-    pub(super) nothing: Arc<Row>,
-    pub(super) everything: Arc<Row>,
+    nothing: Arc<ClassRow>,
+    everything: Arc<ClassRow>,
     pub(super) reserved: Arc<[Box<[u8]>]>,
 }
 
@@ -144,13 +63,14 @@ impl Policy {
             .collect();
         Self {
             options: Arc::new(options),
-            pods: CowVec::default(),
+            classes: CowVec::default(),
+            rows: CowVec::default(),
             node: Arc::default(),
             unknown: Arc::default(),
             facts: CowVec::default(),
             services: CowVec::default(),
             nothing: Arc::default(),
-            everything: Arc::new(Row::everything()),
+            everything: Arc::new(ClassRow::everything()),
             reserved,
         }
     }
@@ -166,20 +86,31 @@ impl Policy {
     }
 
     /// Returns what a client sees. A client without a row sees nothing.
-    pub fn row(&self, client: Client) -> &Row {
+    pub fn row(&self, client: Client) -> Row<'_> {
+        let shared = |class| Row { class, own: None };
         if !self.is_enforced() {
-            return &self.everything;
+            return shared(&self.everything);
         }
         match client {
-            Client::Pod(ns) => self
-                .pods
-                .get(ns.0)
-                .and_then(Option::as_ref)
-                .unwrap_or(&self.nothing),
-            Client::Node => &self.node,
-            Client::Unknown if self.options.unknown == Unknown::Allow => &self.everything,
-            Client::Unknown => &self.unknown,
+            Client::Pod(ns) => match self.class_of(ns).and_then(|class| self.class_row(class)) {
+                Some(class) => Row {
+                    class,
+                    own: Some(ns),
+                },
+                None => shared(&self.nothing),
+            },
+            Client::Node => shared(&self.node),
+            Client::Unknown if self.options.unknown == Unknown::Allow => shared(&self.everything),
+            Client::Unknown => shared(&self.unknown),
         }
+    }
+
+    pub(super) fn class_of(&self, ns: NsId) -> Option<ClassId> {
+        self.classes.get(ns.0).copied().flatten()
+    }
+
+    pub(super) fn class_row(&self, class: ClassId) -> Option<&Arc<ClassRow>> {
+        self.rows.get(class.0)?.as_ref()
     }
 
     /// Says whether a client sees a namespace (`service` is `None`) or a service of it, and why.

@@ -6,7 +6,7 @@ use crate::model::Namespace;
 use std::sync::Arc;
 
 /// Whose a namespace is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tenant {
     /// A configured source, or the label `tenantdns.io/tenant`, names this one.
     Assigned(Arc<str>),

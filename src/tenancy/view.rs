@@ -1,7 +1,8 @@
 //! What one client may see, for one query. There is no view without a policy, and nothing can be
 //! looked up without a view (invariant I2).
 
-use super::policy::{ClientClass, Policy, Row, Sight};
+use super::policy::{ClientClass, Policy};
+use super::row::{Row, Sight};
 use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 #[derive(Clone, Copy)]
 pub struct View<'s> {
     client: Client,
-    row: &'s Row,
+    row: Row<'s>,
     policy: &'s Policy,
     directory: &'s Directory,
     clients: &'s ClientIndex,
@@ -136,7 +137,7 @@ impl<'s> View<'s> {
             .directory
             .find_service(seen.ns, label)
             .unwrap_or(ServiceId::NONE);
-        if self.row.permits(seen.ns, service) {
+        if self.row.permits_of(seen, service) {
             service
         } else {
             ServiceId::NONE
@@ -151,8 +152,8 @@ impl<'s> View<'s> {
     /// Returns the namespaces that are seen, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = Seen> + use<'s> {
         let view = *self;
-        let all = view.directory.namespaces().iter();
-        all.map(move |&ns| view.see(ns))
+        let all = view.directory.namespaces();
+        all.map(move |ns| view.see(ns))
             .filter(|seen| seen.sight != Sight::Hidden)
     }
 

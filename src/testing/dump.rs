@@ -17,7 +17,7 @@ pub fn dump(snapshot: &Snapshot) -> Vec<String> {
     };
     let mut lines = BTreeSet::new();
     lines.insert(format!("synced {}", snapshot.synced));
-    let namespaces: Vec<NsId> = snapshot.directory.existing().to_vec();
+    let namespaces: Vec<NsId> = snapshot.directory.namespaces().collect();
     for &id in &namespaces {
         lines.insert(format!(
             "namespace {} {:?}",

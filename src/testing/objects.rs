@@ -1,8 +1,8 @@
 //! Single objects, with as much of each as most tests need.
 
 use crate::model::{
-    Endpoint, EndpointPort, EndpointSlice, Labels, Namespace, Object, ObjectKey, Phase, Pod, Port,
-    Service, ServiceKind, SliceOwner,
+    Endpoint, EndpointPort, EndpointSlice, Labels, Namespace, Node, Object, ObjectKey, Phase, Pod,
+    Port, Service, ServiceKind, SliceOwner,
 };
 use std::net::IpAddr;
 
@@ -14,6 +14,25 @@ pub fn namespace(name: &str) -> Object {
     Object::Namespace(Namespace {
         name: name.into(),
         ..Namespace::default()
+    })
+}
+
+/// A namespace with these labels.
+pub fn labeled_namespace(name: &str, labels: &[(&str, &str)]) -> Object {
+    Object::Namespace(Namespace {
+        name: name.into(),
+        labels: labels.iter().copied().collect(),
+        ..Namespace::default()
+    })
+}
+
+/// A node with this address.
+pub fn node(name: &str, address: IpAddr, ready: bool) -> Object {
+    Object::Node(Node {
+        name: name.into(),
+        addresses: vec![address],
+        ready,
+        ..Node::default()
     })
 }
 
@@ -54,17 +73,29 @@ pub fn slice(
     service: &str,
     addresses: impl IntoIterator<Item = IpAddr>,
 ) -> Object {
+    let endpoints = addresses.into_iter().map(|address| (address, None));
+    named_slice(namespace, service, service, endpoints)
+}
+
+/// A slice `name` of `service` in which each address is a ready endpoint, with this hostname.
+pub fn named_slice(
+    namespace: &str,
+    service: &str,
+    name: &str,
+    endpoints: impl IntoIterator<Item = (IpAddr, Option<String>)>,
+) -> Object {
     let (port, protocol, number) = PORT;
-    let endpoint = |address| Endpoint {
+    let endpoint = |(address, hostname): (IpAddr, Option<String>)| Endpoint {
         addresses: vec![address],
         ready: true,
+        hostname: hostname.map(Into::into),
         ..Endpoint::default()
     };
     Object::EndpointSlice(EndpointSlice {
-        key: ObjectKey::new(namespace, service),
+        key: ObjectKey::new(namespace, name),
         labels: Labels::new(),
         owner: SliceOwner::Service(service.into()),
-        endpoints: addresses.into_iter().map(endpoint).collect(),
+        endpoints: endpoints.into_iter().map(endpoint).collect(),
         ports: [EndpointPort {
             name: port.into(),
             protocol: protocol.into(),
@@ -76,9 +107,15 @@ pub fn slice(
 
 /// A running pod with this address.
 pub fn pod(namespace: &str, name: &str, address: IpAddr) -> Object {
+    pod_on(namespace, name, address, "")
+}
+
+/// A running pod with this address, on this node.
+pub fn pod_on(namespace: &str, name: &str, address: IpAddr, node: &str) -> Object {
     Object::Pod(Pod {
         key: ObjectKey::new(namespace, name),
         phase: Phase::Running,
+        node: node.into(),
         pod_ip: Some(address),
         pod_ips: vec![address],
         ..Pod::default()

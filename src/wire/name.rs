@@ -269,12 +269,6 @@ pub fn eq_ignore_case(a: &[u8], b: &[u8]) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
-/// Returns `text` in lower case if it can be one label: 1 to 63 octets, none of them a dot.
-pub fn lower_label(text: &str) -> Option<Box<[u8]>> {
-    let fits = (1..=MAX_LABEL).contains(&text.len()) && !text.contains('.');
-    fits.then(|| text.bytes().map(|b| b.to_ascii_lowercase()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

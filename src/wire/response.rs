@@ -187,32 +187,59 @@ impl<'b> ResponseBuilder<'b> {
         self.section = self.section.max(section);
     }
 
-    /// Appends whole records that are already in wire form, all of the same length `stride`, with
-    /// owners that are pointers to the QNAME. Starts at the record `first` and wraps around.
+    /// Appends an A or AAAA record of the QNAME for each address, whose octets stand one behind the
+    /// other. Starts at the address `first` and wraps around.
     ///
     /// # Errors
     /// Not all of them fit; those that did are in.
-    pub fn push_encoded(
+    pub fn push_addresses(
         &mut self,
-        records: &[u8],
-        stride: usize,
+        rtype: RType,
+        ttl: u32,
+        octets: &[u8],
         first: usize,
     ) -> Result<(), Full> {
-        let (head, tail) = records
-            .split_at_checked(first * stride)
-            .unwrap_or((records, &[]));
-        for part in [tail, head] {
+        match rtype {
+            RType::A => self.push_rows::<4, 16>(rtype, ttl, octets.as_chunks().0, first),
+            _ => self.push_rows::<16, 28>(rtype, ttl, octets.as_chunks().0, first),
+        }
+    }
+
+    /// Appends records of `S` octets, `N` of which are an address.
+    fn push_rows<const N: usize, const S: usize>(
+        &mut self,
+        rtype: RType,
+        ttl: u32,
+        rows: &[[u8; N]],
+        first: usize,
+    ) -> Result<(), Full> {
+        let ([o0, o1], [t0, t1]) = (QNAME_POINTER, rtype.0.to_be_bytes());
+        let ([c0, c1], [l0, l1, l2, l3]) = (QClass::IN.0.to_be_bytes(), ttl.to_be_bytes());
+        let head = [o0, o1, t0, t1, c0, c1, l0, l1, l2, l3, 0, N as u8];
+        let mut template = [0; S];
+        if let Some(front) = template.first_chunk_mut() {
+            *front = head;
+        }
+        let (early, late) = rows.split_at_checked(first).unwrap_or((rows, &[]));
+        for part in [late, early] {
             if part.is_empty() {
                 continue;
             }
             if self.full {
                 return Err(Full);
             }
-            let room = self.limit.saturating_sub(self.at) / stride.max(1);
-            let taken = part.get(..room.saturating_mul(stride)).unwrap_or(part);
-            self.put(taken);
-            self.add_count(taken.len() / stride.max(1));
-            if taken.len() < part.len() {
+            let fit = (self.limit.saturating_sub(self.at) / S).min(part.len());
+            let end = self.at + fit * S;
+            let records = self.out.get_mut(self.at..end).unwrap_or(&mut []);
+            for (record, octets) in records.as_chunks_mut::<S>().0.iter_mut().zip(part) {
+                *record = template;
+                if let Some(data) = record.last_chunk_mut() {
+                    *data = *octets;
+                }
+            }
+            self.at = end;
+            self.add_count(fit);
+            if fit < part.len() {
                 return self.overflow();
             }
         }

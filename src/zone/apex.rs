@@ -1,7 +1,14 @@
 //! The zone's own records: SOA, the name servers, `dns-version`.
 
+use super::block::{Unnameable, ready_addresses};
+use super::build::{ServiceInput, ZoneWriter};
+use super::label::AddressLabel;
+use crate::model::{EndpointSlice, Service, ServiceKind};
 use crate::tenancy::{NsId, ServiceId, View};
+use crate::wire::MAX_NAME;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// TTL of the `dns-version` TXT record, whatever the zone's is.
 pub const VERSION_TTL: u32 = 28_800;
@@ -37,32 +44,39 @@ impl Soa {
 /// One name of the NS RRset, with its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerName {
-    pub(super) ns: NsId,
-    pub(super) service: ServiceId,
     /// The labels in front of the origin, in wire form.
     pub labels: Box<[u8]>,
     /// Its addresses, each once.
-    pub addresses: Box<[IpAddr]>,
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A service that a slice with one of the server's addresses belongs to, whether it exists or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerService {
+    pub(super) ns: NsId,
+    pub(super) service: ServiceId,
+    /// The names that the server has by it.
+    pub(super) names: Vec<ServerName>,
 }
 
 /// The names that this server has in the cluster: the services whose endpoints have its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameServers {
-    /// Services that a slice with one of the server's addresses belongs to, whether they exist or
-    /// not.
-    pub(super) owners: Box<[(NsId, ServiceId)]>,
-    pub(super) names: Box<[ServerName]>,
+    /// By the labels of namespace and service.
+    pub(super) services: BTreeMap<[Box<[u8]>; 2], Arc<ServerService>>,
     /// `ns.dns` with the server's own addresses: the name where no slice has them.
-    pub(super) fallback: ServerName,
+    fallback: ServerName,
 }
 
 impl NameServers {
     /// Returns the names for a zone whose server has these addresses and that no slice holds.
     pub fn outside(own: &[IpAddr]) -> Self {
         Self {
-            owners: Box::default(),
-            names: Box::default(),
-            fallback: fallback(own),
+            services: BTreeMap::new(),
+            fallback: ServerName {
+                labels: b"\x02ns\x03dns".as_slice().into(),
+                addresses: own.into(),
+            },
         }
     }
 
@@ -73,28 +87,109 @@ impl NameServers {
         view: &View<'a>,
     ) -> impl Iterator<Item = &'a ServerName> + use<'a> {
         let view = *view;
-        let inside = self
-            .owners
-            .iter()
-            .any(|(ns, service)| view.permits(*ns, *service));
-        let (names, fallback) = if inside {
-            (&*self.names, None)
-        } else {
-            let known = !self.fallback.addresses.is_empty();
-            (&[][..], known.then_some(&self.fallback))
-        };
-        names
-            .iter()
-            .filter(move |name| view.permits(name.ns, name.service))
-            .chain(fallback)
+        let services = self.services.values();
+        let seen = services.filter(move |s| view.permits(s.ns, s.service));
+        let inside = seen.clone().next().is_some();
+        let fallback = (!inside && !self.fallback.addresses.is_empty()).then_some(&self.fallback);
+        seen.flat_map(|service| &service.names).chain(fallback)
     }
 }
 
-fn fallback(own: &[IpAddr]) -> ServerName {
-    ServerName {
-        ns: NsId::NONE,
-        service: ServiceId::NONE,
-        labels: b"\x02ns\x03dns".as_slice().into(),
-        addresses: own.into(),
+impl ServerService {
+    /// Adds addresses to a name, each once.
+    pub(super) fn add(
+        &mut self,
+        known: &mut KnownServers,
+        labels: &[u8],
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) {
+        let at = *known.names.entry(labels.into()).or_insert_with(|| {
+            self.names.push(ServerName {
+                labels: labels.into(),
+                addresses: Vec::new(),
+            });
+            self.names.len() - 1
+        });
+        if let Some(name) = self.names.get_mut(at) {
+            let new = addresses.into_iter();
+            let new = new.filter(|address| known.addresses.insert((at, *address)));
+            name.addresses.extend(new);
+        }
+    }
+}
+
+/// What has been added to a [`ServerService`], so that many names cost no more each than few.
+#[derive(Default)]
+pub(super) struct KnownServers {
+    names: BTreeMap<Box<[u8]>, usize>,
+    addresses: BTreeSet<(usize, IpAddr)>,
+}
+
+impl ZoneWriter {
+    /// Notes whether one of a service's endpoints is the server, and the names that the server has
+    /// by it.
+    pub(super) fn set_server(&mut self, input: &ServiceInput<'_>, service: Option<&Service>) {
+        let next = self.server_service(input, service);
+        if next.is_none() && !self.servers.contains(&input.id) {
+            return;
+        }
+        let key = [input.namespace.into(), input.label.into()];
+        let before = self.zone.name_servers.services.get(&key).map(|s| &**s);
+        if before == next.as_ref() {
+            return;
+        }
+        let services = &mut Arc::make_mut(&mut self.zone.name_servers).services;
+        match next {
+            Some(next) => {
+                self.servers.insert(input.id);
+                services.insert(key, Arc::new(next));
+            }
+            None => {
+                self.servers.remove(&input.id);
+                services.remove(&key);
+            }
+        }
+    }
+
+    fn server_service(
+        &self,
+        input: &ServiceInput<'_>,
+        service: Option<&Service>,
+    ) -> Option<ServerService> {
+        let own = &self.zone.options.own_addresses;
+        let is_server = |slice: &&&EndpointSlice| {
+            let mut addresses = ready_addresses(slice).map(|(_, address)| address);
+            self.uses(slice) && addresses.any(|address| own.contains(&address))
+        };
+        let mut slices = input.slices.iter().filter(is_server).peekable();
+        slices.peek()?;
+        let mut server = ServerService {
+            ns: input.ns,
+            service: input.id,
+            names: Vec::new(),
+        };
+        let mut known = KnownServers::default();
+        let mut add = |name: &[&[u8]], addresses: &[IpAddr]| {
+            let labels = [&name.concat()[..], &input.suffix()].concat();
+            if labels.len() + self.longest_origin <= MAX_NAME {
+                server.add(&mut known, &labels, addresses.iter().copied());
+            }
+        };
+        match service.map(|service| &service.kind) {
+            Some(ServiceKind::ClusterIp(addresses)) if !addresses.is_empty() => {
+                add(&[], addresses);
+            }
+            Some(ServiceKind::Headless) => {
+                for (endpoint, address) in slices.flat_map(|slice| ready_addresses(slice)) {
+                    match self.endpoint_label(endpoint) {
+                        Ok("") => add(&[AddressLabel::of(address).as_wire()], &[address]),
+                        Ok(text) => add(&[&[text.len() as u8], text.as_bytes()], &[address]),
+                        Err(Unnameable) => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        Some(server)
     }
 }

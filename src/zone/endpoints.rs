@@ -1,220 +1,219 @@
-//! The ready endpoints of one service, compact: names in one run of bytes, addresses in another.
+//! The ready endpoints of one service, as answers need them.
 //!
-//! Entries that two slices both have are kept twice, because SRV weights count them twice, as
-//! CoreDNS does; records are made of each address once.
+//! An entry is an address of an endpoint of a slice. Entries that two slices both have are kept
+//! twice, because SRV weights count them twice, as CoreDNS does; records are made of each address
+//! once. Entries of one name stand together, in the order in which the names come first.
 
-use super::service::{AddressSet, ServicePort};
+use super::endpoint::{EndpointName, EndpointRef};
+use super::label::{AddressLabel, named_address};
+use super::ports::{Ports, Selector};
+use super::table::{GROUPS, INDEXED, NAMED, ORDER, REPEATED, REPEATED_IN_GROUP, REPEATED_NAME};
+use super::table::{Table, WIDE};
+use crate::cow::Seed;
 use crate::wire::RType;
-use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
-
-/// A choice among a service's ports: an empty name or protocol matches every one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Selector<'q> {
-    /// The port's name, lower case.
-    pub port: &'q [u8],
-    /// The protocol, lower case.
-    pub protocol: &'q [u8],
-}
-
-impl Selector<'_> {
-    /// Every port.
-    pub const ANY: Self = Self {
-        port: b"",
-        protocol: b"",
-    };
-
-    /// Returns whether every port is selected.
-    pub fn is_any(&self) -> bool {
-        self.port.is_empty() && self.protocol.is_empty()
-    }
-
-    /// Returns whether a port is selected.
-    pub fn matches(&self, port: &ServicePort) -> bool {
-        (self.port.is_empty() || *self.port == *port.name)
-            && (self.protocol.is_empty() || *self.protocol == *port.protocol)
-    }
-}
-
-/// One endpoint of one slice, on the way into a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndpointInput {
-    /// Its labels in wire form, without what follows; the stored spelling.
-    pub name: Box<[u8]>,
-    /// Its address.
-    pub address: IpAddr,
-    /// Which of the port lists is its slice's.
-    pub group: u16,
-}
+use std::ops::Range;
 
 /// The ready endpoints of one service.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EndpointTable {
-    names: Box<[u8]>,
-    /// In the order of the slices, as CoreDNS answers, so that what is cut is cut alike.
-    endpoints: Box<[Endpoint]>,
-    /// Their positions, by name in lower case.
-    by_name: Box<[u32]>,
-    addresses: Box<[(IpAddr, u16)]>,
-    groups: Box<[Box<[ServicePort]>]>,
-    all: AddressSet,
-    /// Address sets of the ports that only some slices have, by port groups.
-    partial: BTreeMap<Box<[u16]>, AddressSet>,
-}
+#[derive(Clone, Copy)]
+pub struct Endpoints<'s>(pub(super) Table<'s>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Endpoint {
-    name: u32,
-    address: u32,
-}
-
-impl EndpointTable {
-    /// Builds the table of a service. `inputs` are in the order of the slices; `groups` are their
-    /// port lists. Address sets are made only where bare names stand for endpoints (`headless`).
-    pub fn build(
-        mut inputs: Vec<EndpointInput>,
-        groups: Vec<Box<[ServicePort]>>,
-        headless: bool,
-        ttl: u32,
-    ) -> Self {
-        let (mut all, mut partial) = (AddressSet::default(), BTreeMap::new());
-        if headless {
-            all = AddressSet::encode(inputs.iter().map(|i| i.address), ttl);
-            for subset in group_subsets(&groups) {
-                let chosen = inputs.iter().filter(|i| subset.contains(&i.group));
-                let set = AddressSet::encode(chosen.map(|i| i.address), ttl);
-                partial.insert(subset, set);
-            }
-        }
-        let lower = |input: &EndpointInput| input.name.to_ascii_lowercase();
-        let mut first = BTreeMap::new();
-        for (at, input) in inputs.iter().enumerate() {
-            first.entry(lower(input)).or_insert(at);
-        }
-        let place = |i: &EndpointInput| first.get(&lower(i)).copied().unwrap_or_default();
-        inputs.sort_by_cached_key(|i| (place(i), i.group, i.address));
-        let (mut names, mut endpoints) = (Vec::new(), Vec::<Endpoint>::new());
-        let mut last: Option<&EndpointInput> = None;
-        for (at, input) in inputs.iter().enumerate() {
-            if last.is_none_or(|l| !l.name.eq_ignore_ascii_case(&input.name)) {
-                endpoints.push(Endpoint {
-                    name: names.len() as u32,
-                    address: at as u32,
-                });
-                names.extend(&input.name);
-            }
-            last = Some(input);
-        }
-        // Positions in the order of first appearance are those of the map's values.
-        let mut rank: Vec<usize> = first.values().copied().collect();
-        rank.sort_unstable();
-        let position = |at: &usize| rank.binary_search(at).unwrap_or_default() as u32;
-        let by_name = first.values().map(position).collect();
-        Self {
-            names: names.into(),
-            endpoints: endpoints.into(),
-            by_name,
-            addresses: inputs.iter().map(|i| (i.address, i.group)).collect(),
-            groups: groups.into(),
-            all,
-            partial,
-        }
-    }
-
+impl<'s> Endpoints<'s> {
     /// Returns whether the service has no ready endpoint.
-    pub fn is_empty(&self) -> bool {
-        self.endpoints.is_empty()
+    pub fn is_empty(self) -> bool {
+        self.0.len == 0
     }
 
-    /// Returns the address RRsets of the endpoints that a selector selects, or `None` where it
-    /// selects none.
-    pub(super) fn addresses(&self, selector: &Selector<'_>) -> Option<&AddressSet> {
+    /// Returns a selector that selects the same endpoints: that of every port where all are. `None`
+    /// where it selects none.
+    pub(super) fn choice<'q>(self, selector: &Selector<'q>) -> Option<Selector<'q>>
+    where
+        's: 'q,
+    {
         if self.is_empty() {
-            return None;
-        }
-        let chosen = || {
-            let selects = |ports: &[ServicePort]| ports.iter().any(|p| selector.matches(p));
-            (0u16..)
-                .zip(&self.groups)
-                .filter(move |(_, ports)| selects(ports))
-                .map(|(g, _)| g)
-        };
-        match chosen().count() {
-            0 => None,
-            n if n == self.groups.len() => Some(&self.all),
-            _ => {
-                let subset = self
-                    .partial
-                    .iter()
-                    .find(|(s, _)| s.iter().copied().eq(chosen()));
-                subset
-                    .map(|(_, set)| set)
-                    .filter(|set| set.addresses().next().is_some())
-            }
+            None
+        } else if selector.is_any() || self.0.groups().all(|ports| ports.any(selector)) {
+            Some(Selector::ANY)
+        } else {
+            let any = self.0.is(GROUPS) && self.selected(*selector).next().is_some();
+            any.then_some(*selector)
         }
     }
 
     /// Returns how many entries a selector selects, address by address and port by port; past 50
     /// it is some number past 50.
-    pub(super) fn entries(&self, selector: &Selector<'_>) -> usize {
-        let ports = |(_, group): &(IpAddr, u16)| self.selected(*group, selector).count();
-        count(self.addresses.iter().map(ports))
+    pub(super) fn entries(self, selector: &Selector<'_>) -> usize {
+        count(self.0, 0..self.0.len, selector)
     }
 
     /// Finds an endpoint by its labels in wire form, lower case.
-    pub fn find(&self, name: &[u8]) -> Option<EndpointRef<'_>> {
-        let place = self.by_name.binary_search_by(|&at| {
-            let endpoint = self.endpoints.get(at as usize);
-            let start = endpoint.map_or(0, |endpoint| endpoint.name as usize);
-            let stored = wire_labels(self.names.get(start..).unwrap_or(&[]), name);
-            stored
-                .iter()
-                .map(u8::to_ascii_lowercase)
-                .cmp(name.iter().copied())
-        });
-        let at = place.ok().and_then(|place| self.by_name.get(place))?;
-        Some(self.at(*at as usize))
+    pub fn find(self, seed: &Seed, name: &[u8]) -> Option<EndpointRef<'s>> {
+        let at = match self.find_stored(seed, name) {
+            Some(at) => at,
+            None => self.find_address(name)?,
+        };
+        let start = (0..=at).rev().find(|at| !self.0.continues(*at))?;
+        Some(self.endpoint(start))
     }
 
     /// Returns every endpoint, in the order of the slices.
-    pub fn iter(&self) -> impl Iterator<Item = EndpointRef<'_>> {
-        (0..self.endpoints.len()).map(|index| self.at(index))
+    pub fn iter(self) -> impl Iterator<Item = EndpointRef<'s>> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let endpoint = (next < self.0.len).then(|| self.endpoint(next))?;
+            next = endpoint.end;
+            Some(endpoint)
+        })
     }
 
-    fn at(&self, index: usize) -> EndpointRef<'_> {
-        let bounds = |next: Option<&Endpoint>| {
-            next.map_or((self.names.len(), self.addresses.len()), |e| {
-                (e.name as usize, e.address as usize)
-            })
-        };
-        let start = bounds(self.endpoints.get(index));
-        let end = bounds(self.endpoints.get(index + 1));
-        EndpointRef {
-            table: self,
-            name: self.names.get(start.0..end.0).unwrap_or(&[]),
-            addresses: self.addresses.get(start.1..end.1).unwrap_or(&[]),
+    /// Returns the ports of every endpoint, where they are the same for all.
+    pub(super) fn only_ports(self) -> Option<Ports<'s>> {
+        (!self.0.is(GROUPS)).then(|| self.0.group(0))
+    }
+
+    /// Returns the names of the endpoints that have an address, each spelling once, in the order of
+    /// the slices.
+    pub(super) fn names_of(self, address: IpAddr) -> impl Iterator<Item = EndpointName<'s>> {
+        // Without other names the address is the name, however often it comes.
+        let plain = !self.0.is(NAMED);
+        let places = (!plain).then(|| self.0.with_address(address));
+        let places = places.into_iter().flatten();
+        let distinct = places.filter(|place| place.marks & REPEATED_NAME == 0);
+        let single = plain.then_some(EndpointName::Address(address));
+        let several = distinct.map(move |place| EndpointName::of(self.0, place.at));
+        single.into_iter().chain(several)
+    }
+
+    /// Returns whether an entry has this address.
+    pub(super) fn has_address(self, address: IpAddr) -> bool {
+        self.0.position(address).is_some()
+    }
+
+    /// Returns how many entries there are.
+    pub(super) fn len(self) -> u32 {
+        self.0.len
+    }
+
+    /// Returns the address of an entry.
+    pub(super) fn address(self, at: u32) -> Option<IpAddr> {
+        self.0.address(at)
+    }
+
+    /// Returns the entries behind those that the other table starts with, too, and before those
+    /// that it ends with, too, by their addresses.
+    pub(super) fn changed_from(self, other: Self) -> Range<u32> {
+        let ((octets, width), (others, other_width)) = (self.0.octets(), other.0.octets());
+        if width != other_width {
+            return 0..self.0.len;
+        }
+        let pairs = octets.chunks_exact(width).zip(others.chunks_exact(width));
+        let start = pairs.take_while(|(a, b)| a == b).count() * width;
+        let [rest, other_rest] = [octets, others].map(|octets| octets.get(start..).unwrap_or(&[]));
+        let pairs = rest
+            .rchunks_exact(width)
+            .zip(other_rest.rchunks_exact(width));
+        let end = octets.len() - pairs.take_while(|(a, b)| a == b).count() * width;
+        (start / width) as u32..(end / width) as u32
+    }
+
+    /// Returns how many addresses there are of a type.
+    pub(super) fn distinct(self, rtype: RType) -> usize {
+        let [v4, v6] = self.0.distinct();
+        if rtype == RType::A {
+            v4 as usize
+        } else {
+            v6 as usize
         }
     }
 
-    fn selected<'a>(
-        &'a self,
-        group: u16,
-        selector: &'a Selector<'_>,
-    ) -> impl Iterator<Item = &'a ServicePort> {
-        let ports = self
-            .groups
-            .get(usize::from(group))
-            .map_or(&[][..], |ports| ports);
-        ports.iter().filter(|port| selector.matches(port))
+    /// Returns the octets of the addresses of a type, each once, in the order of the slices, where
+    /// they stand like that.
+    pub(super) fn in_row(self, rtype: RType) -> Option<&'s [u8]> {
+        let in_row = !self.0.is(ORDER) && self.0.is(WIDE) != (rtype == RType::A);
+        (in_row && self.distinct(rtype) == self.0.len as usize).then(|| self.0.octets().0)
+    }
+
+    /// Returns each address once, those of a type in the order of the slices.
+    pub(super) fn all(self) -> impl Iterator<Item = IpAddr> {
+        let places = (0..self.0.len).map(move |n| self.0.in_order(n));
+        let first = places.filter(|place| place.marks & REPEATED == 0);
+        first.filter_map(move |place| self.0.address(place.at))
+    }
+
+    /// Returns each address once that has a port which a selector selects, those of a type in the
+    /// order of the slices.
+    pub(super) fn selected<'q>(
+        self,
+        selector: Selector<'q>,
+    ) -> impl Iterator<Item = IpAddr> + use<'s, 'q> {
+        let table = self.0;
+        // Entries that follow each other mostly have one group.
+        let mut last = (0, table.group(0).any(&selector));
+        let mut is_chosen = move |at: u32| {
+            let group = table.group_of(at);
+            if last.0 != group {
+                last = (group, table.group(group).any(&selector));
+            }
+            last.1
+        };
+        (0..table.len).filter_map(move |n| {
+            let place = table.in_order(n);
+            if place.marks & REPEATED_IN_GROUP != 0 || !is_chosen(place.at) {
+                return None;
+            }
+            let address = table.address(place.at)?;
+            let mut first = || {
+                let mut all = table.with_address(address).map(|place| place.at);
+                all.find(|at| is_chosen(*at)) == Some(place.at)
+            };
+            (place.marks & REPEATED == 0 || first()).then_some(address)
+        })
+    }
+
+    fn find_address(self, name: &[u8]) -> Option<u32> {
+        let (&len, label) = name.split_first()?;
+        let address = named_address(label).filter(|_| usize::from(len) == label.len())?;
+        if !self.0.is(NAMED) {
+            return self.0.position(address);
+        }
+        let mut places = self.0.with_address(address).map(|place| place.at);
+        places.find(|at| self.0.stored_name(*at).is_none())
+    }
+
+    fn find_stored(self, seed: &Seed, name: &[u8]) -> Option<u32> {
+        let is_name = |at: &u32| {
+            let stored = self.0.stored_name(*at);
+            stored.is_some_and(|stored| stored.eq_ignore_ascii_case(name))
+        };
+        if !self.0.is(NAMED) {
+            None
+        } else if self.0.is(INDEXED) {
+            self.0.with_hash(seed, name).find(is_name)
+        } else {
+            (0..self.0.len).find(is_name)
+        }
+    }
+
+    fn endpoint(self, start: u32) -> EndpointRef<'s> {
+        let end = (start + 1..self.0.len).find(|at| !self.0.continues(*at));
+        EndpointRef {
+            table: self.0,
+            start,
+            end: end.unwrap_or(self.0.len),
+        }
     }
 }
 
-/// Adds up until SRV weights are all 1: counting on would change nothing.
-fn count(parts: impl Iterator<Item = usize>) -> usize {
+/// Counts entries by their ports, until SRV weights are all 1: counting on would change nothing.
+pub(super) fn count(table: Table<'_>, entries: Range<u32>, selector: &Selector<'_>) -> usize {
     const ENOUGH: usize = 51;
     let mut total = 0;
-    for part in parts {
-        total += part;
+    if !table.is(GROUPS) {
+        return entries.len() * table.group(0).count(selector);
+    }
+    for at in entries {
+        total += table.group(table.group_of(at)).count(selector);
         if total >= ENOUGH {
             break;
         }
@@ -222,117 +221,18 @@ fn count(parts: impl Iterator<Item = usize>) -> usize {
     total
 }
 
-/// Takes as many octets as a name that could equal `name` has, or the first label of another one.
-fn wire_labels<'a>(stored: &'a [u8], name: &[u8]) -> &'a [u8] {
-    // Names in a table have one label, or two in a multicluster zone; all have the same number.
-    let count = crate::wire::labels(name).count().max(1);
-    let len: usize = crate::wire::labels(stored)
-        .take(count)
-        .map(|label| label.len() + 1)
-        .sum();
-    stored.get(..len).unwrap_or(stored)
-}
-
-/// Returns the sets of port groups that some port name or protocol selects, other than all.
-fn group_subsets(groups: &[Box<[ServicePort]>]) -> Vec<Box<[u16]>> {
-    if groups.len() < 2 {
-        return Vec::new();
-    }
-    let mut subsets = std::collections::BTreeSet::new();
-    for port in groups.iter().flat_map(|ports| ports.iter()) {
-        for (name, protocol) in [
-            (&*port.name, &*port.protocol),
-            (&port.name, b""),
-            (b"", &port.protocol),
-        ] {
-            let selector = Selector {
-                port: name,
-                protocol,
-            };
-            let chosen: Box<[u16]> = (0u16..)
-                .zip(groups)
-                .filter(|(_, ports)| ports.iter().any(|p| selector.matches(p)))
-                .map(|(group, _)| group)
-                .collect();
-            if chosen.len() < groups.len() {
-                subsets.insert(chosen);
-            }
-        }
-    }
-    subsets.into_iter().collect()
-}
-
-/// One endpoint's name with everything that has it.
-#[derive(Clone, Copy)]
-pub struct EndpointRef<'s> {
-    table: &'s EndpointTable,
-    name: &'s [u8],
-    addresses: &'s [(IpAddr, u16)],
-}
-
-impl<'s> EndpointRef<'s> {
-    /// Returns its labels in wire form, as stored.
-    pub fn name(&self) -> &'s [u8] {
-        self.name
-    }
-
-    /// Returns how many entries a selector selects of it.
-    pub fn entries(&self, selector: &Selector<'_>) -> usize {
-        let ports = |(_, group): &(IpAddr, u16)| self.table.selected(*group, selector).count();
-        count(self.addresses.iter().map(ports))
-    }
-
-    /// Returns each of its addresses of a type, A or AAAA, once.
-    pub fn addresses(&self, selector: Selector<'_>, rtype: RType) -> impl Iterator<Item = IpAddr> {
-        // By type before anything is compared: what is compared is soon in the message, which ends.
-        let of_type = move |address: IpAddr| address.is_ipv4() == (rtype == RType::A);
-        self.addresses_where(of_type, move |port| selector.matches(port))
-    }
-
-    /// Returns each of its addresses once that has a port with a number.
-    pub fn numbered_addresses(&self, selector: Selector<'_>) -> impl Iterator<Item = IpAddr> {
-        let numbered = move |port: &ServicePort| port.number.is_some() && selector.matches(port);
-        self.addresses_where(|_| true, numbered)
-    }
-
-    fn addresses_where(
-        &self,
-        wanted: impl Fn(IpAddr) -> bool,
-        selects: impl Fn(&ServicePort) -> bool + Copy,
-    ) -> impl Iterator<Item = IpAddr> {
-        let chosen = move |group: u16| {
-            let ports = self.table.groups.get(usize::from(group));
-            ports.is_some_and(|ports| ports.iter().any(selects))
-        };
-        self.addresses
-            .iter()
-            .enumerate()
-            .filter(move |(_, (address, _))| wanted(*address))
-            .filter_map(move |(at, &(address, group))| {
-                // Sorted by group, then address: an earlier group may hold the address as well.
-                let earlier = self.addresses.get(..at).unwrap_or(&[]);
-                let seen = earlier.last() == Some(&(address, group))
-                    || earlier.first().is_some_and(|first| first.1 != group)
-                        && earlier.iter().any(|&(a, g)| a == address && chosen(g));
-                (chosen(group) && !seen).then_some(address)
-            })
-    }
-
-    /// Returns each of its port numbers once.
-    pub fn ports<'a>(&'a self, selector: &'a Selector<'_>) -> impl Iterator<Item = u16> + 'a {
-        let groups = move || {
-            self.addresses
-                .chunk_by(|a, b| a.1 == b.1)
-                .filter_map(|run| run.first().map(|r| r.1))
-        };
-        let numbers = move || {
-            groups()
-                .flat_map(move |g| self.table.selected(g, selector))
-                .filter_map(|p| p.number)
-        };
-        numbers()
-            .enumerate()
-            .filter(move |&(at, number)| !numbers().take(at).any(|earlier| earlier == number))
-            .map(|(_, number)| number)
+impl fmt::Debug for Endpoints<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = |at: u32| (self.0.address(at), self.0.group(self.0.group_of(at)));
+        let endpoints = self.iter().map(|endpoint| {
+            let mut room = AddressLabel::default();
+            let name = endpoint.name().wire(&mut room).escape_ascii().to_string();
+            let entries: Vec<_> = (endpoint.start..endpoint.end).map(entry).collect();
+            (name, entries)
+        });
+        f.debug_list()
+            .entries(endpoints)
+            .entries(self.all())
+            .finish()
     }
 }

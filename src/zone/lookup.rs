@@ -2,17 +2,20 @@
 //! CoreDNS's `backend_lookup.go` and `kubernetes.go`, quirks included (docs/compatibility.md lists
 //! where it differs).
 
+use super::addresses::Addresses;
 use super::apex::{DNS_VERSION, MULTICLUSTER_VERSION, NameServers, Soa};
-use super::endpoints::{EndpointRef, Selector};
+use super::endpoint::EndpointRef;
+use super::label::{spelled_address, spells_canonically};
 use super::options::PodMode;
-use super::reverse::{Pointer, ReverseNode, address_of};
-use super::service::{AddressSet, Body, ServiceNode};
+use super::ports::Selector;
+use super::reverse::{Pointers, address_of};
+use super::service::{Body, ServiceNode};
 use super::target::{Part, ServiceTarget, Target};
 use super::walk::{Pattern, Walk};
 use super::{Origin, Zone};
 use crate::tenancy::{NsId, Seen, Sight, View};
-use crate::wire::{Name, QName, RType};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::wire::{QName, RType};
+use std::net::IpAddr;
 
 /// What a look-up finds.
 pub enum Lookup<'a> {
@@ -36,22 +39,22 @@ pub enum Absent {
 
 /// Records, not put together yet.
 pub enum Found<'a> {
-    /// An address RRset in wire form.
-    Addresses(&'a AddressSet),
+    /// The addresses of a service.
+    Addresses(Addresses<'a>),
     /// The addresses of one endpoint.
     Endpoint(EndpointRef<'a>),
     /// One address: a pod's.
     Address(IpAddr),
     /// SRV records of a service.
-    Services(&'a ServiceNode, Selector<'a>),
+    Services(ServiceNode<'a>, Selector<'a>),
     /// SRV records of one endpoint of a service.
-    EndpointServices(&'a ServiceNode, EndpointRef<'a>),
+    EndpointServices(ServiceNode<'a>, EndpointRef<'a>),
     /// The SRV record of a pod: the labels of its name (pod, namespace), and its address.
     PodService([&'a [u8]; 2], IpAddr),
-    /// Another name: the answer to CNAME, and where A and AAAA go on.
-    Alias(&'a Name),
+    /// Another name, in wire form: the answer to CNAME, and where A and AAAA go on.
+    Alias(&'a [u8]),
     /// Reverse records.
-    Pointers(&'a ReverseNode, IpAddr),
+    Pointers(Pointers<'a>),
     /// The zone's SOA.
     Soa(Soa),
     /// The zone's name servers.
@@ -71,10 +74,16 @@ enum Resolved<'a> {
     /// It exists and has no records.
     Empty,
     Absent(Absent),
-    Service(&'a ServiceNode, Selector<'a>),
-    Endpoint(&'a ServiceNode, EndpointRef<'a>),
+    Service(ServiceNode<'a>, Selector<'a>),
+    Endpoint(ServiceNode<'a>, EndpointRef<'a>),
     Pod([&'a [u8]; 2], IpAddr),
     Wild(Walk<'a>),
+}
+
+/// A part of a service that exists.
+enum Piece<'a> {
+    Ports(Selector<'a>),
+    Endpoint(EndpointRef<'a>),
 }
 
 const MISSING: Lookup<'static> = Lookup::Absent(Absent::Missing);
@@ -110,7 +119,8 @@ impl Zone {
             RType::TXT => return self.text(view, origin, qname),
             RType::PTR => {
                 if let Some(address) = address_of(qname) {
-                    return self.pointers(view, address);
+                    let pointers = self.pointers(view, address).map(Found::Pointers);
+                    return pointers.map_or(MISSING, Lookup::Found);
                 }
             }
             _ if own_labels == 2 && plain_zone && is_ns_dns(qname) => {
@@ -165,25 +175,6 @@ impl Zone {
             Resolved::Absent(absent) => Lookup::Absent(absent),
             _ => Lookup::NoData,
         }
-    }
-
-    fn pointers<'a>(&'a self, view: &View<'a>, address: IpAddr) -> Lookup<'a> {
-        match self.reverse.get(&key(address)) {
-            Some(node) if self.visible_pointers(view, node, address).next().is_some() => {
-                Lookup::Found(Found::Pointers(node, address))
-            }
-            _ => MISSING,
-        }
-    }
-
-    /// Returns the reverse records of an address as `view` sees them.
-    pub fn visible_pointers<'a>(
-        &'a self,
-        view: &View<'a>,
-        node: &'a ReverseNode,
-        address: IpAddr,
-    ) -> impl Iterator<Item = Pointer<'a>> + use<'a> {
-        node.pointers(view, &self.exposed, address)
     }
 
     fn resolve<'a>(
@@ -245,9 +236,10 @@ impl Zone {
         }
         let seen = self.see(view, target.namespace);
         let service = view.service(seen, target.service);
-        let found = self.nodes(origin).get(service.0).and_then(Option::as_deref);
-        match found.and_then(|node| part_of(node, target.part)) {
-            Some(resolved) => resolved,
+        let found = self.service_node(origin, service);
+        match found.and_then(|node| Some((node, self.part_of(node, target.part)?))) {
+            Some((node, Piece::Ports(selector))) => Resolved::Service(node, selector),
+            Some((node, Piece::Endpoint(endpoint))) => Resolved::Endpoint(node, endpoint),
             None => self.absent(view, target.namespace),
         }
     }
@@ -259,8 +251,8 @@ impl Zone {
             (PodMode::Disabled, _) | (_, None) => false,
             (PodMode::Insecure, Some(_)) => true,
             (PodMode::Verified, Some(address)) => {
-                let namespaces = self.pods.get(&key(address)).map_or(&[][..], |list| list);
-                spells_canonically(label, address) && namespaces.contains(&seen.ns)
+                let namespaces = self.pods.get(key(address));
+                spells_canonically(label, address) && namespaces.contains(&seen.ns.0)
             }
         };
         match address {
@@ -274,6 +266,37 @@ impl Zone {
             }
             _ => self.absent(view, namespace),
         }
+    }
+
+    /// Returns what a part of a service resolves to, or `None` where the service has no such part.
+    fn part_of<'a>(&self, node: ServiceNode<'a>, part: Part<'a>) -> Option<Piece<'a>> {
+        match part {
+            Part::Ports(port, protocol) => {
+                let selector = Selector { port, protocol };
+                let exists = match node.body() {
+                    Body::Alias(_) => selector.is_any(),
+                    _ => node.addresses(&selector).is_some(),
+                };
+                exists.then_some(Piece::Ports(selector))
+            }
+            Part::Endpoint(label) => self.endpoint_of(node, &[label]),
+            Part::ClusterEndpoint(endpoint, cluster) => {
+                self.endpoint_of(node, &[endpoint, cluster])
+            }
+        }
+    }
+
+    fn endpoint_of<'a>(&self, node: ServiceNode<'a>, labels: &[&[u8]]) -> Option<Piece<'a>> {
+        if !node.names_endpoints() || matches!(node.body(), Body::Alias(_)) {
+            return None;
+        }
+        let mut name = arrayvec::ArrayVec::<u8, 128>::new();
+        for label in labels {
+            name.try_push(u8::try_from(label.len()).ok()?).ok()?;
+            name.try_extend_from_slice(label).ok()?;
+        }
+        let endpoint = node.endpoints().find(&self.seed, &name)?;
+        Some(Piece::Endpoint(endpoint))
     }
 
     /// Finds a namespace that both the view and the zone's options show.
@@ -303,46 +326,14 @@ impl Zone {
     }
 }
 
-/// Returns what a part of a service resolves to, or `None` where the service has no such part.
-fn part_of<'a>(node: &'a ServiceNode, part: Part<'a>) -> Option<Resolved<'a>> {
-    match part {
-        Part::Ports(port, protocol) => {
-            let selector = Selector { port, protocol };
-            let exists = match &node.body {
-                Body::Alias(_) => selector.is_any(),
-                _ => node
-                    .addresses(&selector)
-                    .is_some_and(|s| s.addresses().next().is_some()),
-            };
-            exists.then_some(Resolved::Service(node, selector))
-        }
-        Part::Endpoint(label) => endpoint_of(node, &[label]),
-        Part::ClusterEndpoint(endpoint, cluster) => endpoint_of(node, &[endpoint, cluster]),
-    }
-}
-
-fn endpoint_of<'a>(node: &'a ServiceNode, labels: &[&[u8]]) -> Option<Resolved<'a>> {
-    if !node.names_endpoints || matches!(node.body, Body::Alias(_)) {
-        return None;
-    }
-    let mut name = arrayvec::ArrayVec::<u8, 128>::new();
-    for label in labels {
-        name.try_push(u8::try_from(label.len()).ok()?).ok()?;
-        name.try_extend_from_slice(label).ok()?;
-    }
-    node.endpoints
-        .find(&name)
-        .map(|endpoint| Resolved::Endpoint(node, endpoint))
-}
-
-fn of_service<'a>(node: &'a ServiceNode, selector: Selector<'a>, qtype: RType) -> Lookup<'a> {
-    match (&node.body, qtype) {
+fn of_service<'a>(node: ServiceNode<'a>, selector: Selector<'a>, qtype: RType) -> Lookup<'a> {
+    match (node.body(), qtype) {
         (Body::Alias(target), RType::A | RType::AAAA | RType::CNAME) => {
             Lookup::Found(Found::Alias(target))
         }
         (Body::Alias(_), _) => Lookup::NoData,
         (_, RType::A | RType::AAAA) => match node.addresses(&selector) {
-            Some(set) => Lookup::Found(Found::Addresses(set)),
+            Some(addresses) => Lookup::Found(Found::Addresses(addresses)),
             None => MISSING,
         },
         (_, RType::SRV) => Lookup::Found(Found::Services(node, selector)),
@@ -376,46 +367,4 @@ fn is_ns_dns(qname: &QName<'_>) -> bool {
 
 fn is_whoami(qname: &QName<'_>) -> bool {
     qname.label(0) == Some(b"whoami") && qname.label(1) == Some(b"tenantdns")
-}
-
-/// Returns the address that a pod's label spells: with three dashes and no two in a row they stand
-/// for dots, else for colons.
-fn spelled_address(label: &[u8]) -> Option<IpAddr> {
-    let dashes = label.iter().filter(|&&b| b == b'-').count();
-    let doubled = label.windows(2).any(|pair| pair == b"--");
-    let with = |separator: u8| {
-        let mut text = [0u8; 63];
-        let text = text.get_mut(..label.len())?;
-        for (to, &from) in text.iter_mut().zip(label) {
-            *to = if from == b'-' { separator } else { from };
-        }
-        let text = std::str::from_utf8(text).ok()?;
-        // A dot that was sent inside the label is not one of ours.
-        (separator == b'.' || !text.contains('.')).then_some(())?;
-        if separator == b'.' {
-            text.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
-        } else {
-            text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-        }
-    };
-    if label.contains(&b'.') {
-        None
-    } else if dashes == 3 && !doubled {
-        with(b'.')
-    } else {
-        with(b':')
-    }
-}
-
-/// Returns whether the label is the canonical text of the address: CoreDNS compares text.
-fn spells_canonically(label: &[u8], address: IpAddr) -> bool {
-    use std::fmt::Write;
-    let mut text = arrayvec::ArrayString::<64>::new();
-    if write!(text, "{address}").is_err() {
-        return false;
-    }
-    let dashed = text
-        .bytes()
-        .map(|b| if b == b'.' || b == b':' { b'-' } else { b });
-    dashed.eq(label.iter().copied())
 }

@@ -1,79 +1,151 @@
 //! Reverse names: the address that one spells, and the services that an address answers for.
 
-use crate::cow::CowBits;
+use super::Zone;
+use super::endpoint::EndpointName;
+use super::label::AddressLabel;
+use super::lookup::key;
 use crate::tenancy::{NsId, ServiceId, View};
 use crate::wire::QName;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A service that an address answers for by endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EndpointOwner {
-    pub(super) ns: NsId,
-    pub(super) service: ServiceId,
-    /// The endpoint's label in wire form.
-    pub(super) name: Box<[u8]>,
+/// The reverse records of one address, as one client sees them: at least one.
+#[derive(Clone, Copy)]
+pub struct Pointers<'s> {
+    address: IpAddr,
+    /// The first service that is seen.
+    first: Seen<'s>,
+    /// The owners behind it, as words of [`Owner`]: none where it has the address as its cluster
+    /// address, because that is then the only record.
+    rest: &'s [u32],
 }
 
-/// The services that one address answers for, each list by namespace and name of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReverseNode {
-    /// Services with this cluster address.
-    pub(super) services: Box<[(NsId, ServiceId)]>,
-    /// Services with this endpoint address.
-    pub(super) endpoints: Box<[EndpointOwner]>,
+/// An owner that is seen.
+#[derive(Clone, Copy)]
+struct Seen<'s> {
+    owner: Owner,
+    ns: NsId,
+    label: &'s [u8],
 }
 
 /// One PTR record: the labels in front of `svc` and the origin, to be put together when written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Pointer<'s> {
-    /// The endpoint's label in wire form; empty for a service.
-    pub endpoint: &'s [u8],
+    /// The endpoint's labels; `None` for a service.
+    pub endpoint: Option<EndpointName<'s>>,
     /// The service's label.
     pub service: &'s [u8],
     /// The namespace's label.
     pub namespace: &'s [u8],
 }
 
-impl ReverseNode {
-    /// Returns whether nothing has the address.
-    pub fn is_empty(&self) -> bool {
-        self.services.is_empty() && self.endpoints.is_empty()
+/// A service that has an address. The owners of an address are in the order in which they are
+/// answered: those by cluster address, then those by endpoint, each by namespace and name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) service: ServiceId,
+    pub(super) by_endpoint: bool,
+}
+
+impl Owner {
+    pub(super) fn to_word(self) -> u32 {
+        self.service.0 << 1 | u32::from(self.by_endpoint)
     }
 
-    /// Returns what `view` sees of the address: the first visible service with it as cluster
-    /// address, else every visible service that has it as endpoint.
-    pub(super) fn pointers<'s>(
-        &'s self,
-        view: &View<'s>,
-        exposed: &'s CowBits,
-        address: IpAddr,
-    ) -> impl Iterator<Item = Pointer<'s>> + use<'s> {
-        let view = *view;
-        let pointer = move |service: ServiceId, endpoint: &'s [u8]| {
-            let (ns, service) = view.service_key(service)?;
-            Some(Pointer {
-                endpoint,
-                service,
-                namespace: view.namespace_label(ns),
-            })
+    pub(super) fn of_word(word: u32) -> Self {
+        Self {
+            service: ServiceId(word >> 1),
+            by_endpoint: word & 1 != 0,
+        }
+    }
+}
+
+impl Zone {
+    /// Returns the reverse records of an address, or `None` where `view` sees none: the first visible
+    /// service with it as cluster address, else every visible service that has it as endpoint.
+    pub(super) fn pointers<'a>(&'a self, view: &View<'a>, address: IpAddr) -> Option<Pointers<'a>> {
+        let mut rest = self.reverse.get(key(address));
+        let first = loop {
+            let (word, behind) = rest.split_first()?;
+            rest = behind;
+            if let Some(seen) = self.owner_seen(view, Owner::of_word(*word), address) {
+                break seen;
+            }
         };
-        let cluster = self
-            .services
-            .iter()
-            .find(|(ns, service)| exposed.contains(ns.0) && view.permits(*ns, *service))
-            .and_then(|(_, service)| pointer(*service, &[]));
-        let endpoints = if cluster.is_some() {
-            &[]
+        Some(Pointers {
+            address,
+            first,
+            rest: if first.owner.by_endpoint { rest } else { &[] },
+        })
+    }
+
+    /// Gives each of the records to `write`, until that fails.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub fn each_pointer<E>(
+        &self,
+        view: &View<'_>,
+        pointers: Pointers<'_>,
+        mut write: impl FnMut(&Pointer<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Pointers {
+            address,
+            first,
+            rest,
+        } = pointers;
+        let rest = rest.iter().map(|word| Owner::of_word(*word));
+        let rest = rest.filter_map(|owner| self.owner_seen(view, owner, address));
+        for seen in std::iter::once(first).chain(rest) {
+            let mut pointer = Pointer {
+                endpoint: None,
+                service: seen.label,
+                namespace: view.namespace_label(seen.ns),
+            };
+            if !seen.owner.by_endpoint {
+                write(&pointer)?;
+            } else if let Some(node) = self.any_service(seen.owner.service) {
+                for name in node.endpoints().names_of(address) {
+                    pointer.endpoint = Some(name);
+                    write(&pointer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns an owner that `view` sees, and the options its namespace.
+    fn owner_seen<'a>(&self, view: &View<'a>, owner: Owner, address: IpAddr) -> Option<Seen<'a>> {
+        let (ns, label) = view.service_key(owner.service)?;
+        let seen = if owner.by_endpoint {
+            view.permits_endpoint(ns, owner.service, address)
         } else {
-            &*self.endpoints
+            view.permits(ns, owner.service)
         };
-        cluster.into_iter().chain(
-            endpoints
-                .iter()
-                .filter(move |e| exposed.contains(e.ns.0))
-                .filter(move |e| view.permits_endpoint(e.ns, e.service, address))
-                .filter_map(move |e| pointer(e.service, &e.name)),
-        )
+        (self.exposed.contains(ns.0) && seen).then_some(Seen { owner, ns, label })
+    }
+
+    /// Gives the owners of each address, for dumps.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn owners(&self) -> impl Iterator<Item = (IpAddr, Vec<(ServiceId, Vec<String>)>)> {
+        self.reverse.iter().map(|(key, owners)| {
+            let address = IpAddr::V6(key.into()).to_canonical();
+            let names = |owner: Owner| {
+                let node = self
+                    .any_service(owner.service)
+                    .filter(|_| owner.by_endpoint);
+                let names = node
+                    .into_iter()
+                    .flat_map(|n| n.endpoints().names_of(address));
+                names
+                    .map(|name| {
+                        let mut spelled = AddressLabel::default();
+                        name.wire(&mut spelled).escape_ascii().to_string()
+                    })
+                    .collect()
+            };
+            let owners = owners.iter().map(|word| Owner::of_word(*word));
+            (address, owners.map(|o| (o.service, names(o))).collect())
+        })
     }
 }
 

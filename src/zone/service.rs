@@ -1,141 +1,244 @@
-//! One service as a zone answers for it: address RRsets in wire form, and the endpoints that names
-//! and SRV records are made of.
+//! One service as a zone answers for it: one block of octets, read in place.
 
-use super::endpoints::{EndpointTable, Selector};
-use crate::tenancy::ServiceId;
-use crate::wire::{Name, RType};
+use super::addresses::Addresses;
+use super::endpoints::Endpoints;
+use super::ports::{Ports, Selector};
+use super::table::Table;
+use crate::wire::RType;
+use arrayvec::ArrayVec;
+use std::fmt;
 use std::net::IpAddr;
 
-/// Octets of an A record whose owner is a pointer.
-pub const A_LEN: usize = 16;
-/// Octets of an AAAA record whose owner is a pointer.
-pub const AAAA_LEN: usize = 28;
-
-/// The A and AAAA RRsets of one name, each record in wire form with the QNAME as owner.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AddressSet {
-    a: Box<[u8]>,
-    aaaa: Box<[u8]>,
-}
-
-impl AddressSet {
-    /// Encodes each address once, in the order given.
-    pub fn encode(addresses: impl IntoIterator<Item = IpAddr>, ttl: u32) -> Self {
-        let mut seen = std::collections::BTreeSet::new();
-        let (mut a, mut aaaa) = (Vec::new(), Vec::new());
-        for address in addresses {
-            if seen.insert(address) {
-                match address {
-                    IpAddr::V4(v4) => encode(&mut a, RType::A, ttl, &v4.octets()),
-                    IpAddr::V6(v6) => encode(&mut aaaa, RType::AAAA, ttl, &v6.octets()),
-                }
-            }
-        }
-        Self {
-            a: a.into(),
-            aaaa: aaaa.into(),
-        }
-    }
-
-    /// Returns the records of a type and the length of each: A and AAAA; every other type has none.
-    pub fn records(&self, rtype: RType) -> (&[u8], usize) {
-        match rtype {
-            RType::A => (&self.a, A_LEN),
-            RType::AAAA => (&self.aaaa, AAAA_LEN),
-            _ => (&[], A_LEN),
-        }
-    }
-
-    /// Returns the addresses of both RRsets.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let v4 = self
-            .a
-            .chunks_exact(A_LEN)
-            .filter_map(|r| r.last_chunk::<4>().map(|octets| IpAddr::from(*octets)));
-        let v6 = self
-            .aaaa
-            .chunks_exact(AAAA_LEN)
-            .filter_map(|r| r.last_chunk::<16>().map(|octets| IpAddr::from(*octets)));
-        v4.chain(v6)
-    }
-}
-
-fn encode(out: &mut Vec<u8>, rtype: RType, ttl: u32, octets: &[u8]) {
-    out.extend([0xc0, 0x0c]);
-    out.extend(rtype.0.to_be_bytes());
-    out.extend([0, 1]);
-    out.extend(ttl.to_be_bytes());
-    out.extend([0, octets.len() as u8]);
-    out.extend(octets);
-}
-
-/// A port of a service, for SRV.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ServicePort {
-    /// Its name in lower case; may be empty.
-    pub name: Box<[u8]>,
-    /// Its protocol in lower case; may be empty.
-    pub protocol: Box<[u8]>,
-    /// Its number; `None` answers addresses but no SRV.
-    pub number: Option<u16>,
-}
+/// Port numbers of SRV records.
+pub type SharedPorts = ArrayVec<u16, 16>;
 
 /// What the name of a service stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body<'s> {
+    /// Nothing: there is no such service, though slices or an address name it.
+    Absent,
     /// Cluster addresses, the same for each port.
-    Cluster {
-        /// The addresses.
-        addresses: AddressSet,
-        /// Its ports; one without number where it declares none.
-        ports: Box<[ServicePort]>,
-    },
+    Cluster,
     /// Its endpoints.
     Headless,
-    /// Another name.
-    Alias(Name),
+    /// Another name, in wire form.
+    Alias(&'s [u8]),
 }
 
 /// A service as a zone answers for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceNode {
-    /// Its number.
-    pub id: ServiceId,
-    /// `S.NS.svc` in wire form, without the origin: what targets end in.
-    pub suffix: Box<[u8]>,
-    /// What the bare name stands for.
-    pub body: Body,
-    /// Its ready endpoints.
-    pub endpoints: EndpointTable,
-    /// Whether endpoints have names of their own (a ClusterSetIP import's have none).
-    pub names_endpoints: bool,
+#[derive(Clone, Copy)]
+pub struct ServiceNode<'s> {
+    head: &'s [u8; Head::LEN],
+    rest: &'s [u8],
 }
 
-impl ServiceNode {
-    /// Returns how many entries the bare name has under a selector: what SRV weights divide by (past 50, where they
-    /// stay 1, some number past 50).
-    /// 0 means that the name does not exist.
-    pub fn entries(&self, selector: &Selector<'_>) -> usize {
-        match &self.body {
-            Body::Cluster { addresses, ports } => {
-                let ports = ports.iter().filter(|p| selector.matches(p)).count();
-                ports * addresses.addresses().count()
-            }
-            Body::Headless => self.endpoints.entries(selector),
-            Body::Alias(_) => usize::from(selector.is_any()),
+/// What a block starts with. Behind it: the service's ports, the cluster addresses, the suffix, the
+/// alias's target, and what [`Table`] reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Head {
+    pub(super) kind: u8,
+    /// Of [`Table`], and [`NAMES_ENDPOINTS`].
+    pub(super) flags: u8,
+    /// Octets of the suffix.
+    pub(super) suffix: u8,
+    /// Octets of the alias's target.
+    pub(super) target: u8,
+    /// Cluster addresses.
+    pub(super) v4: u16,
+    pub(super) v6: u16,
+    /// Octets of the service's ports.
+    pub(super) ports: u32,
+    /// Octets of the endpoints' port lists.
+    pub(super) groups: u32,
+    /// Entries of the table of endpoints.
+    pub(super) endpoints: u32,
+}
+
+pub(super) const ABSENT: u8 = 0;
+pub(super) const CLUSTER: u8 = 1;
+pub(super) const HEADLESS: u8 = 2;
+pub(super) const ALIAS: u8 = 3;
+
+/// Endpoints have names of their own.
+pub(super) const NAMES_ENDPOINTS: u8 = 1 << 7;
+
+impl Head {
+    pub(super) const LEN: usize = 20;
+
+    pub(super) fn to_octets(self) -> [u8; Self::LEN] {
+        let [a, b] = self.v4.to_le_bytes();
+        let [c, d] = self.v6.to_le_bytes();
+        let [e, f, g, h] = self.ports.to_le_bytes();
+        let [i, j, k, l] = self.groups.to_le_bytes();
+        let [m, n, o, p] = self.endpoints.to_le_bytes();
+        let (kind, flags, suffix, target) = (self.kind, self.flags, self.suffix, self.target);
+        [
+            kind, flags, suffix, target, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,
+        ]
+    }
+
+    fn of_octets(octets: &[u8; Self::LEN]) -> Self {
+        let [kind, flags, suffix, target, a, b, c, d, rest @ ..] = *octets;
+        let [e, f, g, h, i, j, k, l, m, n, o, p] = rest;
+        Self {
+            kind,
+            flags,
+            suffix,
+            target,
+            v4: u16::from_le_bytes([a, b]),
+            v6: u16::from_le_bytes([c, d]),
+            ports: u32::from_le_bytes([e, f, g, h]),
+            groups: u32::from_le_bytes([i, j, k, l]),
+            endpoints: u32::from_le_bytes([m, n, o, p]),
         }
     }
 
-    /// Returns the address RRsets of the bare name under a selector, or `None` where it selects
-    /// nothing.
-    pub fn addresses(&self, selector: &Selector<'_>) -> Option<&AddressSet> {
-        match &self.body {
-            Body::Cluster { addresses, ports } => ports
-                .iter()
-                .any(|p| selector.matches(p))
-                .then_some(addresses),
-            Body::Headless => self.endpoints.addresses(selector),
-            Body::Alias(_) => None,
+    fn addresses_at(self) -> usize {
+        self.ports as usize
+    }
+
+    fn suffix_at(self) -> usize {
+        self.addresses_at() + 4 * usize::from(self.v4) + 16 * usize::from(self.v6)
+    }
+
+    fn target_at(self) -> usize {
+        self.suffix_at() + usize::from(self.suffix)
+    }
+
+    fn endpoints_at(self) -> usize {
+        self.target_at() + usize::from(self.target)
+    }
+}
+
+impl<'s> ServiceNode<'s> {
+    /// Reads a service from its block.
+    pub(super) fn read(block: &'s [u8]) -> Option<Self> {
+        let (head, rest) = block.split_first_chunk()?;
+        Some(Self { head, rest })
+    }
+
+    fn head(&self) -> Head {
+        Head::of_octets(self.head)
+    }
+
+    /// Returns what the bare name stands for.
+    pub fn body(&self) -> Body<'s> {
+        let head = self.head();
+        match head.kind {
+            CLUSTER => Body::Cluster,
+            HEADLESS => Body::Headless,
+            ALIAS => Body::Alias(self.part(head.target_at(), usize::from(head.target))),
+            _ => Body::Absent,
         }
+    }
+
+    /// Returns `S.NS.svc` in wire form, without the origin: what targets end in.
+    pub fn suffix(&self) -> &'s [u8] {
+        let head = self.head();
+        self.part(head.suffix_at(), usize::from(head.suffix))
+    }
+
+    /// Returns the ports of a service with cluster addresses: one without number where it declares
+    /// none.
+    pub fn ports(&self) -> Ports<'s> {
+        Ports(self.part(0, self.head().ports as usize))
+    }
+
+    /// Returns its ready endpoints.
+    pub fn endpoints(&self) -> Endpoints<'s> {
+        let head = self.head();
+        Endpoints(Table::read(self.rest, head.endpoints_at(), &head))
+    }
+
+    /// Returns whether endpoints have names of their own (a ClusterSetIP import's have none).
+    pub fn names_endpoints(&self) -> bool {
+        self.head().flags & NAMES_ENDPOINTS != 0
+    }
+
+    /// Returns the service's cluster addresses, IPv4 first.
+    pub fn cluster_addresses(&self) -> impl Iterator<Item = IpAddr> + use<'s> {
+        let v4 = self.cluster_row(RType::A).as_chunks::<4>().0.iter();
+        let v6 = self.cluster_row(RType::AAAA).as_chunks::<16>().0.iter();
+        let v4 = v4.map(|octets| IpAddr::from(*octets));
+        v4.chain(v6.map(|octets| IpAddr::from(*octets)))
+    }
+
+    /// Returns the octets of the service's cluster addresses of a type, A or AAAA.
+    pub(super) fn cluster_row(&self, rtype: RType) -> &'s [u8] {
+        let head = self.head();
+        let v4 = 4 * usize::from(head.v4);
+        let at = head.addresses_at();
+        if rtype == RType::A {
+            self.part(at, v4)
+        } else {
+            self.part(at + v4, 16 * usize::from(head.v6))
+        }
+    }
+
+    /// Returns whether it has any.
+    pub fn has_cluster_addresses(&self) -> bool {
+        let head = self.head();
+        head.v4 | head.v6 != 0
+    }
+
+    /// Returns how many entries the bare name has under a selector: what SRV weights divide by
+    /// (past 50, where they stay 1, some number past 50). 0 means that the name does not exist.
+    pub fn entries(&self, selector: &Selector<'_>) -> usize {
+        let head = self.head();
+        match head.kind {
+            CLUSTER => {
+                let addresses = usize::from(head.v4) + usize::from(head.v6);
+                self.ports().count(selector) * addresses
+            }
+            HEADLESS => self.endpoints().entries(selector),
+            ALIAS => usize::from(selector.is_any()),
+            _ => 0,
+        }
+    }
+
+    /// Returns the port numbers of SRV records under a selector, each once, where they are the same
+    /// for each endpoint and few: of nearly every service.
+    pub fn shared_ports(&self, selector: &Selector<'_>) -> Option<SharedPorts> {
+        let ports = match self.head().kind {
+            CLUSTER => self.ports(),
+            _ => self.endpoints().only_ports()?,
+        };
+        let mut shared = SharedPorts::new();
+        let mut numbers = ports.numbers(selector);
+        let few = numbers.all(|number| shared.try_push(number).is_ok());
+        few.then_some(shared)
+    }
+
+    /// Returns the addresses of the bare name under a selector, or `None` where it selects none.
+    pub fn addresses(&self, selector: &Selector<'s>) -> Option<Addresses<'s>> {
+        match self.head().kind {
+            CLUSTER => {
+                let selects = selector.is_any() || self.ports().any(selector);
+                (selects && self.has_cluster_addresses()).then(|| Addresses::of_cluster(*self))
+            }
+            HEADLESS => {
+                let selector = self.endpoints().choice(selector)?;
+                Some(Addresses::of_endpoints(*self, selector))
+            }
+            _ => None,
+        }
+    }
+
+    fn part(&self, at: usize, len: usize) -> &'s [u8] {
+        self.rest.get(at..at + len).unwrap_or(&[])
+    }
+}
+
+impl fmt::Debug for ServiceNode<'_> {
+    /// Everything that can be answered, whatever the layout.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceNode")
+            .field("suffix", &self.suffix().escape_ascii())
+            .field("body", &self.body())
+            .field("addresses", &self.cluster_addresses().collect::<Vec<_>>())
+            .field("ports", &self.ports())
+            .field("endpoints", &self.endpoints())
+            .field("names_endpoints", &self.names_endpoints())
+            .finish()
     }
 }

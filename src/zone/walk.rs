@@ -1,12 +1,14 @@
 //! The wildcard grammar of CoreDNS before 1.9, over what one client may see: `*` and `any` stand
 //! for any namespace, service, endpoint, port or protocol. An object of that name is only itself.
 
-use super::endpoints::{EndpointRef, Selector};
+use super::endpoint::EndpointRef;
+use super::label::AddressLabel;
 use super::lookup::is_wild;
+use super::ports::Selector;
 use super::service::{Body, ServiceNode};
 use super::target::{Part, ServiceTarget};
 use super::{Origin, Zone};
-use crate::tenancy::{Seen, ServiceId, View};
+use crate::tenancy::{Seen, View};
 
 /// A question with a wildcard in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,16 +73,16 @@ pub struct Walk<'a> {
 /// One match: a service, and which part of it.
 pub enum Match<'a> {
     /// The service under a selector.
-    Service(&'a ServiceNode, Selector<'a>),
+    Service(ServiceNode<'a>, Selector<'a>),
     /// One of its endpoints.
-    Endpoint(&'a ServiceNode, EndpointRef<'a>),
+    Endpoint(ServiceNode<'a>, EndpointRef<'a>),
 }
 
 impl Match<'_> {
     /// Returns how many entries the match is: what SRV weights divide by. Aliases count for none.
     pub fn entries(&self) -> usize {
         match self {
-            Self::Service(node, _) if matches!(node.body, Body::Alias(_)) => 0,
+            Self::Service(node, _) if matches!(node.body(), Body::Alias(_)) => 0,
             Self::Service(node, selector) => node.entries(selector),
             Self::Endpoint(_, endpoint) => endpoint.entries(&Selector::ANY),
         }
@@ -109,22 +111,23 @@ impl<'a> Walk<'a> {
         self.services().flat_map(move |node| {
             let (ports, endpoints) = match self.pattern.part {
                 WildPart::Ports(selector) => {
-                    let exists = match node.body {
+                    let exists = match node.body() {
                         // An alias has no ports; a wildcard in front of it is not a port's name.
                         Body::Alias(_) => selector.is_any(),
                         _ => node.entries(&selector) > 0,
                     };
                     (exists.then_some(Match::Service(node, selector)), None)
                 }
-                WildPart::Endpoint(_) if matches!(node.body, Body::Alias(_)) => (None, None),
+                WildPart::Endpoint(_) if matches!(node.body(), Body::Alias(_)) => (None, None),
                 WildPart::Endpoint(label) => (None, Some(label)),
             };
             let named = endpoints
-                .filter(|_| node.names_endpoints)
+                .filter(|_| node.names_endpoints())
                 .into_iter()
                 .flat_map(move |l| {
-                    node.endpoints.iter().filter(move |e| {
-                        let name = e.name().get(1..).unwrap_or(&[]);
+                    node.endpoints().iter().filter(move |e| {
+                        let mut spelled = AddressLabel::default();
+                        let name = e.name().wire(&mut spelled).get(1..).unwrap_or(&[]);
                         l.is_none_or(|label| name.eq_ignore_ascii_case(label))
                     })
                 });
@@ -158,25 +161,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn services(self) -> impl Iterator<Item = &'a ServiceNode> {
+    fn services(self) -> impl Iterator<Item = ServiceNode<'a>> {
         self.namespaces().flat_map(move |seen| {
-            let (named, all) = match self.pattern.service {
-                Some(label) => (Some(self.view.service(seen, label)), &[][..]),
-                None => (None, self.zone.members(self.origin, seen.ns)),
-            };
-            let permitted = all
-                .iter()
-                .copied()
-                .filter(move |s| self.view.permits(seen.ns, *s));
-            named
-                .into_iter()
-                .chain(permitted)
-                .filter_map(move |id: ServiceId| {
-                    self.zone
-                        .nodes(self.origin)
-                        .get(id.0)
-                        .and_then(Option::as_deref)
-                })
+            let label = self.pattern.service;
+            let named = label.map(|label| self.view.service(seen, label));
+            let all = label
+                .is_none()
+                .then(|| self.zone.members(self.origin, seen.ns));
+            let all = all.into_iter().flatten();
+            let permitted = all.filter(move |s| self.view.permits(seen.ns, *s));
+            let services = named.into_iter().chain(permitted);
+            services.filter_map(move |id| self.zone.service_node(self.origin, id))
         })
     }
 

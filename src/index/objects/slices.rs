@@ -1,11 +1,10 @@
-//! EndpointSlices, by name, by the service that they belong to and by the addresses that they hold.
+//! EndpointSlices, by name and by the service that they belong to.
 
 use super::slab::{ByHash, Slab};
 use super::stamp::Stamp;
 use crate::cow::Seed;
 use crate::model::EndpointSlice;
 use crate::tenancy::{NsId, ServiceId};
-use std::net::IpAddr;
 
 /// The service that a slice belongs to: its number, and whether it is a ServiceImport's.
 pub(in crate::index) type SliceOf = (ServiceId, bool);
@@ -24,8 +23,6 @@ pub struct Slices {
     len: usize,
     by_key: ByHash,
     by_owner: ByHash,
-    /// Of slices of Services alone: nothing is looked up by an import's address.
-    by_address: ByHash,
 }
 
 impl Slices {
@@ -36,7 +33,6 @@ impl Slices {
             len: 0,
             by_key: ByHash::default(),
             by_owner: ByHash::default(),
-            by_address: ByHash::default(),
         }
     }
 
@@ -77,18 +73,6 @@ impl Slices {
         slices
     }
 
-    /// Returns the slices of Services with an endpoint at an address, in no order.
-    pub(in crate::index) fn with_address(
-        &self,
-        address: IpAddr,
-    ) -> impl Iterator<Item = (NsId, ServiceId, &EndpointSlice)> {
-        let numbers = self.by_address.get(self.seed.hash(&address));
-        let rows = numbers.filter_map(|number| self.rows.get(number));
-        let has = move |row: &&Row| addresses(&row.slice).any(|other| other == address);
-        rows.filter(has)
-            .filter_map(|row| Some((row.ns, row.of?.0, &row.slice)))
-    }
-
     /// Puts a slice in the place of the one with its name, if there is one; returns whose
     /// that was.
     pub(in crate::index) fn put(
@@ -100,7 +84,6 @@ impl Slices {
         let before = self.take(ns, &slice.key.name);
         let key = self.seed.hash(&(ns, &*slice.key.name));
         let stamp = before.as_ref().map(|row| row.stamp).unwrap_or_default();
-        let hashes = self.address_hashes(&slice, of);
         let row = Row {
             slice,
             ns,
@@ -112,9 +95,6 @@ impl Slices {
         self.by_key.insert(key, number);
         if let Some(of) = of {
             self.by_owner.insert(self.seed.hash(&of), number);
-        }
-        for hash in hashes {
-            self.by_address.insert(hash, number);
         }
         before.map(|row| row.of)
     }
@@ -132,20 +112,7 @@ impl Slices {
         if let Some(of) = row.of {
             self.by_owner.remove(self.seed.hash(&of), number);
         }
-        for hash in self.address_hashes(&row.slice, row.of) {
-            self.by_address.remove(hash, number);
-        }
         Some(row)
-    }
-
-    fn address_hashes(&self, slice: &EndpointSlice, of: Option<SliceOf>) -> Vec<u64> {
-        if !matches!(of, Some((_, false))) {
-            return Vec::new();
-        }
-        let mut all: Vec<u64> = addresses(slice).map(|ip| self.seed.hash(&ip)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
     }
 
     pub(super) fn stamp_mut(&mut self, ns: NsId, name: &str) -> Option<&mut Stamp> {
@@ -166,11 +133,4 @@ impl Slices {
         let is_it = |row: &Row| row.ns == ns && *row.slice.key.name == *name;
         numbers.find(|&number| self.rows.get(number).is_some_and(is_it))
     }
-}
-
-/// Returns the addresses of a slice as a source is written.
-fn addresses(slice: &EndpointSlice) -> impl Iterator<Item = IpAddr> {
-    let all = slice.endpoints.iter();
-    all.flat_map(|e| e.addresses.iter())
-        .map(|ip| ip.to_canonical())
 }

@@ -1,0 +1,105 @@
+//! A hash table of numbers whose keys are kept elsewhere.
+
+use super::shards::{Shards, spliced};
+
+/// Entries that are looked at one by one.
+const FEW: usize = 16;
+
+/// Numbers that are found by the hash of what they stand for: eight octets each, and the caller
+/// says which of those with that hash is the right one.
+#[derive(Clone)]
+pub struct CowNumbers {
+    /// The hash's low half in front of the number; ascending.
+    shards: Shards<u64>,
+}
+
+impl Default for CowNumbers {
+    fn default() -> Self {
+        Self {
+            shards: Shards::new(),
+        }
+    }
+}
+
+impl CowNumbers {
+    /// Returns the number with this hash for which `is_key` holds.
+    pub fn find(&self, hash: u64, is_key: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut shard = self.shards.get(hash);
+        let tag = entry(hash, 0);
+        if shard.len() > FEW {
+            let start = shard.partition_point(|entry| *entry < tag);
+            shard = shard.get(start..)?;
+        }
+        for entry in shard {
+            match u32::try_from(entry ^ tag) {
+                Ok(number) if is_key(number) => return Some(number),
+                Ok(_) => {}
+                Err(_) if *entry < tag => {}
+                Err(_) => break,
+            }
+        }
+        None
+    }
+
+    /// Puts a number in under a hash. One that is there already stays.
+    pub fn insert(&mut self, hash: u64, number: u32) {
+        let shard = self.shards.get(hash);
+        if let Err(at) = shard.binary_search(&entry(hash, number)) {
+            let next = spliced(shard, at, 0, Some(entry(hash, number)));
+            self.shards.set(hash, next);
+        }
+    }
+
+    /// Takes a number out again that was put in under this hash.
+    pub fn remove(&mut self, hash: u64, number: u32) {
+        let shard = self.shards.get(hash);
+        if let Ok(at) = shard.binary_search(&entry(hash, number)) {
+            let next = spliced(shard, at, 1, None);
+            self.shards.set(hash, next);
+        }
+    }
+}
+
+fn entry(hash: u64, number: u32) -> u64 {
+    hash << 32 | u64::from(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cow::Seed;
+
+    #[test]
+    fn a_clone_keeps_what_it_had() {
+        let seed = Seed::random();
+        let mut numbers = CowNumbers::default();
+        for n in 0..50_000u32 {
+            numbers.insert(seed.hash(&n), n);
+        }
+        let before = numbers.clone();
+        for n in (0..50_000).step_by(2) {
+            numbers.remove(seed.hash(&n), n);
+        }
+        for n in 0..50_000 {
+            let find = |numbers: &CowNumbers| numbers.find(seed.hash(&n), |found| found == n);
+            assert_eq!(find(&before), Some(n));
+            assert_eq!(find(&numbers), (n % 2 == 1).then_some(n));
+        }
+    }
+
+    #[test]
+    fn numbers_of_one_hash_are_told_apart() {
+        let mut numbers = CowNumbers::default();
+        for n in [7, u32::MAX, 0, 7] {
+            numbers.insert(1, n);
+        }
+        numbers.insert(2, 1);
+        for n in [0, 7, u32::MAX] {
+            assert_eq!(numbers.find(1, |found| found == n), Some(n));
+        }
+        assert_eq!(numbers.find(1, |found| found == 1), None);
+        numbers.remove(1, 7);
+        assert_eq!(numbers.find(1, |found| found == 7), None);
+        assert_eq!(numbers.find(2, |_| true), Some(1));
+    }
+}

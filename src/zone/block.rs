@@ -1,0 +1,186 @@
+//! What objects say of a service, as the block that a zone keeps of it: their texts checked and in
+//! wire form.
+
+use super::build::{ServiceInput, ZoneWriter};
+use super::encode::{Entries, Frame};
+use super::label::AddressLabel;
+use super::ports::{NO_PORTS, push_port};
+use super::service::{self, NAMES_ENDPOINTS};
+use crate::model::{
+    EndpointSlice, EndpointView, Port, Service, ServiceImport, ServiceKind, SliceOwner,
+};
+use crate::wire::{MAX_LABEL, MAX_NAME, Name};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+impl ZoneWriter {
+    /// Returns the block of a Service with its slices, or `None` where there is nothing to say.
+    pub(super) fn service_block(
+        &self,
+        input: &ServiceInput<'_>,
+        service: Option<&Service>,
+    ) -> Option<Arc<[u8]>> {
+        let entries = self.entries(input, false);
+        let (mut target, mut ports, mut addresses) = (None, Vec::new(), Vec::new());
+        let kind = match service.map(|service| &service.kind) {
+            None => service::ABSENT,
+            Some(ServiceKind::Headless) => service::HEADLESS,
+            Some(ServiceKind::ExternalName(text)) => {
+                target = alias_target(text);
+                target.as_ref().map_or(service::ABSENT, |_| service::ALIAS)
+            }
+            Some(ServiceKind::ClusterIp(list)) => {
+                addresses = distinct(list);
+                ports = service.map_or(Vec::new(), |service| encoded_ports(&service.ports));
+                match self.zone.options.ignore_empty_service && entries.is_empty() {
+                    true => service::ABSENT,
+                    false => service::CLUSTER,
+                }
+            }
+        };
+        let frame = Frame {
+            kind,
+            flags: NAMES_ENDPOINTS,
+            addresses: &addresses,
+            suffix: &input.suffix(),
+            target: target.as_ref().map_or(&[], Name::as_wire),
+            ports: &ports,
+        };
+        self.block(&frame, entries)
+    }
+
+    /// Returns the block of a ServiceImport with its slices.
+    pub(super) fn import_block(
+        &self,
+        input: &ServiceInput<'_>,
+        import: &ServiceImport,
+    ) -> Option<Arc<[u8]>> {
+        let addresses = import.ips.as_ref().map(|ips| distinct(ips));
+        let (kind, flags, ports) = match addresses {
+            // The multicluster specification gives endpoints of a ClusterSetIP import no names.
+            Some(_) => (service::CLUSTER, 0, encoded_ports(&import.ports)),
+            None => (service::HEADLESS, NAMES_ENDPOINTS, Vec::new()),
+        };
+        let frame = Frame {
+            kind,
+            flags,
+            addresses: &addresses.unwrap_or_default(),
+            suffix: &input.suffix(),
+            target: &[],
+            ports: &ports,
+        };
+        self.block(&frame, self.entries(input, true))
+    }
+
+    fn block(&self, frame: &Frame<'_>, entries: Entries) -> Option<Arc<[u8]>> {
+        let fits = frame.suffix.len() + self.longest_origin <= MAX_NAME;
+        let silent = frame.addresses.is_empty() && entries.is_empty();
+        let says = frame.kind != service::ABSENT || !silent;
+        (fits && says).then(|| entries.finish(frame, &self.zone.seed))
+    }
+
+    fn entries(&self, input: &ServiceInput<'_>, multicluster: bool) -> Entries {
+        let mut entries = Entries::default();
+        let mut ports = Vec::new();
+        let room = MAX_NAME.saturating_sub(self.longest_origin + input.suffix().len());
+        for slice in input.slices.iter().filter(|slice| self.uses(slice)) {
+            ports.clear();
+            for port in slice.ports.iter() {
+                push_port(&mut ports, &port.name, &port.protocol, port.number);
+            }
+            let Some(group) = entries.group(&ports) else {
+                continue;
+            };
+            let cluster = match &slice.owner {
+                SliceOwner::Import(_, cluster) if multicluster && is_label(cluster) => &**cluster,
+                _ => "",
+            };
+            for (endpoint, address) in ready_addresses(slice) {
+                let Ok(text) = self.endpoint_label(endpoint) else {
+                    continue;
+                };
+                // The address is not kept where it alone is the name.
+                let spelled = AddressLabel::of(address);
+                let len = [text.len() as u8];
+                let own = match text {
+                    "" => [spelled.as_wire(), &[]],
+                    text => [&len[..], text.as_bytes()],
+                };
+                let of_cluster = [cluster.len() as u8];
+                let name = match cluster {
+                    "" => [own[0], own[1], &[], &[]],
+                    _ => [own[0], own[1], &of_cluster, cluster.as_bytes()],
+                };
+                if name.iter().map(|part| part.len()).sum::<usize>() > room {
+                    continue;
+                }
+                let is_address = text.is_empty() && cluster.is_empty();
+                entries.push(address, group, if is_address { &[] } else { &name });
+            }
+        }
+        entries
+    }
+
+    /// Returns an endpoint's label: its hostname, its pod's name where the options say so; empty
+    /// where that is its address.
+    ///
+    /// # Errors
+    /// Its hostname can't be a label: it has no name.
+    pub(super) fn endpoint_label<'e>(
+        &self,
+        endpoint: EndpointView<'e>,
+    ) -> Result<&'e str, Unnameable> {
+        if let Some(hostname) = endpoint.hostname.filter(|h| !h.is_empty()) {
+            return is_label(hostname).then_some(hostname).ok_or(Unnameable);
+        }
+        let pod = endpoint
+            .target
+            .filter(|pod| self.zone.options.endpoint_pod_names && is_label(pod));
+        Ok(pod.unwrap_or(""))
+    }
+}
+
+/// An endpoint's hostname can't be a label.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unnameable;
+
+/// Returns the ready endpoints of a slice with each of their addresses.
+pub(super) fn ready_addresses(
+    slice: &EndpointSlice,
+) -> impl Iterator<Item = (EndpointView<'_>, IpAddr)> {
+    let ready = slice.endpoints.iter().filter(|e| e.ready);
+    ready.flat_map(|e| e.addresses.iter().map(move |a| (e, a.to_canonical())))
+}
+
+/// Returns each address once, in the order given.
+pub(super) fn distinct(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let mut seen = std::collections::BTreeSet::new();
+    let canonical = addresses.iter().map(IpAddr::to_canonical);
+    canonical.filter(|address| seen.insert(*address)).collect()
+}
+
+fn encoded_ports(ports: &[Port]) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    for port in ports {
+        push_port(&mut encoded, &port.name, &port.protocol, Some(port.number));
+    }
+    if encoded.is_empty() {
+        encoded.extend(NO_PORTS);
+    }
+    encoded
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=MAX_LABEL).contains(&text.len()) && !text.contains('.')
+}
+
+/// Returns the name that an ExternalName stands for, or `None` where it is none: an address, or a
+/// text that can't be put on the wire.
+fn alias_target(text: &str) -> Option<Name> {
+    if text.is_empty() || text.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    text.parse()
+        .ok()
+        .filter(|name: &Name| name.label_count() > 0)
+}
