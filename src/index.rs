@@ -12,6 +12,7 @@ mod keep;
 mod numbers;
 mod objects;
 mod owners;
+mod pool;
 mod rebuild;
 mod versions;
 

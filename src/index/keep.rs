@@ -1,8 +1,11 @@
 //! What of an object is worth keeping: the rest would be most of the memory, and its changes would
 //! look like changes of answers.
 
+use super::pool::Pool;
 use crate::chain::BlockOptions;
-use crate::model::{EndpointSlice, Labels, Node, Object, Pod, Service, ServiceImport};
+use crate::model::{
+    EndpointPort, EndpointSlice, Labels, Node, Object, Pod, Port, Service, ServiceImport,
+};
 
 /// What some zone reads.
 pub(super) struct Keep {
@@ -10,6 +13,8 @@ pub(super) struct Keep {
     labels: bool,
     /// The pods that endpoints name: some zone names endpoints after them.
     targets: bool,
+    ports: Pool<Port>,
+    endpoint_ports: Pool<EndpointPort>,
 }
 
 /// What is kept of objects for the sake of some configuration alone.
@@ -30,6 +35,8 @@ impl Keep {
         Self {
             labels: zones().any(|zone| !zone.labels.is_empty()),
             targets: zones().any(|zone| zone.endpoint_pod_names),
+            ports: Pool::default(),
+            endpoint_ports: Pool::default(),
         }
     }
 
@@ -40,19 +47,22 @@ impl Keep {
         }
     }
 
-    /// Takes out what nothing reads.
-    pub(super) fn trim(&self, object: &mut Object) {
+    /// Takes out what nothing reads, and shares what others have as well.
+    pub(super) fn trim(&mut self, object: &mut Object) {
         match object {
             Object::Namespace(_) => {}
             Object::Service(Service {
                 labels,
                 annotations,
+                ports,
                 ..
             }) => {
+                self.ports.share(ports);
                 *labels = labels.filter(|key| self.labels || key == DNS_LABEL);
                 *annotations = Labels::new();
             }
-            Object::ServiceImport(ServiceImport { labels, .. }) => {
+            Object::ServiceImport(ServiceImport { labels, ports, .. }) => {
+                self.ports.share(ports);
                 *labels = self.selected(labels);
             }
             Object::EndpointSlice(slice) => self.trim_slice(slice),
@@ -63,9 +73,10 @@ impl Keep {
         }
     }
 
-    fn trim_slice(&self, slice: &mut EndpointSlice) {
+    fn trim_slice(&mut self, slice: &mut EndpointSlice) {
         slice.labels = self.selected(&slice.labels);
         slice.endpoints = slice.endpoints.trimmed(self.targets, false);
+        self.endpoint_ports.share(&mut slice.ports);
     }
 
     fn selected(&self, labels: &Labels) -> Labels {

@@ -11,6 +11,7 @@ use super::{
     Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What is wrong with an object, or with a part of it that is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +136,7 @@ pub(crate) fn service(
     })
 }
 
-fn ports(raw: Option<Vec<schema::Port<'_>>>) -> Converted<Vec<Port>> {
+fn ports(raw: Option<Vec<schema::Port<'_>>>) -> Converted<Arc<[Port]>> {
     let mut ports = Vec::new();
     for (i, port) in raw.unwrap_or_default().into_iter().enumerate() {
         let Some(number) = port.port else {
@@ -147,7 +148,7 @@ fn ports(raw: Option<Vec<schema::Port<'_>>>) -> Converted<Vec<Port>> {
             number,
         });
     }
-    Ok(ports)
+    Ok(ports.into())
 }
 
 /// Returns the ServiceImport that a JSON object is.

@@ -2,6 +2,7 @@
 
 use super::{Endpoints, Labels, ObjectKey};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The service that a slice belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +32,7 @@ pub struct Endpoint {
 }
 
 /// One entry of a slice's `ports`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct EndpointPort {
     /// `name`; empty when unset.
     pub name: Box<str>,
@@ -55,6 +56,6 @@ pub struct EndpointSlice {
     pub owner: SliceOwner,
     /// `endpoints`.
     pub endpoints: Endpoints,
-    /// `ports`; empty when the slice declares none.
-    pub ports: Vec<EndpointPort>,
+    /// `ports`; empty when the slice declares none. Shared: most of a cluster's lists are alike.
+    pub ports: Arc<[EndpointPort]>,
 }

@@ -2,6 +2,7 @@
 
 use super::{Labels, ObjectKey};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What a Service's name stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +18,7 @@ pub enum ServiceKind {
 }
 
 /// One entry of `spec.ports`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Port {
     /// `name`; empty when unset.
     pub name: Box<str>,
@@ -38,8 +39,8 @@ pub struct Service {
     pub annotations: Labels,
     /// What the name stands for.
     pub kind: ServiceKind,
-    /// `spec.ports`.
-    pub ports: Vec<Port>,
+    /// `spec.ports`. Shared: most of a cluster's lists are alike.
+    pub ports: Arc<[Port]>,
 }
 
 /// A ServiceImport of the multicluster API: a service of the cluster set.
@@ -51,6 +52,6 @@ pub struct ServiceImport {
     pub labels: Labels,
     /// `spec.ips` of a `ClusterSetIP` import; `None` for `type: Headless`.
     pub ips: Option<Vec<IpAddr>>,
-    /// `spec.ports`.
-    pub ports: Vec<Port>,
+    /// `spec.ports`. Shared: most of a cluster's lists are alike.
+    pub ports: Arc<[Port]>,
 }

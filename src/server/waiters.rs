@@ -110,8 +110,8 @@ struct Waiting<A> {
 /// Answers held queries until the workers' ends are gone and nothing waits. Once `drain` is set
 /// nothing waits any more: each query is answered as it comes.
 pub(super) fn run<A: Answerer>(engine: Engine<A>, inbox: &Inbox, drain: &Drain, wait: Duration) {
-    // Before the first look at a snapshot, or a publish in between would wake nobody.
-    let _subscription = engine.reader.subscribe();
+    // Only while somebody waits: a busy cluster publishes a hundred times a second.
+    let mut subscription = None;
     drain.unpark_me();
     let mut waiting = Waiting {
         engine,
@@ -128,7 +128,14 @@ pub(super) fn run<A: Answerer>(engine: Engine<A>, inbox: &Inbox, drain: &Drain, 
                 Err(TryRecvError::Disconnected) => break false,
             }
         };
+        if subscription.is_none() && !waiting.clients.is_empty() {
+            // Before the first look at a snapshot, or a publish in between would wake nobody.
+            subscription = Some(waiting.engine.reader.subscribe());
+        }
         let next = waiting.settle(!open || drain.is_started());
+        if next.is_none() {
+            subscription = None;
+        }
         match next {
             _ if !open => return,
             Some(pause) => thread::park_timeout(pause),

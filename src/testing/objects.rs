@@ -58,11 +58,12 @@ fn of_kind(namespace: &str, name: &str, kind: ServiceKind) -> Object {
         labels: Labels::new(),
         annotations: Labels::new(),
         kind,
-        ports: vec![Port {
+        ports: [Port {
             name: port.into(),
             protocol: protocol.into(),
             number,
-        }],
+        }]
+        .into(),
     })
 }
 
@@ -95,11 +96,12 @@ pub fn named_slice(
         labels: Labels::new(),
         owner: SliceOwner::Service(service.into()),
         endpoints: endpoints.into_iter().map(endpoint).collect(),
-        ports: vec![EndpointPort {
+        ports: [EndpointPort {
             name: port.into(),
             protocol: protocol.into(),
             number: Some(number),
-        }],
+        }]
+        .into(),
     })
 }
 

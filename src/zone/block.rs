@@ -85,7 +85,7 @@ impl ZoneWriter {
         let room = MAX_NAME.saturating_sub(self.longest_origin + input.suffix().len());
         for slice in input.slices.iter().filter(|slice| self.uses(slice)) {
             ports.clear();
-            for port in &slice.ports {
+            for port in slice.ports.iter() {
                 push_port(&mut ports, &port.name, &port.protocol, port.number);
             }
             let Some(group) = entries.group(&ports) else {

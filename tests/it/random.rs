@@ -220,7 +220,7 @@ fn service() -> impl Strategy<Value = Object> {
                 labels: labels(&[("k8s-app", if dns { "kube-dns" } else { "" })]),
                 annotations: Labels::new(),
                 kind,
-                ports,
+                ports: ports.into(),
             })
         })
 }
@@ -237,7 +237,7 @@ fn import() -> impl Strategy<Value = Object> {
                 key,
                 labels: Labels::new(),
                 ips,
-                ports,
+                ports: ports.into(),
             })
         })
 }
@@ -286,7 +286,7 @@ fn slice() -> impl Strategy<Value = Object> {
                 labels: Labels::new(),
                 owner,
                 endpoints: endpoints.into(),
-                ports,
+                ports: ports.into(),
             })
         })
 }

@@ -360,12 +360,15 @@ impl Follower {
 
     /// Writes the state at the end, so that a successor knows it.
     async fn save_last(&mut self) {
-        let idle = |saver: &Saver| !saver.is_writing();
-        if self.saver.as_ref().is_some_and(idle) {
-            let now = now();
-            let kinds = self.progress.state().kinds(now);
-            self.begin_checkpoint(now, &kinds);
-        }
+        // One that is being written has the state of its beginning.
+        self.finish_saving().await;
+        let now = now();
+        let kinds = self.progress.state().kinds(now);
+        self.begin_checkpoint(now, &kinds);
+        self.finish_saving().await;
+    }
+
+    async fn finish_saving(&mut self) {
         while self.saver.as_ref().is_some_and(Saver::is_writing) {
             let step = next(&mut self.saver).await;
             self.save(step);
