@@ -96,8 +96,12 @@ fn node_name(n: usize) -> String {
     format!("node-{n:05}")
 }
 
+fn is_headless(service: usize) -> bool {
+    service.is_multiple_of(5)
+}
+
 fn service(n: usize) -> Object {
-    if n % 5 == 0 {
+    if is_headless(n) {
         objects::headless(&namespace(n), &name(n))
     } else {
         objects::service(&namespace(n), &name(n), &[address([10, 96, 0, 1], n)])
@@ -109,7 +113,7 @@ fn slice(n: usize, half: usize, without: usize) -> Object {
     let size = ENDPOINTS / 2;
     let endpoints = (0..size - without).map(|e| {
         let pod = n * ENDPOINTS + half * size + e;
-        let hostname = (n % 5 == 0).then(|| pod_name(pod));
+        let hostname = is_headless(n).then(|| pod_name(pod));
         (address([10, 128, 0, 0], pod), hostname)
     });
     let slice = format!("{}-{half}", name(n));

@@ -96,24 +96,31 @@ impl ZoneWriter {
                 _ => "",
             };
             let of_cluster = [cluster.len() as u8];
-            let cluster: [&[u8]; 2] = match cluster {
+            // What stands behind an endpoint's own label.
+            let behind: [&[u8]; 2] = match cluster {
                 "" => [&[], &[]],
                 text => [&of_cluster, text.as_bytes()],
             };
-            let room = room.saturating_sub(cluster.concat().len());
+            let room = room.saturating_sub(behind.concat().len());
             for (endpoint, address) in ready_addresses(slice) {
-                match self.endpoint_label(endpoint) {
-                    Ok("") if room < AddressLabel::MAX && room < AddressLabel::len_of(address) => {}
-                    Ok("") if cluster[0].is_empty() => entries.push(address, group, &[]),
-                    Ok("") => {
-                        let spelled = AddressLabel::of(address);
-                        entries.push(address, group, &[spelled.as_wire(), cluster[0], cluster[1]]);
-                    }
-                    Ok(text) if text.len() < room => {
-                        let name = [&[text.len() as u8], text.as_bytes(), cluster[0], cluster[1]];
+                let Ok(text) = self.endpoint_label(endpoint) else {
+                    continue;
+                };
+                if !text.is_empty() {
+                    if text.len() < room {
+                        let len = [text.len() as u8];
+                        let name = [&len, text.as_bytes(), behind[0], behind[1]];
                         entries.push(address, group, &name);
                     }
-                    Ok(_) | Err(Unnameable) => {}
+                } else if room >= AddressLabel::MAX || room >= AddressLabel::len_of(address) {
+                    if cluster.is_empty() {
+                        // An address that is all of the name is not kept twice.
+                        entries.push(address, group, &[]);
+                    } else {
+                        let spelled = AddressLabel::of(address);
+                        let name = [spelled.as_wire(), behind[0], behind[1]];
+                        entries.push(address, group, &name);
+                    }
                 }
             }
         }
