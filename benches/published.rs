@@ -152,19 +152,17 @@ impl Planned {
 
     /// Small services have one or two slices, large ones as many as they need.
     fn slices(&self, n: usize) -> Vec<Object> {
-        (0..self.pieces(n))
-            .map(|at| self.slice(n, at, usize::MAX))
-            .collect()
+        (0..self.pieces(n)).map(|at| self.slice(n, at, 0)).collect()
     }
 
     fn pieces(&self, n: usize) -> usize {
         self.endpoints.div_ceil(PER_SLICE).max(1 + n % 2)
     }
 
-    /// Slice `at`, with so many endpoints at most.
-    fn slice(&self, n: usize, at: usize, at_most: usize) -> Object {
+    /// Slice `at`, without so many of its endpoints.
+    fn slice(&self, n: usize, at: usize, without: usize) -> Object {
         let per_slice = self.endpoints.div_ceil(self.pieces(n));
-        let pods = (at * per_slice..self.endpoints).take(per_slice.min(at_most));
+        let pods = (at * per_slice..self.endpoints).take(per_slice.saturating_sub(without));
         let endpoints = pods.map(|e| {
             let hostname = self.headless.then(|| format!("{}-{e}", self.name));
             (pod_address(self.first_pod + e), hostname)
@@ -321,9 +319,8 @@ fn changes(size: &Size, index: &mut Index) {
             (services.len() / 97).max(1)
         })
     };
-    // Cut short, and as it was.
-    let flip =
-        |(n, service): (usize, &Planned)| [1, usize::MAX].map(|most| service.slice(n, 0, most));
+    // One endpoint less, and as it was.
+    let flip = |(n, service): (usize, &Planned)| [1, 0].map(|without| service.slice(n, 0, without));
     measure("slice", index, sample(false).flat_map(flip).collect());
     measure(
         "slice of a large service",

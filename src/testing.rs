@@ -3,6 +3,7 @@
 
 mod dump;
 pub mod objects;
+pub mod sized;
 
 pub use dump::dump;
 

@@ -1,7 +1,7 @@
 //! Names to RRsets: what one `kubernetes` table answers for.
 //!
 //! A [`Zone`] is a value over the shared index: the services, reverse names and pods that its
-//! options select, with address RRsets in wire form. The only way to a record is
+//! options select, each service in one block of octets. The only way to a record is
 //! [`Zone::lookup`], and it takes a [`View`](crate::tenancy::View): the view is tested on the
 //! namespace before any service is read, so that a hidden name costs what an absent one costs.
 //! [`ZoneWriter`] is the index's side.

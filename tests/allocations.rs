@@ -1,5 +1,6 @@
-//! Invariant I4: an answer from the cluster's data allocates nothing. A test binary of its own,
-//! because it counts what the allocator is asked for.
+//! Invariants I4 and I9: an answer from the cluster's data allocates nothing, and a change as much in
+//! a large cluster as in a small one. A test binary of its own, because it counts what the allocator
+//! is asked for.
 #![allow(clippy::unwrap_used, reason = "a test ends where it is wrong")]
 #![allow(
     unsafe_code,
@@ -10,14 +11,17 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::IpAddr;
 use tenantdns::answer::{DropReason, Outcome, Transport, respond};
+use tenantdns::index::Event;
 use tenantdns::snapshot::Snapshot;
-use tenantdns::testing::{Cluster, objects, query, query_edns, request};
+use tenantdns::testing::{Cluster, objects, query, query_edns, request, sized};
 use tenantdns::wire::RType;
 
 thread_local! {
     /// Allocations of this thread: tests run beside each other. Neither lazy nor dropped, so that
     /// counting does not allocate.
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Octets of them.
+    static OCTETS: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -26,6 +30,7 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        OCTETS.set(OCTETS.get() + layout.size() as u64);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -248,5 +253,36 @@ fn malformed_messages_allocate_nothing() {
             let got = measure(&snapshot, (CLIENT, transport), &bytes, &mut out);
             assert_eq!(got, (expected, 0), "{case} {transport:?}");
         }
+    }
+}
+
+/// Returns how many octets each change of a cluster of this size allocates, its snapshot included.
+fn change_costs(services: usize) -> Vec<(&'static str, u64)> {
+    let config = "[tenancy]\nmode = \"enforce\"\n[kubernetes]\npods = \"verified\"\n";
+    let cluster = Cluster::of(sized::cluster(services), config).seed(1);
+    let mut index = cluster.index();
+    let mut published = index.snapshot(1);
+    let changes = sized::changes(services).into_iter();
+    changes
+        .map(|change| {
+            let before = OCTETS.get();
+            index.apply(Event::Apply(change.object));
+            published = index.snapshot(published.generation as u32);
+            (change.name, OCTETS.get() - before)
+        })
+        .collect()
+}
+
+#[test]
+fn i9_a_change_allocates_as_much_in_a_large_cluster() {
+    let (small, large) = (change_costs(100), change_costs(10_000));
+    for ((name, small), (_, large)) in small.into_iter().zip(large) {
+        // Of what is shared between snapshots, parts of a fixed size are made anew, which are full
+        // where there is much.
+        let most = small + small / 4;
+        assert!(
+            large <= most && large <= 10_000,
+            "{name}: {large} octets, {small} in a small cluster"
+        );
     }
 }

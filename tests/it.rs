@@ -49,3 +49,5 @@ mod versions;
 mod waiting;
 #[path = "it/wire.rs"]
 mod wire;
+#[path = "it/work.rs"]
+mod work;

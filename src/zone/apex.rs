@@ -157,6 +157,9 @@ impl ZoneWriter {
         service: Option<&Service>,
     ) -> Option<ServerService> {
         let own = &self.zone.options.own_addresses;
+        if own.is_empty() {
+            return None;
+        }
         let is_server = |slice: &&&EndpointSlice| {
             let mut addresses = ready_addresses(slice).map(|(_, address)| address);
             self.uses(slice) && addresses.any(|address| own.contains(&address))

@@ -243,17 +243,14 @@ impl Named {
         let (Some(a), Some(b)) = (entry(self.at), entry(other.at)) else {
             return std::cmp::Ordering::Equal;
         };
-        let (mut one, mut two) = ([0; 255], [0; 255]);
-        entries
-            .lower_name(a, &mut one)
-            .cmp(entries.lower_name(b, &mut two))
+        entries.with_lower_name(a, |a| entries.with_lower_name(b, |b| a.cmp(b)))
     }
 }
 
 fn sorted_by_name(entries: &Entries, seed: &Seed) -> Vec<Named> {
-    let mut buffer = [0; 255];
+    let hash = |name: &[u8]| seed.hash_octets(0, name);
     let named = (0u32..).zip(&entries.list).map(|(at, entry)| Named {
-        hash: seed.hash_octets(0, entries.lower_name(entry, &mut buffer)),
+        hash: entries.with_lower_name(entry, hash),
         at,
         stored: entries.stored_name(entry).is_some(),
     });

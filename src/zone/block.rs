@@ -95,27 +95,33 @@ impl ZoneWriter {
                 SliceOwner::Import(_, cluster) if multicluster && is_label(cluster) => &**cluster,
                 _ => "",
             };
+            let of_cluster = [cluster.len() as u8];
+            // What stands behind an endpoint's own label.
+            let behind: [&[u8]; 2] = match cluster {
+                "" => [&[], &[]],
+                text => [&of_cluster, text.as_bytes()],
+            };
+            let room = room.saturating_sub(behind.concat().len());
             for (endpoint, address) in ready_addresses(slice) {
                 let Ok(text) = self.endpoint_label(endpoint) else {
                     continue;
                 };
-                // The address is not kept where it alone is the name.
-                let spelled = AddressLabel::of(address);
-                let len = [text.len() as u8];
-                let own = match text {
-                    "" => [spelled.as_wire(), &[]],
-                    text => [&len[..], text.as_bytes()],
-                };
-                let of_cluster = [cluster.len() as u8];
-                let name = match cluster {
-                    "" => [own[0], own[1], &[], &[]],
-                    _ => [own[0], own[1], &of_cluster, cluster.as_bytes()],
-                };
-                if name.iter().map(|part| part.len()).sum::<usize>() > room {
-                    continue;
+                if !text.is_empty() {
+                    if text.len() < room {
+                        let len = [text.len() as u8];
+                        let name = [&len, text.as_bytes(), behind[0], behind[1]];
+                        entries.push(address, group, &name);
+                    }
+                } else if room >= AddressLabel::MAX || room >= AddressLabel::len_of(address) {
+                    if cluster.is_empty() {
+                        // An address that is all of the name is not kept twice.
+                        entries.push(address, group, &[]);
+                    } else {
+                        let spelled = AddressLabel::of(address);
+                        let name = [spelled.as_wire(), behind[0], behind[1]];
+                        entries.push(address, group, &name);
+                    }
                 }
-                let is_address = text.is_empty() && cluster.is_empty();
-                entries.push(address, group, if is_address { &[] } else { &name });
             }
         }
         entries

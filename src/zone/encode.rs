@@ -103,16 +103,15 @@ impl Entries {
         }
     }
 
-    /// Returns an entry's name in lower case, written to `buffer`.
-    pub(super) fn lower_name<'b>(&self, entry: &Entry, buffer: &'b mut [u8; 255]) -> &'b [u8] {
+    /// Calls `read` with an entry's name in lower case.
+    pub(super) fn with_lower_name<T>(&self, entry: &Entry, read: impl FnOnce(&[u8]) -> T) -> T {
         let mut spelled = AddressLabel::default();
         let name = self.name(entry).wire(&mut spelled);
-        let Some(room) = buffer.get_mut(..name.len()) else {
-            return &[];
-        };
-        room.copy_from_slice(name);
-        room.make_ascii_lowercase();
-        room
+        if name.iter().any(u8::is_ascii_uppercase) {
+            read(&name.to_ascii_lowercase())
+        } else {
+            read(name)
+        }
     }
 
     /// Returns the block.

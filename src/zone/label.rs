@@ -21,9 +21,9 @@ impl Default for AddressLabel {
     }
 }
 
-/// 39 characters of an IPv6 address, a `0` behind it, and the length in front; and some that text is
-/// written into that does not stay.
-const ROOM: usize = 44;
+/// Octets of a label at most, which are 39 characters of an IPv6 address, a `0` behind it, and the
+/// length in front; and some that text is written into that does not stay.
+const ROOM: usize = AddressLabel::MAX + 3;
 
 /// Of each octet: the length of its decimal text with a dash behind it, and that text.
 static DECIMAL: [[u8; 5]; 256] = {
@@ -46,6 +46,9 @@ static DECIMAL: [[u8; 5]; 256] = {
 };
 
 impl AddressLabel {
+    /// Octets of a label in wire form at most.
+    pub const MAX: usize = 41;
+
     /// Returns the label of an address.
     pub fn of(address: IpAddr) -> Self {
         let mut label = Self::default();
