@@ -51,7 +51,8 @@ class ApiServer:
     """kube-apiserver and etcd in one process, with data that stay in the folder."""
 
     def __init__(self, program, folder, cpus):
-        self.program, self.folder, self.cpus = program, pathlib.Path(folder), cpus
+        # Whole paths: those in a kubeconfig start at its folder.
+        self.program, self.folder, self.cpus = program, pathlib.Path(folder).resolve(), cpus
         self.kubeconfig = self.folder / "kubeconfig"
         self.ca = self.folder / "certificates/apiserver.crt"
         self.process = None
