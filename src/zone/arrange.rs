@@ -61,22 +61,12 @@ impl Arranged {
             let same = |a: &u32, b: &u32| address(a) == address(b);
             arranged.join(entries, by_address.chunk_by(same), |at| *at);
         }
-        let mut last = [None; 2];
-        let mut moved = false;
-        for at in arranged.places() {
-            if let Some(last) = last.get_mut(usize::from(is_v4(at))) {
-                moved |= last.is_some_and(|last| at < last);
-                *last = Some(at);
-            }
-        }
-        if moved || !arranged.marks.is_empty() {
+        if !arranged.marks.is_empty() || arranged.moves(is_v4) || arranged.moves(|at| !is_v4(at)) {
             arranged.flags |= table::ORDER;
         }
-        for at in 0..len {
-            let first = u32::from(arranged.marks_of(at) & REPEATED == 0);
-            let [v4, v6] = &mut arranged.distinct;
-            *(if is_v4(at) { v4 } else { v6 }) += first;
-        }
+        let first = (0..len).filter(|at| arranged.marks_of(*at) & REPEATED == 0);
+        let v4 = first.clone().filter(|at| is_v4(*at)).count() as u32;
+        arranged.distinct = [v4, first.count() as u32 - v4];
         let positions = arranged.positions();
         let position = |at: u32| positions.get(at as usize).copied().unwrap_or(at);
         let named = by_name.into_iter().filter(|named| named.stored);
@@ -111,6 +101,11 @@ impl Arranged {
             };
             place.to_word()
         })
+    }
+
+    /// Returns whether those of one type stand in another order than in the slices.
+    fn moves(&self, of_type: impl Fn(u32) -> bool) -> bool {
+        !self.order.is_empty() && !self.places().filter(|at| of_type(*at)).is_sorted()
     }
 
     /// Returns where in the table each entry of the slices is; empty where nothing has moved.
