@@ -2,7 +2,7 @@
 //! where the chain leaves them.
 //!
 //! Each hop is looked up with the same view, so that an alias to a hidden name answers like one to
-//! an absent name. The chain is kept on the stack: one frame a hop, at most eleven.
+//! an absent name. The chain is kept on the stack, one frame a hop.
 
 use super::Plan;
 use super::kubernetes::Written;
@@ -12,9 +12,13 @@ use crate::snapshot::Snapshot;
 use crate::wire::{Full, NameBuf, NameParts, Owner, QName, RType, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
-/// CNAMEs of a chain at most (CoreDNS since #7153): one of eleven is answered, one of twelve is
-/// NODATA.
+/// CNAMEs of a chain within one zone at most (CoreDNS since #7153): eleven are answered, twelve lead
+/// to nothing. In another zone it is counted anew, as CoreDNS looks a target there up by itself.
 const MAX_HOPS: usize = 11;
+
+/// CNAMEs of a chain through several zones at most, so that the stack and the work have a bound.
+/// CoreDNS has none: two aliases that lead to each other through two zones end its process.
+const MAX_CHAIN: usize = 3 * MAX_HOPS;
 
 /// One CNAME of a chain.
 struct Hop<'a> {
@@ -58,7 +62,8 @@ impl Writer<'_, '_> {
             return Written::Nothing;
         };
         let loops = is_at_or_below(&qname, owner) || earlier().any(|hop| hop.target == target);
-        if loops || earlier().count() >= MAX_HOPS {
+        let in_zone = earlier().take_while(|hop| !hop.leaves).count();
+        if loops || in_zone >= MAX_HOPS || earlier().count() >= MAX_CHAIN {
             return self.end(before, End::Nothing);
         }
         let inside = qname.is_at_or_below(&origin.name, origin.labels);
@@ -119,7 +124,7 @@ impl Writer<'_, '_> {
             End::Outside => true,
             End::Nothing => false,
         };
-        let mut chain = arrayvec::ArrayVec::<&Hop<'_>, MAX_HOPS>::new();
+        let mut chain = arrayvec::ArrayVec::<&Hop<'_>, MAX_CHAIN>::new();
         for hop in std::iter::successors(hop, |hop| hop.before) {
             if (has_records || hop.leaves || !chain.is_empty()) && chain.try_push(hop).is_err() {
                 return Written::Nothing;

@@ -984,32 +984,41 @@ fn r02_a_sweep_of_the_pod_ranges_finds_what_is_visible_alone() {
 
 #[test]
 fn c04_a_chain_of_twelve_aliases_has_no_answer() {
-    let file = load();
-    let chain = |length: usize| {
-        let alias = |at: usize| {
-            let target = match at + 1 == length {
-                true => "solo".to_owned(),
-                false => format!("hop{}", at + 1),
-            };
-            format!(
-                "---\n{{apiVersion: v1, kind: Service, metadata: {{namespace: a1, name: hop{at}}}, \
-                 spec: {{type: ExternalName, externalName: {target}.a1.svc.cluster.local}}}}\n"
-            )
-        };
-        let aliases: String = (0..length).map(alias).collect();
-        let config = toml("", "enforce", "auto");
-        Server::in_process(&Cluster::new(
-            &format!("{}\n{aliases}", file.fixture),
-            &config,
-        ))
-    };
-    let first = Question::parse("A hop0.a1.svc");
     for (length, records) in [(1, 2), (11, 12), (12, 0), (40, 0)] {
-        let reply = chain(length).decoded(attacker(), &first);
-        assert_eq!(
-            (reply.rcode.as_str(), reply.answer.len()),
-            ("NOERROR", records),
-            "{length}"
-        );
+        let reply = end_of_a_chain(length, &["cluster.local"]);
+        assert_eq!(reply, ("NOERROR".to_owned(), records), "{length}");
     }
+}
+
+#[test]
+fn c04_a_chain_through_zones_is_cut_at_thirty_three() {
+    // Nothing is found at its end then, and the aliases that lead into another zone stay.
+    for (length, records) in [(12, 13), (33, 34), (34, 33), (60, 33)] {
+        let reply = end_of_a_chain(length, &["cluster.local", "k8s.example"]);
+        assert_eq!(reply, ("NOERROR".to_owned(), records), "{length}");
+    }
+}
+
+/// The response code and the number of records that a chain of so many aliases gives, each of which
+/// leads into the next of these zones in turn.
+fn end_of_a_chain(length: usize, zones: &[&str]) -> (String, usize) {
+    let alias = |at: usize| {
+        let target = match at + 1 == length {
+            true => "solo".to_owned(),
+            false => format!("hop{}", at + 1),
+        };
+        let zone = zones[(at + 1) % zones.len()];
+        format!(
+            "---\n{{apiVersion: v1, kind: Service, metadata: {{namespace: a1, name: hop{at}}}, \
+             spec: {{type: ExternalName, externalName: {target}.a1.svc.{zone}}}}}\n"
+        )
+    };
+    let aliases: String = (0..length).map(alias).collect();
+    let config = toml(&format!("zones = {zones:?}"), "enforce", "auto");
+    let server = Server::in_process(&Cluster::new(
+        &format!("{}\n{aliases}", load().fixture),
+        &config,
+    ));
+    let reply = server.decoded(attacker(), &Question::parse("A hop0.a1.svc"));
+    (reply.rcode, reply.answer.len())
 }
