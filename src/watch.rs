@@ -23,6 +23,7 @@ mod pace;
 mod proto;
 mod resource;
 mod status;
+mod tcp;
 #[cfg(test)]
 mod tests;
 

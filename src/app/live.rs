@@ -105,9 +105,15 @@ impl Live {
             progress.update(|state| {
                 state.watched = Some(Arc::new(move || states(&health)));
             });
-            let progress = progress.clone();
+            let (progress, drain) = (progress.clone(), drain.clone());
             let follower = Follower::new(index, publisher, progress, serving, settings);
-            follower.run(&mut watch, drain).await
+            // A task of its own: waking what is blocked on takes another turn of the runtime, with a
+            // system call.
+            let task = tokio::spawn(async move { follower.run(&mut watch, &drain).await });
+            match task.await {
+                Ok(result) => result,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
         });
         // A disk that hangs must not keep the program.
         runtime.shutdown_background();

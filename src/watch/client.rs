@@ -3,8 +3,8 @@
 //! noticed.
 
 use super::fault::with_causes;
+use super::tcp;
 use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -49,13 +49,6 @@ pub enum ClientError {
     Client(Box<kube::Error>),
 }
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(10);
-/// A connection over which nothing has come for so long is asked whether it still is one; a third
-/// of the limit, so that three questions fit in.
-const KEEPALIVE: Duration = Duration::from_secs(5);
-/// How long what was sent may stay without acknowledgment.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 /// How often credentials are read again at most.
 const RENEW: Duration = Duration::from_secs(60);
 
@@ -162,16 +155,7 @@ async fn client(connection: &Connection) -> Result<Client, ClientError> {
 /// What [`Client::try_from`] does, without its retries (the watch backs off by itself, and says
 /// why) and with a connection that is checked.
 fn build(config: &Config) -> Result<Client, kube::Error> {
-    let mut tcp = HttpConnector::new();
-    // TLS is on top of it.
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    tcp.set_keepalive(Some(KEEPALIVE));
-    tcp.set_keepalive_interval(Some(KEEPALIVE));
-    tcp.set_keepalive_retries(Some(2));
-    #[cfg(target_os = "linux")]
-    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    let tcp = tcp::connector().map_response(tcp::Stream::new);
     let tls = config.rustls_https_connector_with_connector(tcp)?;
     let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(tls);
     let http = http.map_err(BoxError::from);

@@ -9,8 +9,9 @@ use super::status::Status;
 use http::header::RETRY_AFTER;
 use http_body_util::BodyExt;
 use kube::client::Body;
+use std::pin::Pin;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 /// What is read of the reason for a refusal.
 const LARGEST_REASON: usize = 64 << 10;
@@ -47,6 +48,9 @@ pub(super) struct Answer {
     /// How it is written.
     pub(super) encoding: Encoding,
     body: Body,
+    /// Rings when nothing has come for too long. It is kept from one piece to the next, because a
+    /// new timer for each costs an event more than reading it does.
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Link {
@@ -69,6 +73,7 @@ impl Link {
         let mut answer = Answer {
             encoding: encoding(response.headers()),
             body: Body::empty(),
+            alarm: Box::pin(sleep_until(due.at)),
         };
         let seconds = response.headers().get(RETRY_AFTER);
         let seconds = seconds.and_then(|text| text.to_str().ok()?.trim().parse().ok());
@@ -96,17 +101,24 @@ impl Answer {
         &mut self,
         due: Due,
     ) -> Result<Option<impl AsRef<[u8]> + use<>>, Fault> {
+        if self.alarm.deadline() != due.at {
+            self.alarm.as_mut().reset(due.at);
+        }
         loop {
-            match timeout_at(due.at, self.body.frame()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(Ok(frame))) => {
+            let frame = tokio::select! {
+                biased;
+                frame = self.body.frame() => frame,
+                () = &mut self.alarm => return Err(Fault::Silent(due.after)),
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
                     // Trailers say nothing here.
                     if let Ok(bytes) = frame.into_data() {
                         return Ok(Some(bytes));
                     }
                 }
-                Ok(Some(Err(error))) => return Err(Fault::Cut(super::fault::with_causes(&error))),
-                Err(_) => return Err(Fault::Silent(due.after)),
+                Some(Err(error)) => return Err(Fault::Cut(super::fault::with_causes(&error))),
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::snapshot::{Identities, Publisher};
 use crate::tenancy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -129,15 +130,20 @@ impl Follower {
         drain: &Drain,
     ) -> anyhow::Result<()> {
         let mut batch = Vec::with_capacity(BATCH);
+        // Kept from turn to turn: a new timer for each costs more than most events.
+        let mut alarm = pin!(tokio::time::sleep_until(self.wake().into()));
         loop {
-            let wake = self.wake();
+            let wake = self.wake().into();
+            if alarm.deadline() != wake || alarm.is_elapsed() {
+                alarm.as_mut().reset(wake);
+            }
             tokio::select! {
                 () = drain.started() => break,
                 count = source.events().recv_many(&mut batch, BATCH) => {
                     anyhow::ensure!(count > 0, "the watch of the API has ended");
                     self.apply(&mut batch, source);
                 }
-                () = tokio::time::sleep_until(wake.into()) => {}
+                () = &mut alarm => {}
                 step = next(&mut self.saver) => self.save(step),
             }
             self.turn(now());
