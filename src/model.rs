@@ -22,6 +22,7 @@ pub use pod::{Phase, Pod};
 pub use selector::{Selector, SelectorError};
 pub use service::{Port, Service, ServiceImport, ServiceKind};
 pub use slice_endpoints::{Addresses, EndpointView, Endpoints};
+pub(crate) use slice_endpoints::{EndpointRef, Packer};
 
 /// The namespace and name of an object, as the API spells them. A cluster-scoped object has an
 /// empty namespace.

@@ -5,10 +5,10 @@
 mod address;
 pub(crate) mod schema;
 
-use self::address::{ip, ips, ranges, strs};
+use self::address::{ip, ips, put_ips, ranges, strs};
 use super::{
-    Endpoint, EndpointPort, EndpointSlice, Kind, Labels, Namespace, Node, ObjectKey, Phase, Pod,
-    Port, Service, ServiceImport, ServiceKind, SliceOwner,
+    EndpointPort, EndpointRef, EndpointSlice, Endpoints, Kind, Labels, Namespace, Node, ObjectKey,
+    Packer, Phase, Pod, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -180,8 +180,7 @@ pub(crate) fn slice(
         tracing::debug!(slice = %key, "endpoint slice of names skipped");
         return Ok(None);
     }
-    let endpoints = raw.endpoints.unwrap_or_default().into_iter().enumerate();
-    let endpoints = endpoints.map(|(i, e)| endpoint(i, e, dropped)).collect();
+    let endpoints = endpoints(raw.endpoints.as_deref().unwrap_or_default(), dropped);
     let ports = raw.ports.unwrap_or_default().into_iter();
     let ports = ports.map(|port| EndpointPort {
         name: kept_or_empty(port.name),
@@ -211,19 +210,32 @@ fn owner(labels: &Labels) -> SliceOwner {
     }
 }
 
-fn endpoint(i: usize, raw: schema::Endpoint<'_>, dropped: &mut Vec<Flaw>) -> Endpoint {
-    let addresses = raw.addresses.unwrap_or_default();
-    let field = format!("endpoints[{i}].addresses");
-    let topology = raw.topology.unwrap_or_default();
-    let beta_zone = topology.get("topology.kubernetes.io/zone").map(Cow::from);
-    let filled = |text: schema::Text<'_>| text.filter(|t| !t.is_empty()).map(kept);
-    Endpoint {
-        addresses: ips(strs(&addresses), &field, dropped),
-        ready: raw.conditions.and_then(|c| c.ready).unwrap_or(true),
-        hostname: filled(raw.hostname),
-        target: filled(raw.target_ref.and_then(|t| t.name)),
-        topology_zone: filled(raw.zone.or(beta_zone)),
+fn filled(text: Option<&str>) -> Option<&str> {
+    text.filter(|t| !t.is_empty())
+}
+
+fn endpoints(raw: &[schema::Endpoint<'_>], dropped: &mut Vec<Flaw>) -> Endpoints {
+    let mut packed = Packer::with_capacity(raw.len());
+    let mut addresses = Vec::new();
+    for (i, raw) in raw.iter().enumerate() {
+        addresses.clear();
+        let field = || format!("endpoints[{i}].addresses");
+        put_ips(raw.addresses.iter(), field, &mut addresses, dropped);
+        let beta = || raw.topology.as_ref()?.get("topology.kubernetes.io/zone");
+        let target = raw.target_ref.as_ref().and_then(|t| t.name.as_deref());
+        packed.push(&EndpointRef {
+            addresses: &addresses,
+            ready: raw
+                .conditions
+                .as_ref()
+                .and_then(|c| c.ready)
+                .unwrap_or(true),
+            hostname: filled(raw.hostname.as_deref()),
+            target: filled(target),
+            topology_zone: filled(raw.zone.as_deref().or_else(beta)),
+        });
     }
+    packed.finish()
 }
 
 /// Returns the Pod that a JSON object is.

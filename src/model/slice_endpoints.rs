@@ -83,13 +83,18 @@ impl Endpoints {
 
 impl<E: std::borrow::Borrow<Endpoint>> FromIterator<E> for Endpoints {
     fn from_iter<I: IntoIterator<Item = E>>(endpoints: I) -> Self {
-        let mut bytes = Vec::new();
+        let mut packed = Packer::with_capacity(0);
         for endpoint in endpoints {
-            write(&mut bytes, endpoint.borrow());
+            let endpoint = endpoint.borrow();
+            packed.push(&EndpointRef {
+                addresses: &endpoint.addresses,
+                ready: endpoint.ready,
+                hostname: endpoint.hostname.as_deref(),
+                target: endpoint.target.as_deref(),
+                topology_zone: endpoint.topology_zone.as_deref(),
+            });
         }
-        Self {
-            bytes: bytes.into(),
-        }
+        packed.finish()
     }
 }
 
@@ -105,38 +110,65 @@ impl fmt::Debug for Endpoints {
     }
 }
 
-fn write(bytes: &mut Vec<u8>, endpoint: &Endpoint) {
-    let texts = [
-        (HOSTNAME, endpoint.hostname.as_deref()),
-        (TARGET, endpoint.target.as_deref()),
-        (ZONE, endpoint.topology_zone.as_deref()),
-    ];
-    let lone = matches!(&*endpoint.addresses, [IpAddr::V4(_)]);
-    write_flags(
-        bytes,
-        endpoint.ready,
-        lone,
-        texts.map(|(f, t)| (f, t.is_some())),
-    );
-    match &*endpoint.addresses {
-        [IpAddr::V4(address)] => bytes.extend(address.octets()),
-        addresses => {
-            write_number(bytes, addresses.len());
-            for address in addresses {
-                match address {
-                    IpAddr::V4(v4) => {
-                        bytes.push(4);
-                        bytes.extend(v4.octets());
-                    }
-                    IpAddr::V6(v6) => {
-                        bytes.push(6);
-                        bytes.extend(v6.octets());
+/// One entry to be packed; see [`Endpoint`] for its fields.
+pub(crate) struct EndpointRef<'a> {
+    pub(crate) addresses: &'a [IpAddr],
+    pub(crate) ready: bool,
+    pub(crate) hostname: Option<&'a str>,
+    pub(crate) target: Option<&'a str>,
+    pub(crate) topology_zone: Option<&'a str>,
+}
+
+/// Makes [`Endpoints`] of entries as they come.
+pub(crate) struct Packer {
+    bytes: Vec<u8>,
+}
+
+impl Packer {
+    /// Returns one with room for so many entries of the usual sort.
+    pub(crate) fn with_capacity(entries: usize) -> Self {
+        // An IPv4 address and the name of a pod.
+        Self {
+            bytes: Vec::with_capacity(entries * 48),
+        }
+    }
+
+    pub(crate) fn push(&mut self, endpoint: &EndpointRef<'_>) {
+        let bytes = &mut self.bytes;
+        let texts = [
+            (HOSTNAME, endpoint.hostname),
+            (TARGET, endpoint.target),
+            (ZONE, endpoint.topology_zone),
+        ];
+        let lone = matches!(endpoint.addresses, [IpAddr::V4(_)]);
+        let there = texts.map(|(flag, text)| (flag, text.is_some()));
+        write_flags(bytes, endpoint.ready, lone, there);
+        match endpoint.addresses {
+            [IpAddr::V4(address)] => bytes.extend(address.octets()),
+            addresses => {
+                write_number(bytes, addresses.len());
+                for address in addresses {
+                    match address {
+                        IpAddr::V4(v4) => {
+                            bytes.push(4);
+                            bytes.extend(v4.octets());
+                        }
+                        IpAddr::V6(v6) => {
+                            bytes.push(6);
+                            bytes.extend(v6.octets());
+                        }
                     }
                 }
             }
         }
+        write_texts(bytes, texts.map(|(_, text)| text));
     }
-    write_texts(bytes, texts.map(|(_, text)| text));
+
+    pub(crate) fn finish(self) -> Endpoints {
+        Endpoints {
+            bytes: self.bytes.into(),
+        }
+    }
 }
 
 fn write_flags(bytes: &mut Vec<u8>, ready: bool, lone: bool, texts: [(u8, bool); 3]) {
@@ -203,7 +235,7 @@ impl fmt::Debug for Addresses<'_> {
     }
 }
 
-/// What is left to read. It reads what [`write`] wrote: where that were cut, the entries would end.
+/// What is left to read. It reads what [`Packer`] wrote: where that were cut, the entries would end.
 #[derive(Clone)]
 struct Reader<'a>(&'a [u8]);
 

@@ -19,13 +19,23 @@ pub(super) fn ips<'a>(
     dropped: &mut Vec<Flaw>,
 ) -> Vec<IpAddr> {
     let mut list = Vec::new();
+    put_ips(texts, || field.to_owned(), &mut list, dropped);
+    list
+}
+
+/// The same into a list that is there; the field is named only where that is needed.
+pub(super) fn put_ips<'a>(
+    texts: impl IntoIterator<Item = &'a str>,
+    field: impl Fn() -> String,
+    list: &mut Vec<IpAddr>,
+    dropped: &mut Vec<Flaw>,
+) {
     for (i, text) in texts.into_iter().enumerate() {
         match parse_ip(text) {
             Some(ip) => list.push(ip),
-            None => dropped.push(not_an_ip(format!("{field}[{i}]"), text)),
+            None => dropped.push(not_an_ip(format!("{}[{i}]", field()), text)),
         }
     }
-    list
 }
 
 /// Returns the address that the text is; none, without a warning, for empty text.

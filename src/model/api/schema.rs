@@ -4,11 +4,43 @@
 //! JSON is read into these shapes by serde, Protocol Buffers by the watch.
 
 use crate::model::Labels;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
 /// A text: JSON's is owned, that of Protocol Buffers stays where it came in.
 pub(crate) type Text<'a> = Option<Cow<'a, str>>;
+
+/// Texts of which there is one nearly always: that one takes no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Texts<'a> {
+    first: Text<'a>,
+    more: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Texts<'a> {
+    pub(crate) fn push(&mut self, text: Cow<'a, str>) {
+        match self.first {
+            None => self.first = Some(text),
+            Some(_) => self.more.push(text),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.first.iter().chain(&self.more).map(|text| &**text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut texts = Option::<Vec<Cow<'_, str>>>::deserialize(deserializer)?
+            .unwrap_or_default()
+            .into_iter();
+        Ok(Self {
+            first: texts.next(),
+            more: texts.collect(),
+        })
+    }
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -85,7 +117,7 @@ pub(crate) struct EndpointSlice<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Endpoint<'a> {
-    pub(crate) addresses: Option<Vec<Cow<'a, str>>>,
+    pub(crate) addresses: Texts<'a>,
     pub(crate) conditions: Option<EndpointConditions>,
     pub(crate) hostname: Text<'a>,
     pub(crate) target_ref: Option<TargetRef<'a>>,

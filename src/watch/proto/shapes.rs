@@ -27,14 +27,14 @@ fn push<T>(list: &mut Option<Vec<T>>, entry: T) {
 pub(in crate::watch) fn bare(message: &[u8]) -> Read<Bare<'_>> {
     let mut metadata = None;
     each(message, |field| match field.number {
-        1 => meta(field.bytes()?, metadata.get_or_insert_default()),
+        1 => meta(field.bytes()?, true, metadata.get_or_insert_default()),
         _ => Ok(()),
     })?;
     Ok(Bare { metadata })
 }
 
-/// `ObjectMeta`.
-fn meta<'a>(message: &'a [u8], into: &mut Meta<'a>) -> Read<()> {
+/// `ObjectMeta`, with or without its annotations.
+fn meta<'a>(message: &'a [u8], annotated: bool, into: &mut Meta<'a>) -> Read<()> {
     let (mut labels, mut annotations) = (Vec::new(), Vec::new());
     each(message, |field| {
         match field.number {
@@ -45,7 +45,7 @@ fn meta<'a>(message: &'a [u8], into: &mut Meta<'a>) -> Read<()> {
             // When does not matter.
             9 => into.deletion_timestamp = Some(Cow::Borrowed("")),
             11 => labels.push(entry(field.bytes()?)?),
-            12 => annotations.push(entry(field.bytes()?)?),
+            12 if annotated => annotations.push(entry(field.bytes()?)?),
             _ => {}
         }
         Ok(())
@@ -78,6 +78,7 @@ fn entry(message: &[u8]) -> Read<Entry<'_>> {
 /// An object with metadata, specification and status.
 fn whole<'a, S: Default, T: Default>(
     message: &'a [u8],
+    annotated: bool,
     spec: impl Fn(&'a [u8], &mut S) -> Read<()>,
     status: impl Fn(&'a [u8], &mut T) -> Read<()>,
 ) -> Read<Whole<'a, S, T>> {
@@ -87,7 +88,11 @@ fn whole<'a, S: Default, T: Default>(
         status: None,
     };
     each(message, |field| match field.number {
-        1 => meta(field.bytes()?, whole.metadata.get_or_insert_default()),
+        1 => meta(
+            field.bytes()?,
+            annotated,
+            whole.metadata.get_or_insert_default(),
+        ),
         2 => spec(field.bytes()?, whole.spec.get_or_insert_default()),
         3 => status(field.bytes()?, whole.status.get_or_insert_default()),
         _ => Ok(()),
@@ -99,7 +104,7 @@ fn whole<'a, S: Default, T: Default>(
 
 /// Reads a Service.
 pub(in crate::watch) fn service(message: &[u8]) -> Read<Whole<'_, ServiceSpec<'_>, Unread>> {
-    whole(message, service_spec, |_, _| Ok(()))
+    whole(message, true, service_spec, |_, _| Ok(()))
 }
 
 fn service_spec<'a>(message: &'a [u8], into: &mut ServiceSpec<'a>) -> Read<()> {
@@ -136,8 +141,20 @@ pub(in crate::watch) fn slice(message: &[u8]) -> Read<EndpointSlice<'_>> {
     let mut slice = EndpointSlice::default();
     each(message, |field| {
         match field.number {
-            1 => meta(field.bytes()?, slice.metadata.get_or_insert_default())?,
-            2 => push(&mut slice.endpoints, endpoint(field.bytes()?)?),
+            1 => meta(
+                field.bytes()?,
+                false,
+                slice.metadata.get_or_insert_default(),
+            )?,
+            2 => {
+                let entry = field.bytes()?;
+                // They are alike in length: room for them all at once.
+                let list = || Vec::with_capacity(message.len() / entry.len().max(64) + 1);
+                slice
+                    .endpoints
+                    .get_or_insert_with(list)
+                    .push(endpoint(entry)?);
+            }
             3 => push(&mut slice.ports, port(field.bytes()?)?),
             4 => slice.address_type = Some(field.text()?),
             _ => {}
@@ -151,7 +168,7 @@ fn endpoint(message: &[u8]) -> Read<Endpoint<'_>> {
     let mut endpoint = Endpoint::default();
     each(message, |field| {
         match field.number {
-            1 => push(&mut endpoint.addresses, field.text()?),
+            1 => endpoint.addresses.push(field.text()?),
             2 => {
                 let into = endpoint.conditions.get_or_insert_default();
                 conditions(field.bytes()?, into)?;
@@ -191,7 +208,7 @@ fn target<'a>(message: &'a [u8], into: &mut TargetRef<'a>) -> Read<()> {
 
 /// Reads a Pod.
 pub(in crate::watch) fn pod(message: &[u8]) -> Read<Whole<'_, PodSpec<'_>, PodStatus<'_>>> {
-    whole(message, pod_spec, pod_status)
+    whole(message, false, pod_spec, pod_status)
 }
 
 fn pod_spec<'a>(message: &'a [u8], into: &mut PodSpec<'a>) -> Read<()> {
@@ -265,7 +282,7 @@ fn pod_ip(message: &[u8]) -> Read<PodIp<'_>> {
 
 /// Reads a Node.
 pub(in crate::watch) fn node(message: &[u8]) -> Read<Whole<'_, NodeSpec<'_>, NodeStatus<'_>>> {
-    whole(message, node_spec, node_status)
+    whole(message, true, node_spec, node_status)
 }
 
 fn node_spec<'a>(message: &'a [u8], into: &mut NodeSpec<'a>) -> Read<()> {
