@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use tenantdns::answer::Transport;
-use tenantdns::index::{Event, Index, Version};
+use tenantdns::index::{Copied, Event, Index, Version};
 use tenantdns::model::{Kind, Labels, Namespace, Object, ObjectKey, Phase, Pod};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, ask, dump, objects, query};
@@ -354,25 +354,33 @@ enum Happening {
     Gone,
 }
 
-/// Kind, name, what happened at which version, and whether the index is looked at then.
+/// Histories are of two objects of each of these kinds, in one of these shapes.
+const KINDS: [Kind; 5] = [
+    Kind::Namespace,
+    Kind::Service,
+    Kind::EndpointSlice,
+    Kind::Pod,
+    Kind::Node,
+];
+const NAMES: [&str; 2] = ["x", "y"];
+const SHAPES: [u8; 3] = [0, 1, 2];
+
+/// Histories of a run.
+const HISTORIES: u32 = 100_000;
+/// How often answers are looked at as well after a step; what is known of objects is after each.
+const LOOK: f64 = 0.001;
+
+/// Kind, name, what happened at which version, and whether answers are looked at then.
 type History = Vec<(Kind, &'static str, Happening, u64, bool)>;
 
 fn histories() -> impl Strategy<Value = History> {
     let happening = prop_oneof![
-        4 => (0u8..3).prop_map(Happening::Became),
+        4 => select(&SHAPES).prop_map(Happening::Became),
         1 => Just(Happening::Void),
         2 => Just(Happening::Gone),
     ];
-    let kinds = vec![
-        Kind::Namespace,
-        Kind::Service,
-        Kind::EndpointSlice,
-        Kind::Pod,
-        Kind::Node,
-    ];
-    let name = select(vec!["x", "y"]);
-    let look = prop::bool::weighted(0.15);
-    let one = (select(kinds), name, happening, 1u64..12, look);
+    let look = prop::bool::weighted(LOOK);
+    let one = (select(&KINDS), select(&NAMES), happening, 1u64..12, look);
     prop::collection::vec(one, 1..60)
 }
 
@@ -403,35 +411,70 @@ fn key(kind: Kind, name: &str) -> ObjectKey {
 /// The newest that was heard of each object counts: a table of what was last taken, by version.
 #[test]
 fn histories_with_duplicates_and_out_of_order_leave_the_newest_of_each_object() {
-    let stale = Cell::new(0usize);
-    check(192, file!(), &histories(), |history| {
+    let (late, looks) = (Cell::new(0usize), Cell::new(0usize));
+    let kept = shapes_as_kept();
+    check(HISTORIES, file!(), &histories(), |history| {
         let mut index = Cluster::of(Vec::new(), "").index();
-        let mut newest = BTreeMap::<(Kind, &str), (u64, Option<Object>)>::new();
-        let last = history.len() - 1;
-        for (at, (kind, name, happening, version, look)) in history.into_iter().enumerate() {
-            let object = match happening {
-                Happening::Became(shape) => Some(shaped(kind, name, shape)),
-                Happening::Void | Happening::Gone => None,
+        let mut newest = BTreeMap::<(Kind, &str), (u64, Option<u8>)>::new();
+        for (kind, name, happening, version, look) in history {
+            let (at, key) = (Version(version), key(kind, name));
+            let (event, shape) = match happening {
+                Happening::Became(shape) => {
+                    (Event::ApplyAt(shaped(kind, name, shape), at), Some(shape))
+                }
+                Happening::Void => (Event::Void(kind, key, at), None),
+                Happening::Gone => (Event::DeleteAt(kind, key, at), None),
             };
-            index.apply(match (&object, happening) {
-                (Some(object), _) => Event::ApplyAt(object.clone(), Version(version)),
-                (None, Happening::Void) => Event::Void(kind, key(kind, name), Version(version)),
-                (None, _) => Event::DeleteAt(kind, key(kind, name), Version(version)),
-            });
+            index.apply(event);
             let known = newest.entry((kind, name)).or_default();
             if version >= known.0 {
-                *known = (version, object);
+                *known = (version, shape);
             } else {
-                stale.set(stale.get() + 1);
+                late.set(late.get() + 1);
             }
-            if look || at == last {
-                let left: Vec<Object> = newest.values().filter_map(|(_, o)| o.clone()).collect();
-                prop_assert_eq!(dump(&index.snapshot(7)), dump(&of(left).snapshot(7)));
+            let left = newest
+                .iter()
+                .filter_map(|(key, known)| Some((*key, known.1?)));
+            let known = known_to(&mut index);
+            let is_kept = known.iter().eq(left.clone().map(|thing| &kept[&thing]));
+            prop_assert!(is_kept, "{known:?} is known of {newest:?}");
+            if look {
+                looks.set(looks.get() + 1);
+                let left = left.map(|((kind, name), shape)| shaped(kind, name, shape));
+                let expected = dump(&of(left.collect()).snapshot(7));
+                prop_assert_eq!(dump(&index.snapshot(7)), expected);
             }
         }
         Ok(())
     });
-    assert!(stale.get() >= 1_000, "only {stale:?} events came late");
+    assert!(late.get() >= 500_000, "only {late:?} events came late");
+    assert!(
+        looks.get() >= 1_000,
+        "answers were looked at {looks:?} times"
+    );
+}
+
+/// What an index keeps of each object that there is in the histories.
+fn shapes_as_kept() -> BTreeMap<((Kind, &'static str), u8), Object> {
+    let mut kept = BTreeMap::new();
+    for kind in KINDS {
+        for (name, shape) in NAMES.into_iter().flat_map(|n| SHAPES.map(|s| (n, s))) {
+            let object = known_to(&mut of(vec![shaped(kind, name, shape)])).remove(0);
+            kept.insert(((kind, name), shape), object);
+        }
+    }
+    kept
+}
+
+/// Every object that an index knows, by kind and key.
+fn known_to(index: &mut Index) -> Vec<Object> {
+    let mut all = Vec::new();
+    index.begin_copy();
+    while let Some(Copied::Objects(objects)) = index.copy(usize::MAX) {
+        all.extend(objects);
+    }
+    all.sort_by_key(|object| (object.kind(), object.key()));
+    all
 }
 
 /// An index of these objects, and no namespace that they only mention.
