@@ -18,6 +18,7 @@ fmt-check:
 
 clippy:
 	$(CARGO) clippy --all-targets --features live -- -D warnings
+	$(CARGO) clippy --bins -- -D warnings
 
 test: ## Runs every test
 	$(CARGO) test

@@ -2,7 +2,6 @@
 
 use super::Zone;
 use super::endpoint::EndpointName;
-use super::label::AddressLabel;
 use super::lookup::key;
 use crate::tenancy::{NsId, ServiceId, View};
 use crate::wire::QName;
@@ -138,7 +137,7 @@ impl Zone {
                     .flat_map(|n| n.endpoints().names_of(address));
                 names
                     .map(|name| {
-                        let mut spelled = AddressLabel::default();
+                        let mut spelled = super::label::AddressLabel::default();
                         name.wire(&mut spelled).escape_ascii().to_string()
                     })
                     .collect()
