@@ -41,6 +41,8 @@ mod records;
 mod robust;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/tenants.rs"]
+mod tenants;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]
