@@ -7,6 +7,8 @@
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/audits.rs"]
+mod audits;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]

@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "ipnet",
     ),
     ("answer", "wire zone tenancy chain snapshot", "arrayvec"),
+    ("audit", "snapshot tenancy answer", "hickory_proto serde"),
     (
         "manifests",
         "model index",
