@@ -18,6 +18,7 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
@@ -41,6 +42,7 @@ pub mod index;
 pub mod manifests;
 pub mod metrics;
 pub mod model;
+pub mod ring;
 pub mod server;
 pub mod snapshot;
 pub mod telemetry;

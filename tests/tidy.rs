@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "libc socket2 thiserror tokio",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
+    ("ring", "", ""),
     ("drain", "", "*"),
     (
         "config",
