@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! arguments ─► Args ─┐
-//!                    ├─► Config { server, source, blocks, tenancy, admin }
+//!                    ├─► Config { server, source, blocks, tenancy, … }
 //! TOML ─► document ──┘      arguments win over the file, the file over the defaults
 //! ```
 //!
@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod file;
 mod kubernetes;
+mod limits;
 mod source;
 mod tenancy;
 mod text;
@@ -66,6 +67,8 @@ pub struct Config {
     pub blocks: Vec<BlockOptions>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
+    /// `[limits]`.
+    pub limits: crate::limits::Options,
     /// `[health]`, `[ready]` and `[metrics]`.
     pub admin: admin::Options,
 }
@@ -172,6 +175,7 @@ impl Default for Config {
                 forward: Vec::new(),
             }],
             tenancy: policy::Options::default(),
+            limits: crate::limits::Options::default(),
             admin: admin::Options::default(),
         }
     }

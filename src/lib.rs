@@ -18,6 +18,7 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`limits`] | how much clients and tenants may ask |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
@@ -39,6 +40,7 @@ pub mod config;
 pub mod cow;
 pub mod drain;
 pub mod index;
+pub mod limits;
 pub mod manifests;
 pub mod metrics;
 pub mod model;

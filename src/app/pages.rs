@@ -126,6 +126,14 @@ fn queries(stats: &Stats) -> Queries {
         held_refused: count(Count::HoldRefused),
         held_known: count(Count::HeldKnown),
         held_expired: count(Count::HeldExpired),
+        limited: vec![
+            ("client", "truncated", count(Count::ClientTruncated)),
+            ("client", "dropped", count(Count::ClientDropped)),
+            ("client", "closed", count(Count::ClientClosed)),
+            ("tenant", "truncated", count(Count::TenantTruncated)),
+            ("tenant", "dropped", count(Count::TenantDropped)),
+            ("tenant", "closed", count(Count::TenantClosed)),
+        ],
         asked: count(Count::Asked),
         panics: count(Count::Panics),
     }

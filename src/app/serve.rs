@@ -7,6 +7,7 @@ use crate::admin::{self, Admin};
 use crate::answer::{Outcome, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
+use crate::limits::Limits;
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
 use crate::snapshot::{Identities, Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
@@ -37,6 +38,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         reader,
         drain: drain.clone(),
         upstream: None,
+        limits: Limits::new(&config.limits).map(Arc::new),
         answerer: Observed {
             said: Arc::default(),
         },

@@ -69,6 +69,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
     let (source, node_scope) = source::read(root.table("source"), overrides);
     let admin = read_admin(&mut root, overrides);
+    let limits = super::limits::read(root.table("limits"));
     let tenancy = super::tenancy::read(root.table("tenancy"));
     server.unknown_wait = tenancy.unknown_wait;
 
@@ -103,6 +104,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         source,
         blocks,
         tenancy,
+        limits,
         admin,
     }
 }

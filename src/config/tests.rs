@@ -6,11 +6,13 @@ mod errors;
 mod reference;
 
 use super::*;
+use crate::limits::Rate;
 use crate::model::Selector;
 use crate::tenancy::{Conflict, Mode, NamePattern, NodeView, ServiceRef, TenantSource, Unknown};
 use crate::tenancy::{SoaSerial, Untenanted, Wildcard};
 use crate::zone::PodMode;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 fn parse(text: &str) -> Config {
@@ -328,6 +330,29 @@ fn keys_of_the_api_reach_the_source() {
         c.source.kubernetes.watch_timeout = Duration::from_secs(2);
         c.source.kubernetes.audit_interval = Duration::from_secs(60);
     });
+}
+
+#[test]
+fn limits_are_rates_and_a_burst_is_a_seconds_worth_unless_it_is_said() {
+    let rate = |qps, burst| {
+        let [qps, burst] = [qps, burst].map(|number| NonZeroU32::new(number).unwrap());
+        Some(Rate { qps, burst })
+    };
+    for (text, client, tenant) in [
+        ("", None, None),
+        ("client_qps = 0\ntenant_burst = 0", None, None),
+        ("client_qps = 50", rate(50, 50), None),
+        ("tenant_qps = 500\ntenant_burst = 5", None, rate(500, 5)),
+        (
+            "client_qps = 1\ntenant_qps = 2\nclient_burst = 9",
+            rate(1, 9),
+            rate(2, 2),
+        ),
+    ] {
+        check(text, &format!("[limits]\n{text}"), |c| {
+            (c.limits.client, c.limits.tenant) = (client, tenant);
+        });
+    }
 }
 
 #[test]

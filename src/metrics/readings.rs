@@ -60,6 +60,8 @@ pub struct Queries {
     pub held_known: u64,
     /// Held queries whose time was up.
     pub held_expired: u64,
+    /// Queries over a limit: whose limit, what was done, how many.
+    pub limited: Vec<(&'static str, &'static str, u64)>,
     /// Queries handed to an upstream.
     pub asked: u64,
     /// Panics while answering.
@@ -125,6 +127,9 @@ impl Queries {
         page.count(&series::QUERIES, &["tcp"], self.tcp);
         page.count(&series::HELD_ENDED, &["known"], self.held_known);
         page.count(&series::HELD_ENDED, &["expired"], self.held_expired);
+        for (reason, result, count) in &self.limited {
+            page.count(&series::LIMITED, &[reason, result], *count);
+        }
         for (series, count) in [
             (&series::ANSWERS, self.answered),
             (&series::DROPPED, self.dropped),

@@ -40,6 +40,8 @@ series! {
         "Queries not kept because too many were";
     HELD_ENDED = counter "tenantdns_held_answers_total" ["reason"]
         "Held queries answered: their client became known, or their time was up";
+    LIMITED = counter "tenantdns_limited_queries_total" ["reason", "result"]
+        "Queries over a limit";
     ASKED = counter "tenantdns_upstream_queries_total" []
         "Queries handed to an upstream";
     PANICS = counter "tenantdns_panics_total" []

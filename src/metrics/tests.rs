@@ -29,6 +29,7 @@ fn everything() -> Readings {
             udp: 10,
             tcp: 11,
             held_expired: 12,
+            limited: vec![("tenant", "dropped", 13)],
             ..Queries::default()
         },
     }
@@ -42,6 +43,7 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_queries_total{protocol=\"udp\"} 10",
         "tenantdns_queries_total{protocol=\"tcp\"} 11",
         "tenantdns_held_answers_total{reason=\"expired\"} 12",
+        "tenantdns_limited_queries_total{reason=\"tenant\",result=\"dropped\"} 13",
         "tenantdns_panics_total 0",
         "tenantdns_snapshots_published_total 7",
         "tenantdns_identities_trusted 1",

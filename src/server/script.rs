@@ -137,6 +137,7 @@ impl Running {
             reader,
             drain: Drain::new(),
             upstream: None,
+            limits: None,
             answerer: Script::default(),
         };
         adjust(&mut setup);

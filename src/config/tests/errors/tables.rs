@@ -157,3 +157,28 @@ fn one_nodes_identities_answer_for_no_other_nodes_pods() {
         check(zones, &format!("{NODE}{zones}"), &[message]);
     }
 }
+
+#[test]
+fn a_burst_goes_with_a_rate_that_it_can_keep() {
+    check(
+        "without a rate",
+        "[limits]\ntenant_burst = 5\n",
+        &["2:16: limits.tenant_burst: has no meaning without `tenant_qps`"],
+    );
+    check(
+        "too small for the clock",
+        "[limits]\nclient_qps = 501\nclient_burst = 5\n",
+        &[
+            "3:16: limits.client_burst: 5 is less than a hundredth of `client_qps`: the rate could \
+             not be reached",
+        ],
+    );
+    check(
+        "out of range",
+        "[limits]\nclient_qps = 1000001\n",
+        &[
+            "2:14: limits.client_qps: 1000001 is out of range; it is 0 (no limit) to 1000000 \
+             queries a second",
+        ],
+    );
+}
