@@ -4,6 +4,7 @@
 mod feed;
 #[cfg(feature = "kubernetes")]
 mod live;
+mod observer;
 mod offline;
 mod pages;
 mod progress;

@@ -69,6 +69,8 @@ pub struct Config {
     pub tenancy: policy::Options,
     /// `[limits]`.
     pub limits: crate::limits::Options,
+    /// What `[limits]` and `[admin]` say of what is gathered.
+    pub observe: crate::observe::Options,
     /// `[health]`, `[ready]` and `[metrics]`.
     pub admin: admin::Options,
 }
@@ -176,6 +178,7 @@ impl Default for Config {
             }],
             tenancy: policy::Options::default(),
             limits: crate::limits::Options::default(),
+            observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
         }
     }

@@ -18,8 +18,9 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
-//! | [`limits`] | how much clients and tenants may ask |
+//! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
+//! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
@@ -44,6 +45,7 @@ pub mod limits;
 pub mod manifests;
 pub mod metrics;
 pub mod model;
+pub mod observe;
 pub mod ring;
 pub mod server;
 pub mod snapshot;

@@ -35,10 +35,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("limits", "", ""),
     ("ring", "", ""),
+    ("observe", "wire answer snapshot chain tenancy ring", ""),
     ("drain", "", "*"),
     (
         "config",
-        "admin chain limits model server tenancy wire zone",
+        "admin chain limits model observe server tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (

@@ -4,8 +4,9 @@
 use super::progress::{KindState, Progress};
 use crate::admin;
 use crate::drain::Drain;
-use crate::metrics::{self, Checkpoint, Queries, Readings, Watched};
+use crate::metrics::{self, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
+use crate::observe::Gathered;
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,6 +17,8 @@ pub(super) struct Pages {
     pub(super) progress: Progress,
     pub(super) stats: Stats,
     pub(super) drain: Drain,
+    /// Reads what was gathered of the answers, where anything is.
+    pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
 }
 
 impl admin::Pages for Pages {
@@ -44,6 +47,7 @@ impl admin::Pages for Pages {
                 repairs: state.repairs.get(&kind).copied().unwrap_or_default(),
             });
         }
+        let gathered = self.gathered.as_ref().map(|read| read());
         let objects = state.objects.iter();
         metrics::text(&Readings {
             version: env!("CARGO_PKG_VERSION"),
@@ -55,6 +59,7 @@ impl admin::Pages for Pages {
                 .collect(),
             invalid,
             watched,
+            observed: gathered.as_ref().map(observed),
             checkpoint: state.checkpoint.as_ref().map(|checkpoint| Checkpoint {
                 age: checkpoint.age.map(|age| age.by(now)),
                 writes: checkpoint.writes,
@@ -104,6 +109,15 @@ impl std::fmt::Display for Ago {
             (0, _, _) => write!(f, "{hours}h{}m", minutes % 60),
             _ => write!(f, "{days}d{}h", hours % 24),
         }
+    }
+}
+
+/// Returns what may be shown to everybody.
+fn observed(gathered: &Gathered) -> Observed {
+    Observed {
+        sweeps: gathered.sweeps().collect(),
+        overlooked: gathered.overlooked,
+        lost: gathered.lost,
     }
 }
 
@@ -157,6 +171,7 @@ mod tests {
             progress,
             stats: Stats::default(),
             drain: Drain::new(),
+            gathered: None,
         }
     }
 

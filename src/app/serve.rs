@@ -1,6 +1,7 @@
 //! `serve`: sockets, threads and the end of them.
 
 use super::feed::Feed;
+use super::observer::Observer;
 use super::pages::Pages;
 use super::progress::Progress;
 use crate::admin::{self, Admin};
@@ -8,10 +9,12 @@ use crate::answer::{Outcome, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
 use crate::limits::Limits;
+use crate::observe::{self, Gatherer, Witness, observe};
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
 use crate::snapshot::{Identities, Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +35,16 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let (publisher, reader) = cell(feed.snapshot());
     let drain = Drain::new();
+    let (witness, observer) = match watched(config) {
+        None => (None, None),
+        Some(options) => {
+            let (witness, gatherer) = observe(options, RandomState::new().hash_one(0));
+            (Some(witness), Some(gatherer))
+        }
+    };
+    let gathered = observer.as_ref().map(Gatherer::reader);
+    let observer = observer.map(|gatherer| Observer::start(gatherer, reader.clone()));
+    let observer = observer.transpose().context("starting a thread")?;
     let setup = Setup {
         options: config.server.clone(),
         timeouts: Timeouts::default(),
@@ -41,6 +54,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         limits: Limits::new(&config.limits).map(Arc::new),
         answerer: Observed {
             said: Arc::default(),
+            witness,
         },
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -59,6 +73,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
             progress: progress.clone(),
             stats: server.stats().clone(),
             drain: drain.clone(),
+            gathered: gathered.map(|read| Box::new(read) as _),
         })))
         .transpose()
         .context("starting the HTTP listeners")?,
@@ -98,23 +113,39 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         Ok(result) => result?,
         Err(_) => anyhow::bail!("the index's thread ended with a panic"),
     }
+    let observed = observer.is_none_or(Observer::close);
     // Last: until here the process lives, and what it counted can be read.
-    let closed = admin.is_none_or(Admin::close);
+    let closed = admin.is_none_or(Admin::close) & observed;
     let reason = asked.context("waiting for signals")?;
     tracing::info!(reason, "stopped");
     anyhow::ensure!(ended && closed, "a thread of the server ended with a panic");
     Ok(())
 }
 
-/// Answers as [`Core`], and says in the log, once, that somebody asks whom no source knows.
+/// Returns what is looked for in what is asked, where anything is.
+fn watched(config: &Config) -> Option<observe::Options> {
+    // Nobody could read them.
+    let options = observe::Options {
+        tenants: 0,
+        ..config.observe
+    };
+    (!options.is_off()).then_some(options)
+}
+
+/// Answers as [`Core`], has the answers seen, and says in the log, once, that somebody asks whom no
+/// source knows.
 #[derive(Clone)]
 struct Observed {
     said: Arc<AtomicBool>,
+    witness: Option<Witness>,
 }
 
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
+        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.witness) {
+            witness.saw(snapshot, request, verdict);
+        }
         if let Outcome::Reply(_, verdict) = &outcome
             && verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()

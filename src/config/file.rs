@@ -8,6 +8,7 @@ use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
+use crate::observe;
 use crate::server::{self, ListenAddress};
 use crate::tenancy::Mode;
 use crate::wire::Name;
@@ -69,7 +70,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
     let (source, node_scope) = source::read(root.table("source"), overrides);
     let admin = read_admin(&mut root, overrides);
-    let limits = super::limits::read(root.table("limits"));
+    let mut observe = observe::Options::default();
+    let limits = super::limits::read(root.table("limits"), &mut observe);
     let tenancy = super::tenancy::read(root.table("tenancy"));
     server.unknown_wait = tenancy.unknown_wait;
 
@@ -105,6 +107,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         blocks,
         tenancy,
         limits,
+        observe,
         admin,
     }
 }

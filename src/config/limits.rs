@@ -1,16 +1,31 @@
-//! `[limits]`: how much clients and tenants may ask.
+//! `[limits]`: how much clients and tenants may ask, and what is taken for a sweep.
 
 use super::document::Section;
 use crate::limits::{Options, Rate};
+use crate::observe;
 use std::num::NonZeroU32;
 
 const QPS: &str = "it is 0 (no limit) to 1000000 queries a second";
 const BURST: &str = "it is 0 (as many as a second's) to 10000000 queries";
+const NAMES: &str = "it is 0 (never) to 2000 names a minute";
 
 /// Reads the table.
-pub(super) fn read(mut table: Section<'_>) -> Options {
+pub(super) fn read(mut table: Section<'_>, observe: &mut observe::Options) -> Options {
     let client = read_rate(&mut table, ["client_qps", "client_burst"]);
     let tenant = read_rate(&mut table, ["tenant_qps", "tenant_burst"]);
+    let most = u64::from(observe::Options::MOST_NAMES);
+    table.number(
+        "sweep_ptr_names",
+        &mut observe.reverse_names,
+        0..=most,
+        NAMES,
+    );
+    table.number(
+        "sweep_nxdomain_names",
+        &mut observe.absent_names,
+        0..=most,
+        NAMES,
+    );
     table.finish(&[]);
     Options { client, tenant }
 }

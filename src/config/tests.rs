@@ -356,6 +356,17 @@ fn limits_are_rates_and_a_burst_is_a_seconds_worth_unless_it_is_said() {
 }
 
 #[test]
+fn sweeps_have_a_threshold_for_each_sort_of_names() {
+    check(
+        "both",
+        "[limits]\nsweep_ptr_names = 0\nsweep_nxdomain_names = 2000",
+        |c| {
+            (c.observe.reverse_names, c.observe.absent_names) = (0, 2000);
+        },
+    );
+}
+
+#[test]
 fn every_word_of_a_choice_is_its_value() {
     for (key, words) in [
         ("mode", &["off", "audit", "enforce"][..]),

@@ -21,6 +21,8 @@ pub struct Readings {
     pub invalid: Vec<(&'static str, Box<str>, u64)>,
     /// The kinds that are watched; none where objects come from files.
     pub watched: Vec<Watched>,
+    /// What was seen of the clients, where anything is looked for.
+    pub observed: Option<Observed>,
     /// The checkpoint, where one is kept.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -85,6 +87,17 @@ pub struct Watched {
     pub repairs: u64,
 }
 
+/// What was seen of the clients.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Clients suspected of a sweep, once a minute each, by the sort of names.
+    pub sweeps: Vec<(&'static str, u64)>,
+    /// Names that were not looked at because too many clients were.
+    pub overlooked: u64,
+    /// Records that found no room in a worker's ring.
+    pub lost: u64,
+}
+
 /// What became of the checkpoint file.
 #[derive(Debug, Clone, Default)]
 pub struct Checkpoint {
@@ -110,6 +123,9 @@ impl Readings {
         }
         for watched in &self.watched {
             watched.write(page);
+        }
+        if let Some(observed) = &self.observed {
+            observed.write(page);
         }
         if let Some(checkpoint) = &self.checkpoint {
             if let Some(age) = checkpoint.age {
@@ -148,6 +164,16 @@ impl Queries {
         ] {
             page.count(series, &[], count);
         }
+    }
+}
+
+impl Observed {
+    fn write(&self, page: &mut Page) {
+        for (kind, count) in &self.sweeps {
+            page.count(&series::SWEEPS, &[kind], *count);
+        }
+        page.count(&series::OVERLOOKED, &[], self.overlooked);
+        page.count(&series::RECORDS_LOST, &[], self.lost);
     }
 }
 

@@ -67,6 +67,13 @@ series! {
     REPAIRS = counter "tenantdns_index_repairs_total" ["kind"]
         "Objects that differed from the API's without an event saying so";
 
+    SWEEPS = counter "tenantdns_sweeps_suspected_total" ["kind"]
+        "Clients suspected of a sweep, once a minute each";
+    OVERLOOKED = counter "tenantdns_sweep_names_overlooked_total" []
+        "Names that were not looked at because too many clients were";
+    RECORDS_LOST = counter "tenantdns_records_lost_total" []
+        "Records of queries that found no room on their way from a worker";
+
     CHECKPOINT_AGE = gauge "tenantdns_checkpoint_age_seconds" []
         "Seconds since the state that the checkpoint file holds";
     CHECKPOINT_WRITES = counter "tenantdns_checkpoint_writes_total" []

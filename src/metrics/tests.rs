@@ -20,6 +20,11 @@ fn everything() -> Readings {
             errors: vec![("forbidden", 4)],
             repairs: 5,
         }],
+        observed: Some(Observed {
+            sweeps: vec![("ptr", 14)],
+            overlooked: 15,
+            lost: 16,
+        }),
         checkpoint: Some(Checkpoint {
             age: Some(Duration::from_secs(60)),
             writes: 8,
@@ -54,6 +59,9 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_watch_relists_total{kind=\"Pod\"} 2",
         "tenantdns_watch_errors_total{kind=\"Pod\",reason=\"forbidden\"} 4",
         "tenantdns_index_repairs_total{kind=\"Pod\"} 5",
+        "tenantdns_sweeps_suspected_total{kind=\"ptr\"} 14",
+        "tenantdns_sweep_names_overlooked_total 15",
+        "tenantdns_records_lost_total 16",
         "tenantdns_checkpoint_age_seconds 60",
         "tenantdns_checkpoint_writes_total 8",
         "tenantdns_checkpoint_errors_total 9",
@@ -71,7 +79,13 @@ fn what_is_not_known_has_no_sample() {
         }],
         ..Readings::default()
     });
-    for absent in ["watch_age", "checkpoint", "invalid_objects"] {
+    for absent in [
+        "watch_age",
+        "checkpoint",
+        "invalid_objects",
+        "sweep",
+        "records_lost",
+    ] {
         assert!(!text.contains(absent), "{absent} is in\n{text}");
     }
     assert!(

@@ -174,6 +174,13 @@ fn a_burst_goes_with_a_rate_that_it_can_keep() {
         ],
     );
     check(
+        "more than is told apart",
+        "[limits]\nsweep_ptr_names = 2001\n",
+        &[
+            "2:19: limits.sweep_ptr_names: 2001 is out of range; it is 0 (never) to 2000 names a minute",
+        ],
+    );
+    check(
         "out of range",
         "[limits]\nclient_qps = 1000001\n",
         &[
