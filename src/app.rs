@@ -1,6 +1,7 @@
 //! The wiring: arguments to configuration, source to index, index to snapshots, snapshots to
 //! sockets. Nothing is decided here that a room could decide.
 
+mod details;
 mod feed;
 #[cfg(feature = "kubernetes")]
 mod live;
@@ -8,6 +9,7 @@ mod observer;
 mod offline;
 mod pages;
 mod progress;
+mod questions;
 mod serve;
 
 use crate::chain::BlockOptions;

@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod kubernetes;
 mod limits;
+mod pages;
 mod source;
 mod tenancy;
 mod text;
@@ -71,7 +72,7 @@ pub struct Config {
     pub limits: crate::limits::Options,
     /// What `[limits]` and `[admin]` say of what is gathered.
     pub observe: crate::observe::Options,
-    /// `[health]`, `[ready]` and `[metrics]`.
+    /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
 }
 

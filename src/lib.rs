@@ -24,7 +24,7 @@
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
-//! | [`admin`] | the HTTP listeners: health, readiness, metrics |
+//! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |

@@ -31,6 +31,14 @@ impl admin::Pages for Pages {
     }
 
     fn metrics(&self) -> String {
+        let gathered = self.gathered.as_ref().map(|read| read());
+        metrics::text(&self.readings(gathered.as_ref()))
+    }
+}
+
+impl Pages {
+    /// Returns what everybody counts, and nothing that names a tenant.
+    pub(super) fn readings(&self, gathered: Option<&Gathered>) -> Readings {
         let state = self.progress.state();
         let now = Instant::now();
         let (mut watched, mut invalid) = (Vec::new(), Vec::new());
@@ -47,9 +55,8 @@ impl admin::Pages for Pages {
                 repairs: state.repairs.get(&kind).copied().unwrap_or_default(),
             });
         }
-        let gathered = self.gathered.as_ref().map(|read| read());
         let objects = state.objects.iter();
-        metrics::text(&Readings {
+        Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
             published: state.published,
@@ -59,13 +66,13 @@ impl admin::Pages for Pages {
                 .collect(),
             invalid,
             watched,
-            observed: gathered.as_ref().map(observed),
+            observed: gathered.map(observed),
             checkpoint: state.checkpoint.as_ref().map(|checkpoint| Checkpoint {
                 age: checkpoint.age.map(|age| age.by(now)),
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
             }),
-        })
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! `serve`: sockets, threads and the end of them.
 
+use super::details::Details;
 use super::feed::Feed;
 use super::observer::Observer;
 use super::pages::Pages;
 use super::progress::Progress;
+use super::questions::questions;
 use crate::admin::{self, Admin};
 use crate::answer::{Outcome, Request};
 use crate::config::Config;
@@ -16,8 +18,8 @@ use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -67,22 +69,35 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         let paths: Vec<_> = routes.paths().collect();
         tracing::info!(%address, paths = paths.join(" "), "HTTP");
     }
+    for (socket, routes) in doors.local_sockets() {
+        let paths: Vec<_> = routes.paths().collect();
+        tracing::info!(socket = %socket.display(), paths = paths.join(" "), "HTTP");
+    }
+    let (asking, questions) = questions(setup.reader.clone());
     let admin = match doors.is_empty() {
         true => None,
-        false => Some(doors.start(Arc::new(Pages {
-            progress: progress.clone(),
-            stats: server.stats().clone(),
-            drain: drain.clone(),
-            gathered: gathered.map(|read| Box::new(read) as _),
-        })))
-        .transpose()
-        .context("starting the HTTP listeners")?,
+        false => {
+            let pages = Arc::new(Pages {
+                progress: progress.clone(),
+                stats: server.stats().clone(),
+                drain: drain.clone(),
+                gathered: gathered.map(|read| Box::new(read) as _),
+            });
+            let details = Details {
+                pages: pages.clone(),
+                reader: setup.reader,
+                asking,
+                last: Mutex::default(),
+            };
+            let started = doors.start(pages, Arc::new(details));
+            Some(started.context("starting the HTTP listeners")?)
+        }
     };
     let (synced, ready) = oneshot::channel();
     let follower = {
         let drain = drain.clone();
         let body = move || {
-            let result = feed.follow(publisher, &drain, &progress, synced);
+            let result = feed.follow(publisher, &drain, &progress, synced, questions);
             // Without its source the server would serve the past for ever.
             drain.start();
             result
@@ -124,11 +139,11 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
 
 /// Returns what is looked for in what is asked, where anything is.
 fn watched(config: &Config) -> Option<observe::Options> {
-    // Nobody could read them.
-    let options = observe::Options {
-        tenants: 0,
-        ..config.observe
-    };
+    let mut options = config.observe;
+    if config.admin.admin.is_none() {
+        // Nobody could read them.
+        options.tenants = 0;
+    }
     (!options.is_off()).then_some(options)
 }
 

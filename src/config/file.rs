@@ -3,7 +3,7 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
-use super::text::{http_listener, listener};
+use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
@@ -20,7 +20,6 @@ use std::time::Duration;
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &[
     "acl",
-    "admin",
     "any",
     "audit",
     "autopath",
@@ -69,8 +68,9 @@ pub(super) struct Overrides {
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
     let (source, node_scope) = source::read(root.table("source"), overrides);
-    let admin = read_admin(&mut root, overrides);
     let mut observe = observe::Options::default();
+    let admin = super::pages::read(&mut root, &mut observe);
+    let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let tenancy = super::tenancy::read(root.table("tenancy"));
     server.unknown_wait = tenancy.unknown_wait;
@@ -110,31 +110,6 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         observe,
         admin,
     }
-}
-
-/// Reads `[health]`, `[ready]` and `[metrics]`.
-fn read_admin(root: &mut Section<'_>, overrides: &Overrides) -> admin::Options {
-    let mut options = admin::Options::default();
-    for (name, target, later) in [
-        ("health", &mut options.health, &["lameduck"][..]),
-        ("ready", &mut options.ready, &[]),
-        ("metrics", &mut options.metrics, &[]),
-    ] {
-        let mut table = root.table(name);
-        table.parsed(
-            "listen",
-            target,
-            "an address, as in \"[::]:8080\"",
-            |text| {
-                if text.is_empty() {
-                    return Ok(None);
-                }
-                http_listener(text).map(Some)
-            },
-        );
-        table.finish(later);
-    }
-    overrides.admin.unwrap_or(options)
 }
 
 fn read_server(

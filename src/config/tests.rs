@@ -6,6 +6,7 @@ mod errors;
 mod reference;
 
 use super::*;
+use crate::admin::Door;
 use crate::limits::Rate;
 use crate::model::Selector;
 use crate::tenancy::{Conflict, Mode, NamePattern, NodeView, ServiceRef, TenantSource, Unknown};
@@ -364,6 +365,30 @@ fn sweeps_have_a_threshold_for_each_sort_of_names() {
             (c.observe.reverse_names, c.observe.absent_names) = (0, 2000);
         },
     );
+}
+
+#[test]
+fn the_administrator_comes_in_by_loopback_or_a_socket() {
+    let loopback = |text: &str| Some(Door::Loopback(text.parse().unwrap()));
+    for (listen, door) in [
+        ("", None),
+        ("127.0.0.1:9154", loopback("127.0.0.1:9154")),
+        ("[::1]:0", loopback("[::1]:0")),
+        ("[::ffff:127.0.0.9]:80", loopback("127.0.0.9:80")),
+        (
+            "unix:/run/tenantdns.sock",
+            Some(Door::Unix("/run/tenantdns.sock".into())),
+        ),
+    ] {
+        check(
+            listen,
+            &format!("[admin]\nlisten = \"{listen}\"\ntenants = 7"),
+            |c| {
+                c.admin.admin = door;
+                c.observe.tenants = 7;
+            },
+        );
+    }
 }
 
 #[test]

@@ -74,6 +74,21 @@ series! {
     RECORDS_LOST = counter "tenantdns_records_lost_total" []
         "Records of queries that found no room on their way from a worker";
 
+    CLIENT_ANSWERS = counter "tenantdns_client_answers_total" ["class", "result"]
+        "Answers by kind of client";
+    TENANT_ANSWERS = counter "tenantdns_tenant_answers_total" ["tenant", "result"]
+        "Answers to a tenant's pods";
+    TENANT_SWEEPS = counter "tenantdns_tenant_sweeps_suspected_total" ["tenant", "kind"]
+        "Pods of a tenant suspected of a sweep, once a minute each";
+    UNKNOWN_ANSWERS = counter "tenantdns_unknown_client_answers_total" ["network"]
+        "Answers to unknown clients, by their /24 or /48";
+    NODE_HIDDEN = counter "tenantdns_node_hidden_answers_total" []
+        "Answers to nodes that hid a name which is there";
+    VISIBLE_PAIRS = gauge "tenantdns_visible_pairs" ["sight"]
+        "Pairs of a namespace and another one that its pods see";
+    CONDITION = gauge "tenantdns_condition" ["kind", "reason"]
+        "Objects in a state that costs them something";
+
     CHECKPOINT_AGE = gauge "tenantdns_checkpoint_age_seconds" []
         "Seconds since the state that the checkpoint file holds";
     CHECKPOINT_WRITES = counter "tenantdns_checkpoint_writes_total" []

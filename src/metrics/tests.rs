@@ -40,6 +40,51 @@ fn everything() -> Readings {
     }
 }
 
+/// Details in which nothing is left out.
+fn details() -> Details {
+    Details {
+        clients: vec![("pod", "noerror", 21)],
+        tenants: vec![("acme".into(), "noerror", 22)],
+        sweeps: vec![("acme".into(), "ptr", 23)],
+        networks: vec![("203.0.113.0/24".into(), 24)],
+        node_hidden: 25,
+        visible_pairs: vec![("whole", 26)],
+        conditions: vec![("Namespace", "TenantConflict", 27)],
+    }
+}
+
+#[test]
+fn tenants_are_named_to_the_administrator_alone() {
+    let detailed = detailed_text(&everything(), &details());
+    for line in [
+        "tenantdns_client_answers_total{class=\"pod\",result=\"noerror\"} 21",
+        "tenantdns_tenant_answers_total{tenant=\"acme\",result=\"noerror\"} 22",
+        "tenantdns_tenant_sweeps_suspected_total{tenant=\"acme\",kind=\"ptr\"} 23",
+        "tenantdns_unknown_client_answers_total{network=\"203.0.113.0/24\"} 24",
+        "tenantdns_node_hidden_answers_total 25",
+        "tenantdns_visible_pairs{sight=\"whole\"} 26",
+        "tenantdns_condition{kind=\"Namespace\",reason=\"TenantConflict\"} 27",
+        "tenantdns_queries_total{protocol=\"udp\"} 10",
+    ] {
+        assert!(
+            detailed.lines().any(|l| l == line),
+            "{line} is not in\n{detailed}"
+        );
+    }
+    let public = described(&text(&everything()));
+    let all = described(&detailed);
+    assert!(public.is_subset(&all));
+    let labels = public
+        .iter()
+        .flat_map(|[_, _, labels, _]| labels.split(", "));
+    for label in labels.filter(|label| !label.is_empty()) {
+        // Kinds, reasons, results and protocols are words of ours.
+        let known = ["kind", "protocol", "reason", "result", "version"];
+        assert!(known.contains(&label), "{label}");
+    }
+    assert_eq!(all.len() - public.len(), 7);
+}
+
 #[test]
 fn values_are_samples_with_their_labels() {
     let text = text(&everything());
@@ -141,7 +186,7 @@ fn the_documentation_lists_each_series_and_no_other() {
             [bare(name), bare(kind), bare(labels), meaning.to_owned()]
         })
         .collect();
-    let scraped = described(&text(&everything()));
+    let scraped = described(&detailed_text(&everything(), &details()));
     assert!(scraped.len() > 20, "{scraped:?}");
     let missing: Vec<_> = scraped.difference(&documented).collect();
     let unknown: Vec<_> = documented.difference(&scraped).collect();
