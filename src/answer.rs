@@ -91,6 +91,10 @@ pub struct Verdict {
     pub zone: Option<ZoneId>,
     /// The kind of client, where it mattered.
     pub client: Option<ClientClass>,
+    /// Who asked.
+    pub asker: Client,
+    /// The type that was asked for, where the message could be read.
+    pub qtype: Option<RType>,
 }
 
 /// What to ask an upstream, as plain data. Going on needs nothing else: the answer is a function of
@@ -200,7 +204,7 @@ fn run(
         Ok(query) => query,
         Err(QueryError::Short) => return Outcome::Drop(DropReason::Short),
         Err(QueryError::Response) => return Outcome::Drop(DropReason::Response),
-        Err(error) => return refuse_message(error, out),
+        Err(error) => return refuse_message(error, client, out),
     };
     let limit = match request.transport {
         Transport::Udp => ResponseBuilder::udp_limit(&query),
@@ -228,19 +232,25 @@ fn run(
     match done {
         Done::Hold => Outcome::Hold,
         Done::Ask(plan) => Outcome::Ask(plan),
-        Done::Next => finish(builder, None),
+        Done::Next => finish(builder, (client, query.qtype), None),
         Done::Answer(at) => match (at, said.and_then(|s| s.bytes), builder.is_relay()) {
-            (None, Some(bytes), true) => relay(&query, bytes, limit, builder),
-            _ => finish(builder, at),
+            (None, Some(bytes), true) => relay(&query, client, bytes, limit, builder),
+            _ => finish(builder, (client, query.qtype), at),
         },
     }
 }
 
-fn finish(builder: ResponseBuilder<'_>, at: Option<(ZoneId, ClientClass)>) -> Outcome {
+fn finish(
+    builder: ResponseBuilder<'_>,
+    (asker, qtype): (Client, RType),
+    at: Option<(ZoneId, ClientClass)>,
+) -> Outcome {
     let verdict = Verdict {
         rcode: builder.rcode(),
         zone: at.map(|a| a.0),
         client: at.map(|a| a.1),
+        asker,
+        qtype: Some(qtype),
     };
     Outcome::Reply(builder.finish(), verdict)
 }
@@ -319,6 +329,7 @@ fn ask(
 /// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
 fn relay(
     query: &Query<'_>,
+    asker: Client,
     reply: &[u8],
     limit: usize,
     mut builder: ResponseBuilder<'_>,
@@ -328,6 +339,8 @@ fn relay(
         rcode,
         zone: None,
         client: None,
+        asker,
+        qtype: Some(query.qtype),
     };
     if reply.len() > limit {
         builder.set_rcode(rcode);
@@ -337,7 +350,7 @@ fn relay(
     Outcome::Reply(builder.replace(query.header.id, reply), verdict)
 }
 
-fn refuse_message(error: QueryError<'_>, out: &mut [u8]) -> Outcome {
+fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {
     let rcode = match error {
         QueryError::Opcode(_) => Rcode::NOTIMP,
         _ => Rcode::FORMERR,
@@ -349,6 +362,8 @@ fn refuse_message(error: QueryError<'_>, out: &mut [u8]) -> Outcome {
                 rcode,
                 zone: None,
                 client: None,
+                asker,
+                qtype: None,
             },
         ),
         None => Outcome::Drop(DropReason::Short),

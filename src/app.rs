@@ -1,12 +1,15 @@
 //! The wiring: arguments to configuration, source to index, index to snapshots, snapshots to
 //! sockets. Nothing is decided here that a room could decide.
 
+mod details;
 mod feed;
 #[cfg(feature = "kubernetes")]
 mod live;
+mod observer;
 mod offline;
 mod pages;
 mod progress;
+mod questions;
 mod serve;
 
 use crate::chain::BlockOptions;

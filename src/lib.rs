@@ -19,10 +19,13 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
+//! | [`ring`] | a bounded, lossy queue from one thread to another |
+//! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
-//! | [`admin`] | the HTTP listeners: health, readiness, metrics |
+//! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
@@ -40,9 +43,12 @@ pub mod config;
 pub mod cow;
 pub mod drain;
 pub mod index;
+pub mod limits;
 pub mod manifests;
 pub mod metrics;
 pub mod model;
+pub mod observe;
+pub mod ring;
 pub mod server;
 pub mod snapshot;
 pub mod telemetry;

@@ -30,14 +30,17 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     (
         "server",
-        "wire answer snapshot chain drain",
+        "wire answer snapshot chain limits drain",
         "libc socket2 thiserror tokio",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
+    ("limits", "", ""),
+    ("ring", "", ""),
+    ("observe", "wire answer snapshot chain tenancy ring", ""),
     ("drain", "", "*"),
     (
         "config",
-        "admin chain model server tenancy wire zone",
+        "admin chain limits model observe server tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (

@@ -8,6 +8,7 @@ mod save;
 mod tests;
 
 use super::progress::{KindState, Progress};
+use super::questions::Questions;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
@@ -92,6 +93,7 @@ impl Live {
         drain: &Drain,
         progress: &Progress,
         serving: oneshot::Sender<()>,
+        questions: Questions,
     ) -> anyhow::Result<()> {
         let Self {
             index,
@@ -110,7 +112,8 @@ impl Live {
                 state.watched = Some(Arc::new(move || states(&health)));
             });
             let (progress, drain) = (progress.clone(), drain.clone());
-            let follower = Follower::new(index, publisher, progress, serving, settings);
+            let follower = Follower::new(index, publisher, progress, serving, settings)
+                .with_questions(questions);
             // A task of its own: waking what is blocked on takes another turn of the runtime, with a
             // system call.
             let task = tokio::spawn(async move { follower.run(&mut watch, &drain).await });

@@ -4,8 +4,9 @@
 use super::progress::{KindState, Progress};
 use crate::admin;
 use crate::drain::Drain;
-use crate::metrics::{self, Checkpoint, Queries, Readings, Watched};
+use crate::metrics::{self, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
+use crate::observe::Gathered;
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,6 +17,8 @@ pub(super) struct Pages {
     pub(super) progress: Progress,
     pub(super) stats: Stats,
     pub(super) drain: Drain,
+    /// Reads what was gathered of the answers, where anything is.
+    pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
 }
 
 impl admin::Pages for Pages {
@@ -28,6 +31,14 @@ impl admin::Pages for Pages {
     }
 
     fn metrics(&self) -> String {
+        let gathered = self.gathered.as_ref().map(|read| read());
+        metrics::text(&self.readings(gathered.as_ref()))
+    }
+}
+
+impl Pages {
+    /// Returns what everybody counts, and nothing that names a tenant.
+    pub(super) fn readings(&self, gathered: Option<&Gathered>) -> Readings {
         let state = self.progress.state();
         let now = Instant::now();
         let (mut watched, mut invalid) = (Vec::new(), Vec::new());
@@ -45,7 +56,7 @@ impl admin::Pages for Pages {
             });
         }
         let objects = state.objects.iter();
-        metrics::text(&Readings {
+        Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
             published: state.published,
@@ -55,12 +66,13 @@ impl admin::Pages for Pages {
                 .collect(),
             invalid,
             watched,
+            observed: gathered.map(observed),
             checkpoint: state.checkpoint.as_ref().map(|checkpoint| Checkpoint {
                 age: checkpoint.age.map(|age| age.by(now)),
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
             }),
-        })
+        }
     }
 }
 
@@ -107,6 +119,15 @@ impl std::fmt::Display for Ago {
     }
 }
 
+/// Returns what may be shown to everybody.
+fn observed(gathered: &Gathered) -> Observed {
+    Observed {
+        sweeps: gathered.sweeps().collect(),
+        overlooked: gathered.overlooked,
+        lost: gathered.lost,
+    }
+}
+
 fn queries(stats: &Stats) -> Queries {
     let count = |what| stats.get(what);
     Queries {
@@ -126,6 +147,14 @@ fn queries(stats: &Stats) -> Queries {
         held_refused: count(Count::HoldRefused),
         held_known: count(Count::HeldKnown),
         held_expired: count(Count::HeldExpired),
+        limited: vec![
+            ("client", "truncated", count(Count::ClientTruncated)),
+            ("client", "dropped", count(Count::ClientDropped)),
+            ("client", "closed", count(Count::ClientClosed)),
+            ("tenant", "truncated", count(Count::TenantTruncated)),
+            ("tenant", "dropped", count(Count::TenantDropped)),
+            ("tenant", "closed", count(Count::TenantClosed)),
+        ],
         asked: count(Count::Asked),
         panics: count(Count::Panics),
     }
@@ -149,6 +178,7 @@ mod tests {
             progress,
             stats: Stats::default(),
             drain: Drain::new(),
+            gathered: None,
         }
     }
 

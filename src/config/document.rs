@@ -163,18 +163,19 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Sets `target` from a whole number in `range`, which `rule` says in words.
+    /// Sets `target` from a whole number in `range`, which `rule` says in words, and returns where
+    /// it stands.
     pub(super) fn number<T: TryFrom<u64>>(
         &mut self,
         key: &'static str,
         target: &mut T,
         range: RangeInclusive<u64>,
         rule: &str,
-    ) {
-        let Some(field) = self.field(key) else { return };
+    ) -> Option<Field<'a>> {
+        let field = self.field(key)?;
         let Some(integer) = field.value.as_integer() else {
             field.needs(&format!("a whole number ({rule})"));
-            return;
+            return None;
         };
         let value = u64::from_str_radix(integer.as_str(), integer.radix())
             .ok()
@@ -184,6 +185,7 @@ impl<'a> Section<'a> {
             Some(value) => *target = value,
             None => field.problem(format_args!("{integer} is out of range; {rule}")),
         }
+        Some(field)
     }
 
     /// Sets `target` from a duration in `range`, which `rule` says in words.

@@ -7,10 +7,13 @@ mod reference;
 mod tenancy;
 
 use super::*;
+use crate::admin::Door;
+use crate::limits::Rate;
 use crate::model::Selector;
 use crate::tenancy::Mode;
 use crate::zone::PodMode;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 fn parse(text: &str) -> Config {
@@ -270,6 +273,64 @@ fn keys_of_the_api_reach_the_source() {
         c.source.kubernetes.watch_timeout = Duration::from_secs(2);
         c.source.kubernetes.audit_interval = Duration::from_secs(60);
     });
+}
+
+#[test]
+fn limits_are_rates_and_a_burst_is_a_seconds_worth_unless_it_is_said() {
+    let rate = |qps, burst| {
+        let [qps, burst] = [qps, burst].map(|number| NonZeroU32::new(number).unwrap());
+        Some(Rate { qps, burst })
+    };
+    for (text, client, tenant) in [
+        ("", None, None),
+        ("client_qps = 0\ntenant_burst = 0", None, None),
+        ("client_qps = 50", rate(50, 50), None),
+        ("tenant_qps = 500\ntenant_burst = 5", None, rate(500, 5)),
+        (
+            "client_qps = 1\ntenant_qps = 2\nclient_burst = 9",
+            rate(1, 9),
+            rate(2, 2),
+        ),
+    ] {
+        check(text, &format!("[limits]\n{text}"), |c| {
+            (c.limits.client, c.limits.tenant) = (client, tenant);
+        });
+    }
+}
+
+#[test]
+fn sweeps_have_a_threshold_for_each_sort_of_names() {
+    check(
+        "both",
+        "[limits]\nsweep_ptr_names = 0\nsweep_nxdomain_names = 2000",
+        |c| {
+            (c.observe.reverse_names, c.observe.absent_names) = (0, 2000);
+        },
+    );
+}
+
+#[test]
+fn the_administrator_comes_in_by_loopback_or_a_socket() {
+    let loopback = |text: &str| Some(Door::Loopback(text.parse().unwrap()));
+    for (listen, door) in [
+        ("", None),
+        ("127.0.0.1:9154", loopback("127.0.0.1:9154")),
+        ("[::1]:0", loopback("[::1]:0")),
+        ("[::ffff:127.0.0.9]:80", loopback("127.0.0.9:80")),
+        (
+            "unix:/run/tenantdns.sock",
+            Some(Door::Unix("/run/tenantdns.sock".into())),
+        ),
+    ] {
+        check(
+            listen,
+            &format!("[admin]\nlisten = \"{listen}\"\ntenants = 7"),
+            |c| {
+                c.admin.admin = door;
+                c.observe.tenants = 7;
+            },
+        );
+    }
 }
 
 #[test]

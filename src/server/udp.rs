@@ -11,6 +11,7 @@ use super::waiters::Waiters;
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
 use crate::drain::Drain;
+use crate::limits::Admission;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread;
@@ -86,9 +87,12 @@ impl<A: Answerer> Worker<A> {
             };
             let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
             let out = sender.buffer();
-            let length = self
-                .engine
-                .answer(&snapshot, &request, out, &self.waiters, keep);
+            let engine = &mut self.engine;
+            let length = match engine.admit(&snapshot, &request) {
+                Admission::Answer => engine.answer(&snapshot, &request, out, &self.waiters, keep),
+                Admission::Truncate(_) => engine.truncate(bytes, out),
+                Admission::Refuse(_) => 0,
+            };
             if length > 0 {
                 sender.push(length, route);
             }

@@ -64,6 +64,15 @@ impl ClientIndex {
         owner(self.owners.get(bits(address)).first()?)
     }
 
+    /// Returns how many addresses are several's, of whom none can be told to be the right one. Looks at
+    /// every address.
+    pub fn conflicts(&self) -> usize {
+        let conflicts = self.owners.iter();
+        conflicts
+            .filter(|(_, list)| list.first() == Some(&CONFLICT))
+            .count()
+    }
+
     /// Returns every address with an owner, for dumps.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, Owner)> {

@@ -63,6 +63,12 @@ impl<'s> View<'s> {
         self.policy.class(self.client)
     }
 
+    /// Returns a number that is the same for clients of one snapshot that see the same, their own
+    /// namespaces aside.
+    pub fn class_key(&self) -> usize {
+        std::ptr::from_ref(self.row.class).addr()
+    }
+
     /// Returns whether what this client must not see is hidden from it, whatever it asks for.
     pub fn is_enforced(&self) -> bool {
         self.policy.is_enforced_on(self.client)

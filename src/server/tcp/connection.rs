@@ -9,6 +9,7 @@ use super::super::stats::Count;
 use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
+use crate::limits::Admission;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -80,6 +81,15 @@ enum Step {
     Full,
     /// A message of length 0: the peer does not speak DNS.
     Nonsense,
+    /// The client, or its tenant, has asked as much as it may.
+    Limited,
+}
+
+impl Step {
+    /// Returns whether nothing more is to be read.
+    fn is_last(self) -> bool {
+        matches!(self, Self::Nonsense | Self::Limited)
+    }
 }
 
 impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
@@ -132,7 +142,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             match event {
                 Event::Read(0) => return Ok(()),
                 Event::Read(_) => {
-                    if self.answer().await? == Step::Nonsense {
+                    if self.answer().await?.is_last() {
                         return Ok(());
                     }
                 }
@@ -153,7 +163,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
                 Event::Stop => {
                     for _ in 0..LAST_READS {
-                        if !self.read_arrived().await || self.answer().await? == Step::Nonsense {
+                        if !self.read_arrived().await || self.answer().await?.is_last() {
                             break;
                         }
                     }
@@ -266,6 +276,9 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             };
             // Once a query, as its client may change while the connection lasts.
             let snapshot = engine.reader.load();
+            if engine.admit(&snapshot, &request) != Admission::Answer {
+                break Step::Limited;
+            }
             let answered = engine.answer(&snapshot, &request, out, &shared.waiters, keep);
             if let Ok(length @ 1..) = u16::try_from(answered) {
                 out_prefix.copy_from_slice(&length.to_be_bytes());

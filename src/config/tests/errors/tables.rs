@@ -277,3 +277,74 @@ fn one_nodes_identities_answer_for_no_other_nodes_pods() {
         check(zones, &format!("{NODE}{zones}"), &[message]);
     }
 }
+
+#[test]
+fn a_burst_goes_with_a_rate_that_it_can_keep() {
+    check(
+        "without a rate",
+        "[limits]\ntenant_burst = 5\n",
+        &["2:16: limits.tenant_burst: has no meaning without `tenant_qps`"],
+    );
+    check(
+        "too small for the clock",
+        "[limits]\nclient_qps = 501\nclient_burst = 5\n",
+        &[
+            "3:16: limits.client_burst: 5 is less than a hundredth of `client_qps`: the rate could \
+             not be reached",
+        ],
+    );
+    check(
+        "more than is told apart",
+        "[limits]\nsweep_ptr_names = 2001\n",
+        &[
+            "2:19: limits.sweep_ptr_names: 2001 is out of range; it is 0 (never) to 2000 names a minute",
+        ],
+    );
+    check(
+        "out of range",
+        "[limits]\nclient_qps = 1000001\n",
+        &[
+            "2:14: limits.client_qps: 1000001 is out of range; it is 0 (no limit) to 1000000 \
+             queries a second",
+        ],
+    );
+}
+
+#[test]
+fn what_names_tenants_is_shown_on_no_other_networks_address() {
+    let refused = |address: &str, port: u16| {
+        format!(
+            "2:10: admin.listen: `{address}` is not a loopback address: these pages name tenants, and \
+             this version shows them without TLS and without asking who reads them; write \
+             `127.0.0.1:{port}` or `unix:PATH`"
+        )
+    };
+    for (listen, address, port) in [
+        ("0.0.0.0:9154", "0.0.0.0:9154", 9154),
+        (":9154", "[::]:9154", 9154),
+        ("10.0.0.1:80", "10.0.0.1:80", 80),
+    ] {
+        let expected = refused(address, port);
+        check(
+            listen,
+            &format!("[admin]\nlisten = \"{listen}\"\n"),
+            &[&expected],
+        );
+    }
+    check(
+        "the page of everybody",
+        "[metrics]\nlisten = \"127.0.0.1:9153\"\n[admin]\nlisten = \"127.0.0.1:9153\"\n",
+        &[
+            "4:10: admin.listen: `127.0.0.1:9153` is where [metrics] is; what names tenants has an \
+             address of its own",
+        ],
+    );
+    check(
+        "a path that is none",
+        "[admin]\nlisten = \"unix:run/a\"\n",
+        &[
+            "2:10: admin.listen: `run/a` is not the path of a socket: it starts with `/` and has at \
+             most 107 octets",
+        ],
+    );
+}
