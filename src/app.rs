@@ -3,6 +3,7 @@
 
 mod details;
 mod feed;
+mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;
 mod observer;

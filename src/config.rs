@@ -11,6 +11,7 @@
 //! [`Config::default`] and to the keys that are read here.
 
 mod args;
+mod audit;
 mod document;
 mod error;
 mod file;
@@ -29,6 +30,7 @@ pub use args::{
     Args, Asker, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Explain, Inputs,
     Output, Serve,
 };
+pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
 
 use crate::admin;
@@ -68,6 +70,8 @@ pub struct Config {
     pub blocks: Vec<BlockOptions>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[limits]`.
     pub limits: crate::limits::Options,
     /// What `[limits]` and `[admin]` say of what is gathered.
@@ -178,6 +182,7 @@ impl Default for Config {
                 forward: Vec::new(),
             }],
             tenancy: policy::Options::default(),
+            audit: Audit::default(),
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),

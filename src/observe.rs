@@ -36,6 +36,8 @@ use tally::Tally;
 const SIGHTINGS: usize = 4096;
 /// Questions likewise: those of nodes alone, for names that they don't see.
 const QUESTIONS: usize = 128;
+/// Questions to be audited likewise.
+const AUDITED: usize = 512;
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,20 @@ pub struct Options {
     pub absent_names: u32,
     /// Tenants that are counted apart at most; 0 where counts by client are not wanted at all.
     pub tenants: usize,
+    /// Whose questions are judged by what enforcing takes away.
+    pub audited: Audited,
+}
+
+/// Whose questions are audited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Audited {
+    /// Nobody's.
+    #[default]
+    Nobodys,
+    /// Those of clients that the policy is not enforced on.
+    Open,
+    /// Everybody's.
+    All,
 }
 
 impl Options {
@@ -54,7 +70,10 @@ impl Options {
 
     /// Returns whether nothing is looked for.
     pub fn is_off(&self) -> bool {
-        self.reverse_names == 0 && self.absent_names == 0 && !self.counts_clients()
+        self.reverse_names == 0
+            && self.absent_names == 0
+            && !self.counts_clients()
+            && self.audited == Audited::Nobodys
     }
 
     fn counts_clients(&self) -> bool {
@@ -68,6 +87,7 @@ impl Default for Options {
             reverse_names: 256,
             absent_names: 500,
             tenants: 200,
+            audited: Audited::Nobodys,
         }
     }
 }
@@ -95,6 +115,7 @@ struct Own {
     tally: Arc<Tally>,
     sightings: Producer<SIGHTING>,
     questions: Producer<QUESTION>,
+    audited: Producer<QUESTION>,
 }
 
 /// The gatherer's side of one [`Own`].
@@ -103,6 +124,7 @@ struct Ends {
     tally: Arc<Tally>,
     sightings: Consumer<SIGHTING>,
     questions: Consumer<QUESTION>,
+    audited: Consumer<QUESTION>,
 }
 
 /// Returns the first witness, for others to be cloned from, and the gatherer of all of them. `key`
@@ -128,16 +150,22 @@ impl Witness {
         let tally = Arc::new(Tally::new(shared.options.counts_clients()));
         let (sightings, seen) = ring(SIGHTINGS);
         let (questions, asked) = ring(QUESTIONS);
+        let (audited, to_audit) = ring(match shared.options.audited {
+            Audited::Nobodys => 1,
+            Audited::Open | Audited::All => AUDITED,
+        });
         shared.unmet().push(Ends {
             tally: tally.clone(),
             sightings: seen,
             questions: asked,
+            audited: to_audit,
         });
         Self {
             own: Some(Own {
                 tally,
                 sightings,
                 questions,
+                audited,
             }),
             shared,
         }
@@ -155,7 +183,7 @@ impl Witness {
         };
         let ns = match client {
             Client::Pod(ns) => Some(ns),
-            Client::Node | Client::Unknown => None,
+            Client::Node | Client::External(_) | Client::Unknown => None,
         };
         own.tally.add(place(class), ns, verdict.rcode);
         let in_zone = verdict.zone.is_some();
@@ -167,7 +195,15 @@ impl Witness {
         }
         let unseen = class == ClientClass::Node && verdict.rcode == Rcode::NXDOMAIN;
         if unseen && in_zone && details && snapshot.policy.is_enforced() {
-            own.ask(request, verdict.qtype);
+            Own::ask(&mut own.questions, request, verdict.qtype);
+        }
+        let audited = match shared.options.audited {
+            Audited::Nobodys => false,
+            Audited::Open => snapshot.policy.is_open_to(client),
+            Audited::All => true,
+        };
+        if audited && in_zone {
+            Own::ask(&mut own.audited, request, verdict.qtype);
         }
     }
 }
@@ -191,11 +227,11 @@ impl Own {
         self.sightings.push(sighting.to_words());
     }
 
-    fn ask(&mut self, request: &Request<'_>, qtype: Option<RType>) {
+    fn ask(questions: &mut Producer<QUESTION>, request: &Request<'_>, qtype: Option<RType>) {
         if let (Some(name), Some(qtype)) = (qname(request.bytes), qtype) {
             let client = request.claimed.unwrap_or_else(|| request.peer.ip());
             let words = Question::words(request.listener, client, qtype, name);
-            self.questions.push(words);
+            questions.push(words);
         }
     }
 }

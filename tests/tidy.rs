@@ -36,7 +36,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("limits", "", ""),
     ("ring", "", ""),
-    ("observe", "wire answer snapshot chain tenancy ring", ""),
+    (
+        "observe",
+        "wire answer audit snapshot chain tenancy ring",
+        "",
+    ),
     ("drain", "", "*"),
     (
         "config",

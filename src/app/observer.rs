@@ -1,5 +1,6 @@
 //! The thread that gathers what the workers saw, and says in the log whom it suspects of a sweep.
 
+use super::ledger::Ledger;
 use crate::drain::Drain;
 use crate::observe::{Gatherer, Round, Sort, Suspicion};
 use crate::snapshot::SnapshotReader;
@@ -18,12 +19,16 @@ impl Observer {
     ///
     /// # Errors
     /// The thread can't be started.
-    pub(super) fn start(gatherer: Gatherer, reader: SnapshotReader) -> io::Result<Self> {
+    pub(super) fn start(
+        gatherer: Gatherer,
+        reader: SnapshotReader,
+        ledger: Ledger,
+    ) -> io::Result<Self> {
         let closing = Drain::new();
         let closed = closing.clone();
         let thread = thread::Builder::new()
             .name("observer".into())
-            .spawn(move || run(gatherer, &reader, &closed))?;
+            .spawn(move || run(gatherer, &reader, ledger, &closed))?;
         Ok(Self { closing, thread })
     }
 
@@ -34,14 +39,16 @@ impl Observer {
     }
 }
 
-fn run(mut gatherer: Gatherer, reader: &SnapshotReader, closing: &Drain) {
+fn run(mut gatherer: Gatherer, reader: &SnapshotReader, mut ledger: Ledger, closing: &Drain) {
     closing.unpark_me();
     let start = Instant::now();
     loop {
         let last = closing.is_started();
         let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let round = gatherer.gather(&reader.load(), now);
+        let snapshot = reader.load();
+        let round = gatherer.gather(&snapshot, now);
         say(&round);
+        ledger.turn(&mut gatherer, snapshot.policy.mode(), now, last);
         if last {
             return;
         }

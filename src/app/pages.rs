@@ -123,6 +123,7 @@ impl std::fmt::Display for Ago {
 fn observed(gathered: &Gathered) -> Observed {
     Observed {
         sweeps: gathered.sweeps().collect(),
+        denied: gathered.denied().collect(),
         overlooked: gathered.overlooked,
         lost: gathered.lost,
     }

@@ -2,6 +2,7 @@
 
 use super::details::Details;
 use super::feed::Feed;
+use super::ledger::Ledger;
 use super::observer::Observer;
 use super::pages::Pages;
 use super::progress::Progress;
@@ -11,7 +12,7 @@ use crate::answer::{Outcome, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
 use crate::limits::Limits;
-use crate::observe::{self, Gatherer, Witness, observe};
+use crate::observe::{self, Audited, Gatherer, Witness, observe};
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
 use crate::snapshot::{Identities, Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
@@ -32,9 +33,6 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         .collect();
     let doors = admin::bind(&config.admin)?;
     let mut feed = Feed::open(config)?;
-    if config.tenancy.mode == Mode::Audit {
-        tracing::warn!("mode = \"audit\" answers as \"off\"; what it would deny is not logged yet");
-    }
     let (publisher, reader) = cell(feed.snapshot());
     let drain = Drain::new();
     let (witness, observer) = match watched(config) {
@@ -45,8 +43,11 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         }
     };
     let gathered = observer.as_ref().map(Gatherer::reader);
-    let observer = observer.map(|gatherer| Observer::start(gatherer, reader.clone()));
-    let observer = observer.transpose().context("starting a thread")?;
+    let observer = observer.map(|gatherer| {
+        let ledger = Ledger::open(&config.audit, config.tenancy.mode)?;
+        Observer::start(gatherer, reader.clone(), ledger).context("starting a thread")
+    });
+    let observer = observer.transpose()?;
     let setup = Setup {
         options: config.server.clone(),
         timeouts: Timeouts::default(),
@@ -140,6 +141,11 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
 /// Returns what is looked for in what is asked, where anything is.
 fn watched(config: &Config) -> Option<observe::Options> {
     let mut options = config.observe;
+    options.audited = match config.tenancy.mode {
+        Mode::Off => Audited::Nobodys,
+        _ if config.audit.enforced => Audited::All,
+        Mode::Audit | Mode::Enforce => Audited::Open,
+    };
     if config.admin.admin.is_none() {
         // Nobody could read them.
         options.tenants = 0;

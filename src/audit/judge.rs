@@ -64,6 +64,7 @@ impl Reason {
 }
 
 /// Both sides of a snapshot.
+#[derive(Debug)]
 pub struct Judge {
     open: Snapshot,
     enforced: Snapshot,

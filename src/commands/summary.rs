@@ -2,7 +2,7 @@
 //! are not in it.
 
 use crate::snapshot::{Identities, Snapshot};
-use crate::tenancy::{Client, Mode, NsId, Sight, Tenant};
+use crate::tenancy::{Client, NsId, Sight, Tenant};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,11 +68,7 @@ pub fn summary(snapshot: &Snapshot) -> Summary {
         generation: snapshot.generation,
         synced: snapshot.synced,
         identities_trusted: snapshot.identities == Identities::Trusted,
-        mode: match snapshot.policy.options().mode {
-            Mode::Off => "off",
-            Mode::Audit => "audit",
-            Mode::Enforce => "enforce",
-        },
+        mode: snapshot.policy.mode().as_str(),
         namespaces: namespaces.len() as u64,
         tenants: tenants.len() as u64,
         visible_pairs: visible_pairs(snapshot, &namespaces),
@@ -104,7 +100,7 @@ fn visible_pairs(snapshot: &Snapshot, namespaces: &[NsId]) -> Pairs {
             };
             let of_others = members.len() - usize::from(members.binary_search(target).is_ok());
             match snapshot.view(Client::Pod(*other)).see(*target).sight {
-                Sight::Whole => pairs.whole += of_others as u64,
+                Sight::Whole | Sight::Most => pairs.whole += of_others as u64,
                 Sight::Some => pairs.some += of_others as u64,
                 Sight::Hidden => {}
             }

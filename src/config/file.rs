@@ -21,7 +21,6 @@ use std::time::Duration;
 const LATER: &[&str] = &[
     "acl",
     "any",
-    "audit",
     "autopath",
     "cache",
     "dns64",
@@ -72,6 +71,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let admin = super::pages::read(&mut root, &mut observe);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
+    let audit = super::audit::read(root.table("audit"));
     let tenancy = super::tenancy::read(root.table("tenancy"));
     let max_age = tenancy.profile.and_then(Profile::identity_max_age);
     let (source, node_scope) = source::read(source, max_age, overrides);
@@ -110,6 +110,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         tenancy,
         limits,
         observe,
+        audit,
         admin,
     }
 }

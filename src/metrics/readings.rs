@@ -92,6 +92,8 @@ pub struct Watched {
 pub struct Observed {
     /// Clients suspected of a sweep, once a minute each, by the sort of names.
     pub sweeps: Vec<(&'static str, u64)>,
+    /// Record sets that enforcing takes away, by reason.
+    pub denied: Vec<(&'static str, u64)>,
     /// Names that were not looked at because too many clients were.
     pub overlooked: u64,
     /// Records that found no room in a worker's ring.
@@ -169,6 +171,9 @@ impl Queries {
 
 impl Observed {
     fn write(&self, page: &mut Page) {
+        for (reason, count) in &self.denied {
+            page.count(&series::DENIED, &[reason], *count);
+        }
         for (kind, count) in &self.sweeps {
             page.count(&series::SWEEPS, &[kind], *count);
         }

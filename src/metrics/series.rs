@@ -67,6 +67,8 @@ series! {
     REPAIRS = counter "tenantdns_index_repairs_total" ["kind"]
         "Objects that differed from the API's without an event saying so";
 
+    DENIED = counter "tenantdns_denied_total" ["reason"]
+        "Record sets that enforcing takes away, of the answers that are audited";
     SWEEPS = counter "tenantdns_sweeps_suspected_total" ["kind"]
         "Clients suspected of a sweep, once a minute each";
     OVERLOOKED = counter "tenantdns_sweep_names_overlooked_total" []

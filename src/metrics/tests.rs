@@ -22,6 +22,7 @@ fn everything() -> Readings {
         }],
         observed: Some(Observed {
             sweeps: vec![("ptr", 14)],
+            denied: vec![("hidden", 31)],
             overlooked: 15,
             lost: 16,
         }),
@@ -104,6 +105,7 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_watch_relists_total{kind=\"Pod\"} 2",
         "tenantdns_watch_errors_total{kind=\"Pod\",reason=\"forbidden\"} 4",
         "tenantdns_index_repairs_total{kind=\"Pod\"} 5",
+        "tenantdns_denied_total{reason=\"hidden\"} 31",
         "tenantdns_sweeps_suspected_total{kind=\"ptr\"} 14",
         "tenantdns_sweep_names_overlooked_total 15",
         "tenantdns_records_lost_total 16",

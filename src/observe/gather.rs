@@ -7,8 +7,9 @@ use super::sweep::{Detector, Sort, Source};
 use super::tally::{Counts, NAMESPACES, RESULTS};
 use super::{Ends, Shared};
 use crate::answer::{Outcome, respond_as};
+use crate::audit::{Judge, Line, Window};
 use crate::snapshot::Snapshot;
-use crate::tenancy::{self, Client, ClientClass, Mode, NsId, Policy};
+use crate::tenancy::{Client, ClientClass, Mode, NsId};
 use crate::wire::Rcode;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,9 @@ pub struct Gatherer {
     /// gone.
     tenants: Vec<Option<Box<str>>>,
     out: Vec<u8>,
+    /// The judge of what is audited, and the snapshot that it is of.
+    judge: Option<(u64, Judge)>,
+    window: Window,
 }
 
 #[derive(Debug)]
@@ -79,7 +83,19 @@ impl Gatherer {
             workers: Vec::new(),
             tenants: Vec::new(),
             out: vec![0; usize::from(u16::MAX)],
+            judge: None,
+            window: Window::default(),
         }
+    }
+
+    /// Ends a window of the audit: gives its lines, and returns how many denials have none.
+    pub fn close_window(
+        &mut self,
+        (ts, window_s): (&str, u64),
+        mode: Mode,
+        say: impl FnMut(&Line<'_>),
+    ) -> u64 {
+        self.window.close((ts, window_s), mode.as_str(), say)
     }
 
     /// Returns a function that reads what has been gathered so far.
@@ -116,9 +132,11 @@ impl Gatherer {
         }
         round.pause = PAUSES[pause];
         gathered.node_hidden += self.hidden(snapshot);
+        self.audit(snapshot, &mut gathered);
         gathered.overlooked = self.detector.overlooked();
         let lost = self.workers.iter().map(|worker| &worker.ends);
-        let lost = lost.map(|ends| ends.sightings.lost() + ends.questions.lost());
+        let lost =
+            lost.map(|ends| ends.sightings.lost() + ends.questions.lost() + ends.audited.lost());
         gathered.lost = lost.sum();
         round
     }
@@ -225,14 +243,7 @@ impl Gatherer {
         if questions.is_empty() {
             return 0;
         }
-        let open = tenancy::Options {
-            mode: Mode::Off,
-            ..snapshot.policy.options().clone()
-        };
-        let open = Snapshot {
-            policy: Policy::new(open),
-            ..snapshot.clone()
-        };
+        let open = snapshot.applied(Mode::Off);
         let found = questions.into_iter().filter(|words| {
             let question = Question::of(*words);
             let outcome = respond_as(&open, &question.request(), Client::Node, &mut self.out);
@@ -242,15 +253,54 @@ impl Gatherer {
     }
 }
 
+impl Gatherer {
+    /// Judges the questions that are audited.
+    fn audit(&mut self, snapshot: &Snapshot, gathered: &mut Gathered) {
+        let workers = self.workers.iter_mut();
+        let questions: Vec<_> = workers
+            .flat_map(|worker| worker.ends.audited.drain())
+            .collect();
+        if questions.is_empty() {
+            return;
+        }
+        let is_of = |(generation, _): &(u64, Judge)| *generation == snapshot.generation;
+        if !self.judge.as_ref().is_some_and(is_of) {
+            self.judge = Some((snapshot.generation, Judge::new(snapshot)));
+        }
+        let Some((_, judge)) = &mut self.judge else {
+            return;
+        };
+        for words in questions {
+            let question = Question::of(words);
+            let denials = judge.denials(&question.request());
+            if denials.is_empty() {
+                continue;
+            }
+            let view = snapshot.view(snapshot.identify(question.client()));
+            let namespace = view.own_namespace().map(String::from_utf8_lossy);
+            for denial in denials {
+                gathered.denied[denial.reason as usize] += 1;
+                let (client, qtype) = (question.client(), question.qtype());
+                let (namespace, tenant) = (namespace.as_deref(), view.own_tenant());
+                self.window.add(client, namespace, tenant, qtype, denial);
+            }
+        }
+    }
+}
+
 impl Worker {
     /// Returns which of [`PAUSES`] its rings bear.
     fn haste(&self) -> usize {
-        let waiting = self.ends.sightings.waiting();
-        match waiting {
+        let haste = |waiting: usize, capacity: usize| match waiting {
             0 => 0,
-            _ if waiting * 4 < self.ends.sightings.capacity() => 1,
+            _ if waiting * 4 < capacity => 1,
             _ => 2,
-        }
+        };
+        let Ends {
+            sightings, audited, ..
+        } = &self.ends;
+        let seen = haste(sightings.waiting(), sightings.capacity());
+        seen.max(haste(audited.waiting(), audited.capacity()))
     }
 }
 

@@ -4,6 +4,7 @@
 use super::record::CLASSES;
 use super::sweep::{SORTS, Sort};
 use super::tally::{Counts, RESULTS};
+use crate::audit::Reason;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -24,6 +25,8 @@ pub struct Gathered {
     pub(super) sweeps: [u64; SORTS],
     /// Queries of nodes for names that are there, and that nodes don't see.
     pub node_hidden: u64,
+    /// Record sets that enforcing takes away, by the place of their reason in [`Reason::ALL`].
+    pub(super) denied: [u64; Reason::ALL.len()],
     /// Records that found no room in a ring.
     pub lost: u64,
     /// Names that were not looked at because too many clients were.
@@ -48,6 +51,7 @@ impl Gathered {
             networks: BTreeMap::new(),
             sweeps: [0; SORTS],
             node_hidden: 0,
+            denied: [0; Reason::ALL.len()],
             lost: 0,
             overlooked: 0,
         }
@@ -60,6 +64,12 @@ impl Gathered {
             let class = class.as_str();
             results(counts).map(move |(result, count)| (class, result, count))
         })
+    }
+
+    /// Returns record sets that enforcing takes away, by reason.
+    pub fn denied(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let each = Reason::ALL.into_iter().zip(self.denied);
+        each.map(|(reason, count)| (reason.as_str(), count))
     }
 
     /// Returns each tenant with a label, and last what all others did together.

@@ -91,6 +91,17 @@ impl Question {
         }
     }
 
+    /// Returns who asked.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// Returns the type that was asked for.
+    pub(super) fn qtype(&self) -> u16 {
+        let octets = self.bytes.last_chunk::<4>();
+        octets.map_or(0, |[high, low, ..]| u16::from_be_bytes([*high, *low]))
+    }
+
     /// Returns the question as a query over TCP, so that nothing is cut from the answer.
     pub(super) fn request(&self) -> Request<'_> {
         Request {
@@ -108,10 +119,11 @@ impl Question {
 }
 
 /// The kinds of clients, in the order of their numbers here.
-pub(super) const CLASSES: [ClientClass; 4] = [
+pub(super) const CLASSES: [ClientClass; 5] = [
     ClientClass::Pod,
     ClientClass::Platform,
     ClientClass::Node,
+    ClientClass::External,
     ClientClass::Unknown,
 ];
 
@@ -121,7 +133,8 @@ pub(super) fn place(class: ClientClass) -> usize {
         ClientClass::Pod => 0,
         ClientClass::Platform => 1,
         ClientClass::Node => 2,
-        ClientClass::Unknown => 3,
+        ClientClass::External => 3,
+        ClientClass::Unknown => 4,
     }
 }
 

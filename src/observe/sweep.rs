@@ -154,6 +154,7 @@ mod tests {
         reverse_names: 100,
         absent_names: 300,
         tenants: 0,
+        audited: crate::observe::Audited::Nobodys,
     };
 
     fn source(number: u32) -> Source {

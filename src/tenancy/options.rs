@@ -178,6 +178,17 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    /// Returns the mode's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Audit => "audit",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 /// What two sources of a tenant that disagree mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {

@@ -166,6 +166,12 @@ impl Policy {
             .is_none_or(|asker| self.enforces_on(asker))
     }
 
+    /// Returns whether a client sees what it would not if the policy were enforced on it: it is in
+    /// audit, or all of the server is.
+    pub fn is_open_to(&self, client: Client) -> bool {
+        self.mode() != Mode::Off && !self.is_enforced_on(client)
+    }
+
     /// Returns whether what a client must not see of a namespace is hidden from it.
     pub(super) fn is_enforced_between(&self, client: Client, ns: NsId) -> bool {
         match (self.asker(client), self.facts(ns)) {

@@ -286,3 +286,55 @@ fn a_tenant_over_its_limit_takes_nothing_from_another() {
     assert!(count("reason=\"tenant\",result=\"truncated\"") >= 2);
     assert_eq!(count("reason=\"client\",result=\"truncated\""), 0);
 }
+
+#[test]
+fn an_audit_answers_everybody_and_writes_down_what_enforcing_would_take() {
+    let log = std::env::temp_dir().join(format!("tenantdns-audit-{}.log", std::process::id()));
+    let more = format!(
+        "[tenancy]\nmode = \"audit\"\n[audit]\nlog = {:?}\nwindow = \"1s\"\n",
+        log.to_str().unwrap()
+    );
+    let serving = Serving::start("audit", &more);
+    for _ in 0..3 {
+        let reply = serving.ask("127.0.0.11", "ledger.bank.svc.cluster.local", RType::A);
+        assert_eq!(reply[6..8], [0, 1], "an audit answers");
+    }
+    serving.ask("127.0.0.11", "web.shop.svc.cluster.local", RType::A);
+    serving.wait_for(METRICS, &["tenantdns_denied_total{reason=\"hidden\"} 3"]);
+    let start = Instant::now();
+    let mut count = 0;
+    while count < 3 {
+        assert!(start.elapsed() < PATIENCE, "{count} denials are in the log");
+        let lines = std::fs::read_to_string(&log).unwrap();
+        let lines = lines.lines().map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let fields = line.as_object_mut().unwrap();
+            assert!(
+                fields
+                    .remove("ts")
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .ends_with('Z')
+            );
+            let count = fields.remove("count").unwrap().as_u64().unwrap();
+            assert!(fields.remove("window_s").unwrap().as_u64().unwrap() >= 1);
+            (line, count)
+        });
+        let expected = serde_json::json!({
+            "mode": "audit",
+            "client": {"ip": "127.0.0.11", "namespace": "shop", "tenant": "shop"},
+            "target": {"namespace": "bank", "service": "ledger"},
+            "qtype": "A",
+            "reason": "hidden",
+        });
+        count = lines
+            .map(|(line, count)| {
+                assert_eq!(line, expected);
+                count
+            })
+            .sum();
+    }
+    assert_eq!(count, 3);
+    std::fs::remove_file(&log).unwrap();
+}

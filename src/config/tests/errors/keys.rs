@@ -83,7 +83,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         (
             "\"a\\nb\" = 5\n",
             "1:1: a\\nb: unknown key; the keys here are `server`, `source`, `health`, \
-             `ready`, `metrics`, `admin`, `limits`, `tenancy`, `kubernetes`, `block`",
+             `ready`, `metrics`, `admin`, `limits`, `audit`, `tenancy`, `kubernetes`, `block`",
         ),
         (
             "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\nttll = 5\n",
@@ -98,7 +98,6 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
 fn keys_of_later_versions_are_told_from_unknown_ones() {
     for key in [
         "acl",
-        "audit",
         "autopath",
         "cache",
         "hosts",
