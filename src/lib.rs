@@ -19,7 +19,7 @@
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
 //! | [`drain`] | the signal to stop |
-//! | [`commands`] | explain, and what check notes |
+//! | [`commands`] | explain, visibility, policy test and diff, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
 //! | [`admin`] | the HTTP listeners: health, readiness, metrics |
 //! | [`config`] | the file and the arguments as values |
