@@ -8,6 +8,7 @@ mod apply;
 mod copy;
 mod dirty;
 mod event;
+mod family;
 mod keep;
 mod numbers;
 mod objects;
@@ -24,6 +25,7 @@ use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
 use crate::zone::ZoneWriter;
 use copy::Copy;
 use dirty::Dirty;
+use family::Family;
 use keep::Keep;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,14 +43,18 @@ pub struct Index {
     objects: Objects,
     keep: Keep,
     dirty: Dirty,
-    directory: Directory,
+    // What one kind of event changes is one thing to share with a snapshot.
+    directory: Arc<Directory>,
     compiler: Compiler,
-    clients: ClientIndex,
+    clients: Arc<ClientIndex>,
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
     /// Services with an address of the server, by namespace.
     own_services: BTreeSet<(NsId, ServiceId)>,
+    /// Every service, by namespace, where some rule selects services by their labels.
+    selectable: Option<BTreeSet<(NsId, ServiceId)>>,
+    family: Family,
     work: Work,
     ledger: Ledger,
     copy: Option<Copy>,
@@ -71,10 +77,10 @@ impl Index {
         let wildcards = tenancy.wildcards();
         Self {
             objects: Objects::new(seed),
-            keep: Keep::new(blocks),
+            keep: Keep::new(blocks, &tenancy),
             dirty: Dirty::default(),
-            directory: Directory::new(seed.clone()),
-            clients: ClientIndex::new(seed.clone()),
+            directory: Arc::new(Directory::new(seed.clone())),
+            clients: Arc::new(ClientIndex::new(seed.clone())),
             zones: zones
                 .into_iter()
                 .map(|z| ZoneWriter::new(z, wildcards, seed))
@@ -82,6 +88,8 @@ impl Index {
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
             own_services: BTreeSet::new(),
+            selectable: tenancy.selects_services().then(BTreeSet::new),
+            family: Family::new(&tenancy),
             work: Work::default(),
             ledger: Ledger::default(),
             copy: None,

@@ -14,6 +14,7 @@
 //! | [`snapshot`] | the immutable value that queries read, and the cell it is published through |
 //! | [`index`] | the single writer: events in, snapshots out |
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
+//! | [`audit`] | what enforcing takes away from answers |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
@@ -31,6 +32,7 @@
 pub mod admin;
 pub mod answer;
 pub mod app;
+pub mod audit;
 pub mod chain;
 pub mod checkpoint;
 pub mod commands;

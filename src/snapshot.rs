@@ -8,7 +8,7 @@ mod cell;
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
 use crate::chain::{Chain, ZoneId};
-use crate::tenancy::{Client, ClientIndex, Directory, Owner, Policy, View};
+use crate::tenancy::{Client, ClientIndex, Directory, Mode, Owner, Policy, View};
 use crate::zone::Zone;
 use std::fmt;
 use std::net::IpAddr;
@@ -26,13 +26,13 @@ pub struct Snapshot {
     /// The zones, by [`ZoneId`].
     pub zones: Arc<[Zone]>,
     /// The numbers of namespaces and services.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     /// Whose each address is.
-    pub clients: ClientIndex,
+    pub clients: Arc<ClientIndex>,
     /// Whether that still counts.
     pub identities: Identities,
     /// Who may see what.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
 }
 
 /// Whether an address tells who asks.
@@ -55,7 +55,20 @@ impl Snapshot {
         }
         match self.clients.identify(source) {
             Client::Pod(ns) if self.policy.facts(ns).is_none() => Client::Unknown,
+            Client::Unknown if self.clients.owner(source).is_none() => {
+                let range = self.policy.external(source);
+                range.map_or(Client::Unknown, Client::External)
+            }
             client => client,
+        }
+    }
+
+    /// Returns the same cluster with its policy applied to everybody, or to nobody.
+    #[must_use]
+    pub fn applied(&self, mode: Mode) -> Self {
+        Self {
+            policy: Arc::new(self.policy.applied(mode)),
+            ..self.clone()
         }
     }
 
@@ -78,7 +91,7 @@ impl Snapshot {
         match self.clients.owner(source) {
             Some(Owner::Pod(ns)) => self.policy.facts(ns).is_some(),
             Some(Owner::Node | Owner::Conflict) => true,
-            None => false,
+            None => self.policy.external(source).is_some(),
         }
     }
 }

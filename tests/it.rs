@@ -7,6 +7,8 @@
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/audits.rs"]
+mod audits;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
@@ -43,6 +45,8 @@ mod records;
 mod robust;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/tenants.rs"]
+mod tenants;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]

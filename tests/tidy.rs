@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("wire", "", "thiserror"),
     ("cow", "", "foldhash"),
     ("model", "wire", "ipnet serde thiserror tracing"),
-    ("tenancy", "model cow", "regex"),
+    ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     ("chain", "wire zone tenancy", ""),
     ("snapshot", "zone tenancy chain cow", "arc_swap"),
@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "ipnet",
     ),
     ("answer", "wire zone tenancy chain snapshot", "arrayvec"),
+    ("audit", "snapshot tenancy answer", "hickory_proto serde"),
     (
         "manifests",
         "model index",

@@ -14,7 +14,7 @@ use crate::drain::Drain;
 use crate::index::{Event, Index};
 use crate::model::Kind;
 use crate::snapshot::Publisher;
-use crate::tenancy::Mode;
+use crate::tenancy::{self, Mode};
 use crate::watch::{Connection, Health, Options, Status, Timers, Watch, connect, watch};
 use crate::zone::PodMode;
 use anyhow::Context;
@@ -43,7 +43,11 @@ impl Live {
         let kinds = kinds(config);
         let blocks = super::blocks_with_own_addresses(config)?;
         let seed = Seed::random();
-        let index = Index::new(&blocks, config.tenancy.clone(), kinds.clone(), &seed);
+        let tenancy = tenancy::Options {
+            own_namespace: own_namespace(),
+            ..config.tenancy.clone()
+        };
+        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed);
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),
@@ -129,6 +133,16 @@ impl Source for Watch {
     fn relist(&self, kind: Kind) {
         Self::relist(self, kind);
     }
+}
+
+/// Returns the namespace that the server runs in: what the downward API puts into `POD_NAMESPACE`, or
+/// that of the pod's service account.
+fn own_namespace() -> Option<Box<str>> {
+    const FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    let said = std::env::var("POD_NAMESPACE").ok();
+    let said = said.or_else(|| std::fs::read_to_string(FILE).ok());
+    let said = said.as_deref().map(str::trim);
+    said.filter(|name| !name.is_empty()).map(Into::into)
 }
 
 /// Returns how each watched kind is doing.

@@ -100,6 +100,17 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Returns whether `key` has a value that says something: no empty text, no empty list, not false.
+    pub(super) fn says(&self, key: &str) -> bool {
+        let value = self.table.and_then(|table| table.get(key));
+        value.is_some_and(|value| match value.get_ref() {
+            DeValue::Array(list) => !list.is_empty(),
+            DeValue::String(text) => !text.is_empty(),
+            DeValue::Boolean(is) => *is,
+            _ => true,
+        })
+    }
+
     /// Returns the value of `key`, and makes it a known key of this table.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);

@@ -9,7 +9,7 @@ use super::{Config, source};
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
 use crate::server::{self, ListenAddress};
-use crate::tenancy::Mode;
+use crate::tenancy::{Mode, Profile};
 use crate::wire::Name;
 use crate::zone::{self, PodMode};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -67,9 +67,11 @@ pub(super) struct Overrides {
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
-    let (source, node_scope) = source::read(root.table("source"), overrides);
+    let source = root.table("source");
     let admin = read_admin(&mut root, overrides);
     let tenancy = super::tenancy::read(root.table("tenancy"));
+    let max_age = tenancy.profile.and_then(Profile::identity_max_age);
+    let (source, node_scope) = source::read(source, max_age, overrides);
     server.unknown_wait = tenancy.unknown_wait;
 
     let mut blocks = Blocks {

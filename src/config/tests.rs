@@ -4,11 +4,11 @@
 mod arguments;
 mod errors;
 mod reference;
+mod tenancy;
 
 use super::*;
 use crate::model::Selector;
-use crate::tenancy::{Conflict, Mode, NamePattern, NodeView, ServiceRef, TenantSource, Unknown};
-use crate::tenancy::{SoaSerial, Untenanted, Wildcard};
+use crate::tenancy::Mode;
 use crate::zone::PodMode;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -253,64 +253,6 @@ fn ranges_become_the_reverse_zones_that_cover_them() {
         assert_eq!(zones[1..2], names(&[first]), "{range}");
         assert_eq!(zones[count..], names(&[last]), "{range}");
     }
-}
-
-#[test]
-fn tenancy_keys_reach_the_policy() {
-    let text = r#"
-        [tenancy]
-        mode = "audit"
-        tenant_from = [
-            { label = "capsule.clastix.io/tenant" },
-            { annotation = "field.cattle.io/projectId" },
-            { name = '^(?P<tenant>[a-z0-9]+)--' },
-        ]
-        conflict = "first"
-        untenanted = "open"
-        unknown = "refused"
-        unknown_wait = "1m"
-        node = "deny"
-        reserved_namespaces = []
-        wildcard = "off"
-        soa_serial = "coredns"
-        platform = { namespaces = ["ops", "infra-*"], tenants = ["c-1:p-2"], selector = "" }
-        [tenancy.shared]
-        namespaces = ["ingress"]
-        services = ["shop/api", "default/kubernetes"]
-        selector = "!private"
-    "#;
-    check("every key", text, |c| {
-        c.tenancy.mode = Mode::Audit;
-        let expression = regex::Regex::new("^(?P<tenant>[a-z0-9]+)--").unwrap();
-        c.tenancy.tenant_from = vec![
-            TenantSource::Label("capsule.clastix.io/tenant".into()),
-            TenantSource::Annotation("field.cattle.io/projectId".into()),
-            TenantSource::Name(expression),
-        ];
-        c.tenancy.conflict = Conflict::First;
-        c.tenancy.untenanted = Untenanted::Open;
-        c.tenancy.unknown = Unknown::Refused;
-        c.tenancy.unknown_wait = Duration::from_secs(60);
-        c.server.unknown_wait = Duration::from_secs(60);
-        c.tenancy.node = NodeView::Deny;
-        c.tenancy.reserved_namespaces = Vec::new();
-        c.tenancy.wildcard = Wildcard::Off;
-        c.tenancy.soa_serial = SoaSerial::Coredns;
-        let namespaces = &mut c.tenancy.platform.namespaces;
-        *namespaces = vec![
-            NamePattern::Exact("ops".into()),
-            NamePattern::Prefix("infra-".into()),
-        ];
-        c.tenancy.platform.tenants = vec!["c-1:p-2".into()];
-        c.tenancy.platform.selector = Selector::default();
-        c.tenancy.shared.namespaces = vec![NamePattern::Exact("ingress".into())];
-        let service = |namespace: &str, name: &str| ServiceRef {
-            namespace: namespace.into(),
-            name: name.into(),
-        };
-        c.tenancy.shared.services = vec![service("shop", "api"), service("default", "kubernetes")];
-        c.tenancy.shared.selector = selector("!private");
-    });
 }
 
 #[test]

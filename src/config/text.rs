@@ -2,6 +2,7 @@
 //! of their own, and not where a text stands: [`super::document`] knows that.
 
 use crate::tenancy::{NamePattern, ServiceRef};
+use ipnet::IpNet;
 use regex::Regex;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -276,4 +277,37 @@ pub(super) fn tenant_expression(text: &str) -> Result<Regex, String> {
         "`{}` has no group `tenant`; write `(?P<tenant>…)` around the part that names the tenant",
         shown(text)
     ))
+}
+
+/// Parses what the keys of labels end with: a dot or more in front, and the end of a key.
+pub(super) fn label_suffix(text: &str) -> Result<Box<str>, String> {
+    // A namespace's name is put in front.
+    if text.starts_with('.') && metadata_key(&format!("a{text}")).is_ok() {
+        return Ok(text.into());
+    }
+    Err(format!(
+        "`{}` is not the end of a label's key, as in `.tree.hnc.x-k8s.io/depth`",
+        shown(text)
+    ))
+}
+
+/// Parses a range of addresses; one address is the range of it alone.
+pub(super) fn cidr(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let range = text.parse::<IpNet>().ok().or_else(single);
+    let wrong = || {
+        format!(
+            "`{}` is not a range of addresses, as in `10.9.0.0/16`",
+            shown(text)
+        )
+    };
+    let range = range.ok_or_else(wrong)?;
+    if range.trunc() != range {
+        return Err(format!(
+            "`{}` has bits behind its length; the range is `{}`",
+            shown(text),
+            range.trunc()
+        ));
+    }
+    Ok(range)
 }

@@ -1,6 +1,7 @@
 //! Who an address is.
 
 use super::NsId;
+use super::range::RangeId;
 use crate::cow::{CowPages, Seed};
 use std::net::IpAddr;
 
@@ -11,6 +12,8 @@ pub enum Client {
     Pod(NsId),
     /// A node, or a pod on its network.
     Node,
+    /// A client of a configured range that is neither.
+    External(RangeId),
     /// Nobody that we know, or nobody that we can tell.
     Unknown,
 }
