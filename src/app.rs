@@ -9,13 +9,16 @@ mod live;
 mod observer;
 mod offline;
 mod pages;
+mod policy;
 mod progress;
 mod questions;
 mod serve;
 
 use crate::chain::BlockOptions;
 use crate::commands::{explain, findings};
-use crate::config::{Args, Command, Config, EXIT_DONE, EXIT_FAILED, Explain, Output};
+use crate::config::{
+    Args, Command, Config, ConfigError, EXIT_DONE, EXIT_FAILED, Explain, Output, Policy,
+};
 use crate::server::interface_addresses;
 use crate::telemetry;
 use anyhow::Context;
@@ -27,25 +30,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Carries out a command line, and returns the program's exit status: 0 done, 1 failed, 2 wrong
 /// usage, 78 wrong configuration.
 pub fn run(args: &Args) -> ExitCode {
-    let config = match Config::load(args) {
-        Ok(config) => config,
-        Err(error) => {
-            say_error(&error);
-            return ExitCode::from(error.exit_status());
-        }
-    };
-    let result = match &args.command {
+    let status = carry_out(args).unwrap_or_else(|error| {
+        say_error(&error);
+        let of_configuration = error.downcast_ref().map(ConfigError::exit_status);
+        of_configuration.unwrap_or(EXIT_FAILED)
+    });
+    ExitCode::from(status)
+}
+
+fn carry_out(args: &Args) -> anyhow::Result<u8> {
+    let config = || Config::load(args);
+    match &args.command {
         Command::Serve(_) => {
+            let config = config()?;
             telemetry::init();
             serve::serve(&config).map(|()| EXIT_DONE)
         }
-        Command::Explain(command) => run_explain(&config, command).map(|()| EXIT_DONE),
-        Command::Check(_) => run_check(&config),
-    };
-    ExitCode::from(result.unwrap_or_else(|error| {
-        say_error(&error);
-        EXIT_FAILED
-    }))
+        Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
+        Command::Visibility(command) => policy::visibility(config()?, command),
+        Command::Policy(Policy::Test(command)) => policy::test(command),
+        Command::Policy(Policy::Diff(command)) => Ok(policy::diff(command)),
+        Command::Check(_) => run_check(&config()?),
+    }
 }
 
 /// Writes an error with its causes on one line.

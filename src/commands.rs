@@ -1,10 +1,20 @@
 //! What the program does beside serving: each command is a function from values to text.
 
+mod difference;
 mod explain;
+mod facts;
 mod findings;
+mod plain;
 mod present;
+mod relation;
 mod summary;
+mod trial;
+mod visibility;
 
+pub use difference::Difference;
 pub use explain::{Explanation, explain};
+pub use facts::{Fact, Facts};
 pub use findings::findings;
 pub use summary::{Condition, Pairs, Summary, summary};
+pub use trial::{Verdict, try_fact};
+pub use visibility::Visibility;

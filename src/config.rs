@@ -28,7 +28,7 @@ mod tests;
 
 pub use args::{
     Args, Asker, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Explain, Inputs,
-    Output, Serve,
+    Output, Policy, PolicyDiff, PolicyTest, Serve, Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
@@ -213,26 +213,53 @@ impl Config {
         Self::read(text, file_name, &Overrides::default())
     }
 
-    /// Reads the file that the arguments name, if they name one, and lets the arguments win.
+    /// Reads the file that the arguments name, if they name one, and lets the arguments win. A
+    /// command of several configurations reads each by [`Config::offline`].
     ///
     /// # Errors
     /// The file can't be read or is wrong; or the command needs objects and neither the arguments
     /// nor the file say where they are.
     pub fn load(args: &Args) -> Result<Self, ConfigError> {
-        let inputs = args.inputs();
-        let listen = match &args.command {
-            Command::Serve(serve) => serve.listen.as_slice(),
-            Command::Explain(_) | Command::Check(_) => &[],
+        let none = Inputs::default();
+        let inputs = args.inputs().unwrap_or(&none);
+        match &args.command {
+            Command::Serve(serve) => Self::of_server(serve),
+            Command::Check(_) => Self::of_inputs(inputs, Overrides::default()),
+            Command::Explain(_) | Command::Visibility(_) | Command::Policy(_) => {
+                Self::offline(inputs)
+            }
+        }
+    }
+
+    /// Reads a configuration under which nobody is served: its objects are manifests.
+    ///
+    /// # Errors
+    /// The file can't be read or is wrong; or neither the arguments nor the file name manifests.
+    pub fn offline(inputs: &Inputs) -> Result<Self, ConfigError> {
+        let config = Self::of_inputs(inputs, Overrides::default())?;
+        match config.source.manifests.is_empty() {
+            true => Err(ConfigError::NoSource),
+            false => Ok(config),
+        }
+    }
+
+    fn of_server(serve: &Serve) -> Result<Self, ConfigError> {
+        let overrides = Overrides {
+            listen: (!serve.listen.is_empty()).then(|| distinct(&serve.listen)),
+            kubeconfig: serve.kubeconfig.clone(),
+            ..Overrides::default()
         };
-        let mut overrides = Overrides {
-            listen: (!listen.is_empty()).then(|| distinct(listen)),
-            manifests: (!inputs.manifests.is_empty()).then(|| inputs.manifests.clone()),
-            kubeconfig: match &args.command {
-                Command::Serve(serve) => serve.kubeconfig.clone(),
-                Command::Explain(_) | Command::Check(_) => None,
-            },
-            admin: None,
-        };
+        let mut config = Self::of_inputs(&serve.inputs, overrides)?;
+        if !config.source.is_given(std::env::var_os(IN_POD).is_some()) {
+            return Err(ConfigError::NoSource);
+        }
+        let named = std::env::var(NODE_NAME).unwrap_or_default();
+        config.source.kubernetes.name_node(&named)?;
+        Ok(config)
+    }
+
+    fn of_inputs(inputs: &Inputs, mut overrides: Overrides) -> Result<Self, ConfigError> {
+        overrides.manifests = (!inputs.manifests.is_empty()).then(|| inputs.manifests.clone());
         if inputs.config.is_none() && overrides.manifests.is_some() {
             overrides.listen.get_or_insert_with(|| vec![TRIAL_LISTEN]);
         }
@@ -251,20 +278,7 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        let mut config = Self::read(&text, &name, &overrides)?;
-        let has_source = match &args.command {
-            Command::Check(_) => true,
-            Command::Explain(_) => !config.source.manifests.is_empty(),
-            Command::Serve(_) => config.source.is_given(std::env::var_os(IN_POD).is_some()),
-        };
-        if !has_source {
-            return Err(ConfigError::NoSource);
-        }
-        if matches!(args.command, Command::Serve(_)) {
-            let named = std::env::var(NODE_NAME).unwrap_or_default();
-            config.source.kubernetes.name_node(&named)?;
-        }
-        Ok(config)
+        Self::read(&text, &name, &overrides)
     }
 
     fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {

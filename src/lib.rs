@@ -23,7 +23,7 @@
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
-//! | [`commands`] | explain, and what check notes |
+//! | [`commands`] | explain, visibility, policy test and diff, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
 //! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |

@@ -31,6 +31,8 @@ mod malformed;
 mod noninterference;
 #[path = "it/pages.rs"]
 mod pages;
+#[path = "it/policy.rs"]
+mod policy;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/races.rs"]

@@ -20,9 +20,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub struct Explanation {
     client: ClientPart,
     question: QuestionPart,
-    target: TargetPart,
-    decision: DecisionPart,
-    answer: AnswerPart,
+    pub(super) target: TargetPart,
+    pub(super) decision: DecisionPart,
+    pub(super) answer: AnswerPart,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,24 +43,27 @@ struct QuestionPart {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct TargetPart {
-    kind: &'static str,
-    namespace: Option<String>,
-    service: Option<String>,
-    exists: bool,
+pub(super) struct TargetPart {
+    pub(super) kind: &'static str,
+    pub(super) namespace: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) exists: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct DecisionPart {
-    visible: bool,
-    step: &'static str,
-    rule: Option<String>,
+pub(super) struct DecisionPart {
+    pub(super) visible: bool,
+    pub(super) step: &'static str,
+    pub(super) rule: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct AnswerPart {
-    rcode: String,
+pub(super) struct AnswerPart {
+    pub(super) rcode: String,
     records: Vec<String>,
+    /// The data of the answer section's records, as `dig +short` prints it.
+    #[serde(skip)]
+    pub(super) data: Vec<String>,
 }
 
 /// Explains what `from` is answered for a question.
@@ -75,10 +78,39 @@ pub fn explain(
     rtype: RType,
 ) -> Result<Explanation, String> {
     let (client, part) = identify(index, snapshot, from)?;
+    Ok(explain_client(index, snapshot, (client, part), name, rtype))
+}
+
+/// Explains what a client without an address is answered: nodes, or nobody that we know.
+pub(super) fn explain_class(
+    index: &Index,
+    snapshot: &Snapshot,
+    client: Client,
+    name: &Name,
+    rtype: RType,
+) -> Explanation {
+    let part = ClientPart {
+        kind: snapshot.view(client).class().as_str(),
+        ip: None,
+        namespace: None,
+        pod: None,
+        tenant: None,
+        via: "any client of the kind".to_owned(),
+    };
+    explain_client(index, snapshot, (client, part), name, rtype)
+}
+
+fn explain_client(
+    index: &Index,
+    snapshot: &Snapshot,
+    (client, part): (Client, ClientPart),
+    name: &Name,
+    rtype: RType,
+) -> Explanation {
     let name = &reverse_of(name, rtype).unwrap_or_else(|| name.clone());
     let target = target(index, snapshot, client, name, rtype);
     let decision = decide(index, snapshot, client, &target);
-    Ok(Explanation {
+    Explanation {
         question: QuestionPart {
             name: name.to_string(),
             rtype: rtype.to_string(),
@@ -87,7 +119,7 @@ pub fn explain(
         client: part,
         target,
         decision,
-    })
+    }
 }
 
 fn identify(
@@ -349,10 +381,12 @@ fn answer(
         Some(said) => AnswerPart {
             rcode: said.rcode,
             records: said.records,
+            data: said.data,
         },
         None => AnswerPart {
             rcode: "none".to_owned(),
             records: Vec::new(),
+            data: Vec::new(),
         },
     }
 }

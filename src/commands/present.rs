@@ -9,6 +9,8 @@ use hickory_proto::rr::{RData, Record};
 pub(super) struct Presented {
     pub(super) rcode: String,
     pub(super) records: Vec<String>,
+    /// The data of the answer section's records.
+    pub(super) data: Vec<String>,
 }
 
 /// Returns a message as text.
@@ -21,12 +23,23 @@ pub(super) fn present(message: &[u8]) -> Result<Presented, hickory_proto::ProtoE
     let rcode = crate::wire::Rcode(u16::from(message.response_code)).to_string();
     Ok(Presented {
         rcode,
+        data: message.answers.iter().map(data).collect(),
         records: sections.into_iter().flatten().map(record).collect(),
     })
 }
 
 fn record(record: &Record) -> String {
-    let data = match &record.data {
+    format!(
+        "{} {} IN {} {}",
+        record.name,
+        record.ttl,
+        record.record_type(),
+        data(record)
+    )
+}
+
+fn data(record: &Record) -> String {
+    match &record.data {
         RData::A(address) => address.0.to_string(),
         RData::AAAA(address) => address.0.to_string(),
         RData::CNAME(name) => name.0.to_string(),
@@ -46,11 +59,5 @@ fn record(record: &Record) -> String {
             quoted.collect::<Vec<_>>().join(" ")
         }
         other => other.to_string(),
-    };
-    format!(
-        "{} {} IN {} {data}",
-        record.name,
-        record.ttl,
-        record.record_type()
-    )
+    }
 }

@@ -26,12 +26,15 @@ pub struct Args {
 }
 
 impl Args {
-    /// Returns what says where the configuration and the objects are, whatever the command.
-    pub fn inputs(&self) -> &Inputs {
+    /// Returns what says where the configuration and the objects are, where the command has one
+    /// configuration.
+    pub fn inputs(&self) -> Option<&Inputs> {
         match &self.command {
-            Command::Serve(serve) => &serve.inputs,
-            Command::Explain(explain) => &explain.inputs,
-            Command::Check(check) => &check.inputs,
+            Command::Serve(serve) => Some(&serve.inputs),
+            Command::Explain(explain) => Some(&explain.inputs),
+            Command::Visibility(visibility) => Some(&visibility.inputs),
+            Command::Check(check) => Some(&check.inputs),
+            Command::Policy(_) => None,
         }
     }
 }
@@ -43,6 +46,11 @@ pub enum Command {
     Serve(Serve),
     /// Say what a client is answered, and why
     Explain(Explain),
+    /// Say who can resolve what
+    Visibility(Visibility),
+    /// Test a policy, or compare two
+    #[command(subcommand)]
+    Policy(Policy),
     /// Check a configuration and manifests; every error has file, line, column and key
     Check(Check),
 }
@@ -92,6 +100,64 @@ pub struct Explain {
     pub output: Output,
 }
 
+/// `visibility`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Visibility {
+    /// Where the configuration and the objects are.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Say what enforcing would show, whatever the configuration's mode
+    #[arg(long)]
+    pub enforce: bool,
+    /// How to say it: `html` is one page that needs nothing else
+    #[arg(long, value_enum, default_value_t = VisibilityOutput::Table)]
+    pub output: VisibilityOutput,
+}
+
+/// `policy`: what a policy says, before a server has it.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+pub enum Policy {
+    /// Run files of facts; exit status 1 where one does not hold
+    Test(PolicyTest),
+    /// Say who sees something else under NEW than under OLD; exit status 1 where anybody does, 2
+    /// where it can't be told
+    Diff(PolicyDiff),
+}
+
+/// `policy test`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct PolicyTest {
+    /// File of facts (YAML)
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// What wins over the configuration and the objects that a file names.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Test what enforcing would answer, whatever the configuration's mode
+    #[arg(long)]
+    pub enforce: bool,
+}
+
+/// `policy diff`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct PolicyDiff {
+    /// Configuration file, or folder with manifests and perhaps a tenantdns.toml
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// The same, to compare with
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// File or folder of Kubernetes YAML or JSON that both have; repeatable; replaces `manifests` of the files' source tables
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Vec<PathBuf>,
+    /// Compare what enforcing would show, whatever the configurations' modes
+    #[arg(long)]
+    pub enforce: bool,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
 /// `check`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 #[command(group = checked_inputs())]
@@ -109,7 +175,18 @@ fn checked_inputs() -> ArgGroup {
         .multiple(true)
 }
 
-/// How `explain` says it.
+/// How `visibility` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum VisibilityOutput {
+    /// For terminals.
+    Table,
+    /// For programs.
+    Json,
+    /// For browsers.
+    Html,
+}
+
+/// How `explain` and `policy diff` say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
     /// For people.

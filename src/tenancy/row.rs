@@ -51,6 +51,17 @@ impl<'p> Row<'p> {
         self.permits_of(Seen { ns, sight }, service)
     }
 
+    /// Returns what every client of the same class sees: the row without its client's own namespace.
+    pub fn of_class(self) -> Self {
+        Self { own: None, ..self }
+    }
+
+    /// Returns a number that the clients of one class share, within one policy: what is read of one
+    /// of them counts for all.
+    pub fn class_number(self) -> usize {
+        std::ptr::from_ref(self.class).addr()
+    }
+
     /// Returns whether a service of a namespace is seen that is seen like this.
     pub(super) fn permits_of(self, seen: Seen, service: ServiceId) -> bool {
         match seen.sight {

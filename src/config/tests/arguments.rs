@@ -109,6 +109,11 @@ fn loading_fails_with_the_status_that_says_why() {
             "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON) or --kube",
         ),
         (
+            "visibility",
+            EXIT_USAGE,
+            "no source: give --manifests PATH (a file or folder of Kubernetes YAML or JSON) or --kube",
+        ),
+        (
             "check --config /nonexistent/tenantdns.toml",
             EXIT_CONFIG,
             "/nonexistent/tenantdns.toml: the configuration can't be read: No such file",
@@ -156,6 +161,26 @@ fn explain_says_who_asks_for_what() {
 }
 
 #[test]
+fn commands_about_a_policy_name_what_they_read() {
+    let Command::Policy(Policy::Test(test)) = args("policy test a b --manifests m").command else {
+        panic!("not a test");
+    };
+    assert_eq!(test.files, [PathBuf::from("a"), PathBuf::from("b")]);
+    assert_eq!(test.inputs.manifests, [PathBuf::from("m")]);
+    let line = "policy diff old new --manifests m --enforce --output json";
+    let Command::Policy(Policy::Diff(diff)) = args(line).command else {
+        panic!("not a comparison");
+    };
+    assert_eq!((diff.old, diff.new), ("old".into(), "new".into()));
+    assert!(diff.enforce && diff.output == Output::Json);
+    let Command::Visibility(visibility) = args("visibility --manifests m").command else {
+        panic!("not visibility");
+    };
+    assert_eq!(visibility.output, VisibilityOutput::Table);
+    assert!(!visibility.enforce);
+}
+
+#[test]
 fn wrong_usage_is_refused_with_its_status() {
     for line in [
         "",
@@ -171,6 +196,12 @@ fn wrong_usage_is_refused_with_its_status() {
         "explain --from shop x NOTYPE",
         "explain x",
         "explain --from shop x --output table",
+        "visibility --output text",
+        "policy",
+        "policy test",
+        "policy diff a",
+        "policy diff a b c",
+        "policy diff a b --output table",
     ] {
         let words = ["tenantdns"].into_iter().chain(line.split_whitespace());
         let error = Args::try_parse_from(words).expect_err(line);
