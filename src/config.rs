@@ -14,6 +14,7 @@ mod args;
 mod document;
 mod error;
 mod file;
+mod forwarders;
 mod kubernetes;
 mod source;
 mod tenancy;

@@ -12,6 +12,7 @@ mod keep;
 mod numbers;
 mod objects;
 mod owners;
+mod peers;
 mod pool;
 mod rebuild;
 mod versions;
@@ -20,11 +21,12 @@ use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::{Identities, Snapshot};
-use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
+use crate::tenancy::{self, ClientIndex, Compiler, Directory, Forwarders, NsId, ServiceId};
 use crate::zone::ZoneWriter;
 use copy::Copy;
 use dirty::Dirty;
 use keep::Keep;
+use peers::Peers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -44,6 +46,7 @@ pub struct Index {
     directory: Directory,
     compiler: Compiler,
     clients: ClientIndex,
+    peers: Peers,
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
@@ -75,6 +78,7 @@ impl Index {
             dirty: Dirty::default(),
             directory: Directory::new(seed.clone()),
             clients: ClientIndex::new(seed.clone()),
+            peers: Peers::new(Forwarders::new(&tenancy.forwarders)),
             zones: zones
                 .into_iter()
                 .map(|z| ZoneWriter::new(z, wildcards, seed))
@@ -179,6 +183,7 @@ impl Index {
                 .collect(),
             directory: self.directory.clone(),
             clients: self.clients.clone(),
+            forwarders: self.peers.forwarders().clone(),
             identities: Identities::Trusted,
             policy: self.compiler.policy().clone(),
         }

@@ -18,6 +18,7 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`canary`] | notices a cache in front that merges tenants |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
@@ -31,6 +32,7 @@
 pub mod admin;
 pub mod answer;
 pub mod app;
+pub mod canary;
 pub mod chain;
 pub mod checkpoint;
 pub mod commands;

@@ -11,7 +11,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-pub use readings::{Checkpoint, Queries, Readings, Watched};
+pub use readings::{Canary, Checkpoint, Queries, Readings, Watched};
 
 use page::Page;
 

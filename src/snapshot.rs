@@ -8,7 +8,9 @@ mod cell;
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
 use crate::chain::{Chain, ZoneId};
-use crate::tenancy::{Client, ClientIndex, Directory, Owner, Policy, View};
+use crate::tenancy::{
+    Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Owner, Policy, View,
+};
 use crate::zone::Zone;
 use std::fmt;
 use std::net::IpAddr;
@@ -29,7 +31,9 @@ pub struct Snapshot {
     pub directory: Directory,
     /// Whose each address is.
     pub clients: ClientIndex,
-    /// Whether that still counts.
+    /// Who may speak for others.
+    pub forwarders: Forwarders,
+    /// Whether addresses still count.
     pub identities: Identities,
     /// Who may see what.
     pub policy: Policy,
@@ -57,6 +61,19 @@ impl Snapshot {
             Client::Pod(ns) if self.policy.facts(ns).is_none() => Client::Unknown,
             client => client,
         }
+    }
+
+    /// Returns the forwarder that an address is. What it is by a pod of a Service counts as long as
+    /// addresses do.
+    pub fn forwarder(&self, address: IpAddr) -> Option<&ForwarderOptions> {
+        let trusted = self.identities == Identities::Trusted;
+        self.forwarders.find(address, trusted)
+    }
+
+    /// Returns whether an address is a forwarder's that names its clients in PROXY headers.
+    pub fn speaks_proxy(&self, address: IpAddr) -> bool {
+        let is_proxy = |forwarder: &ForwarderOptions| forwarder.identity == Identity::ProxyV2;
+        self.forwarders.speak_proxy() && self.forwarder(address).is_some_and(is_proxy)
     }
 
     /// Returns what a client sees.

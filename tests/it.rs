@@ -41,6 +41,10 @@ mod records;
 mod robust;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/stub.rs"]
+mod stub;
+#[path = "it/stub_peers.rs"]
+mod stub_peers;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("wire", "", "thiserror"),
     ("cow", "", "foldhash"),
     ("model", "wire", "ipnet serde thiserror tracing"),
-    ("tenancy", "model cow", "regex"),
+    ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     ("chain", "wire zone tenancy", ""),
     ("snapshot", "zone tenancy chain cow", "arc_swap"),
@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "libc socket2 thiserror tokio",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
+    ("canary", "wire answer snapshot drain", "tokio tracing"),
     ("drain", "", "*"),
     (
         "config",

@@ -3,12 +3,14 @@
 
 use super::progress::{KindState, Progress};
 use crate::admin;
+use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
-use crate::metrics::{self, Checkpoint, Queries, Readings, Watched};
+use crate::metrics::{self, Canary, Checkpoint, Queries, Readings, Watched};
 use crate::model::Kind;
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the pages are made of.
@@ -16,6 +18,8 @@ pub(super) struct Pages {
     pub(super) progress: Progress,
     pub(super) stats: Stats,
     pub(super) drain: Drain,
+    /// What was seen of caches in front, where there are forwarders.
+    pub(super) sightings: Option<Arc<Sightings>>,
 }
 
 impl admin::Pages for Pages {
@@ -59,6 +63,12 @@ impl admin::Pages for Pages {
                 age: checkpoint.age.map(|age| age.by(now)),
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
+            }),
+            canary: self.sightings.as_ref().map(|sightings| Canary {
+                detected: sightings.detected(),
+                clear: sightings.count(Seen::Clear),
+                cached: sightings.count(Seen::Cached),
+                silent: sightings.count(Seen::Silent),
             }),
         })
     }
@@ -127,6 +137,11 @@ fn queries(stats: &Stats) -> Queries {
         held_known: count(Count::HeldKnown),
         held_expired: count(Count::HeldExpired),
         asked: count(Count::Asked),
+        forwarded_known: count(Count::ForwardedKnown),
+        forwarded_for_nobody: count(Count::ForwardedForNobody),
+        forwarded_for_unknown: count(Count::ForwardedForUnknown),
+        forwarded_malformed: count(Count::ForwardedMalformed),
+        claims_ignored: count(Count::ClaimIgnored),
         panics: count(Count::Panics),
     }
 }
@@ -136,7 +151,6 @@ mod tests {
     use super::*;
     use crate::admin::Pages as _;
     use crate::app::progress::Aged;
-    use std::sync::Arc;
 
     fn pages(ready: bool, kinds: &[(Kind, KindState)]) -> Pages {
         let progress = Progress::default();
@@ -149,6 +163,7 @@ mod tests {
             progress,
             stats: Stats::default(),
             drain: Drain::new(),
+            sightings: None,
         }
     }
 

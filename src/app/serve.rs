@@ -1,5 +1,6 @@
 //! `serve`: sockets, threads and the end of them.
 
+use super::canary;
 use super::feed::Feed;
 use super::pages::Pages;
 use super::progress::Progress;
@@ -30,6 +31,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         tracing::warn!("mode = \"audit\" answers as \"off\"; what it would deny is not logged yet");
     }
     let (publisher, reader) = cell(feed.snapshot());
+    let canary = canary::begin(config, &reader);
     let drain = Drain::new();
     let setup = Setup {
         options: config.server.clone(),
@@ -57,6 +59,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
             progress: progress.clone(),
             stats: server.stats().clone(),
             drain: drain.clone(),
+            sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
         })))
         .transpose()
         .context("starting the HTTP listeners")?,
@@ -75,6 +78,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
             .spawn(body)
             .context("starting a thread")?
     };
+    let canary = canary.map(|canary| canary.start(&drain)).transpose()?;
     let asked = runtime.block_on(async {
         tokio::select! {
             asked = termination() => return asked,
@@ -91,7 +95,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         }
     });
     drain.start();
-    let ended = server.join();
+    let ended = server.join() & canary.is_none_or(|canary| canary.join().is_ok());
     match follower.join() {
         Ok(result) => result?,
         Err(_) => anyhow::bail!("the index's thread ended with a panic"),

@@ -9,15 +9,7 @@ use crate::tenancy::{
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &[
-    "profile",
-    "presets",
-    "exports",
-    "audit",
-    "rule",
-    "client",
-    "forwarder",
-];
+const LATER: &[&str] = &["profile", "presets", "exports", "audit", "rule", "client"];
 const LATER_PLATFORM: &[&str] = &["presets", "except"];
 const LATER_SHARED: &[&str] = &["presets"];
 const LATER_TENANT_FROM: &[&str] = &["label_suffix", "level", "parent_label"];
@@ -66,6 +58,7 @@ pub(super) fn read(mut table: Section<'_>) -> Options {
     shared.parsed("selector", &mut to.selector, SELECTOR, str::parse);
     shared.finish(LATER_SHARED);
 
+    options.forwarders = super::forwarders::read(&mut table);
     table.finish(LATER);
     options
 }

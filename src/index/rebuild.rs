@@ -46,6 +46,7 @@ impl Index {
             let owner = self.objects.owner(address);
             self.clients.set(address, owner, &claimants);
         }
+        self.rebuild_peers(&dirty);
         for &address in dirty.pods.iter().filter(|_| pod_names) {
             self.work.addresses += 1;
             self.rebuild_pod_names(address);

@@ -25,7 +25,15 @@ fn everything() -> Readings {
             writes: 8,
             errors: 9,
         }),
+        canary: Some(Canary {
+            detected: true,
+            clear: 13,
+            cached: 14,
+            silent: 15,
+        }),
         queries: Queries {
+            forwarded_known: 16,
+            claims_ignored: 17,
             udp: 10,
             tcp: 11,
             held_expired: 12,
@@ -42,6 +50,13 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_queries_total{protocol=\"udp\"} 10",
         "tenantdns_queries_total{protocol=\"tcp\"} 11",
         "tenantdns_held_answers_total{reason=\"expired\"} 12",
+        "tenantdns_forwarded_queries_total{result=\"known\"} 16",
+        "tenantdns_forwarded_queries_total{result=\"nobody\"} 0",
+        "tenantdns_forwarded_queries_total{result=\"ignored\"} 17",
+        "tenantdns_shared_cache_detected 1",
+        "tenantdns_canary_looks_total{result=\"clear\"} 13",
+        "tenantdns_canary_looks_total{result=\"cached\"} 14",
+        "tenantdns_canary_looks_total{result=\"silent\"} 15",
         "tenantdns_panics_total 0",
         "tenantdns_snapshots_published_total 7",
         "tenantdns_identities_trusted 1",
@@ -69,7 +84,13 @@ fn what_is_not_known_has_no_sample() {
         }],
         ..Readings::default()
     });
-    for absent in ["watch_age", "checkpoint", "invalid_objects"] {
+    for absent in [
+        "watch_age",
+        "checkpoint",
+        "invalid_objects",
+        "canary",
+        "cache",
+    ] {
         assert!(!text.contains(absent), "{absent} is in\n{text}");
     }
     assert!(

@@ -70,6 +70,7 @@ impl Answerer for Script {
                 rcode,
                 zone: None,
                 client: None,
+                forwarded: None,
             },
         )
     }

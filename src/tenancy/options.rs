@@ -1,5 +1,6 @@
 //! The `[tenancy]` table as values. Reading it from a file is [`crate::config`]'s.
 
+use super::ForwarderOptions;
 use crate::model::Selector;
 use regex::Regex;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Options {
     /// `reserved_namespaces`: names that tenants must not answer for. The groups `tlds` and
     /// `special-use` are not expanded here.
     pub reserved_namespaces: Vec<Box<str>>,
+    /// `[[tenancy.forwarder]]`: who may speak for others.
+    pub forwarders: Vec<ForwarderOptions>,
     /// `wildcard`: whether `*` and `any` are wildcards.
     pub wildcard: Wildcard,
     /// `soa_serial`: what the SOA serial says.
@@ -47,6 +50,7 @@ impl Default for Options {
             unknown_wait: Duration::from_secs(2),
             node: NodeView::Shared,
             reserved_namespaces: ["svc", "pod", "cluster", "local"].map(Into::into).to_vec(),
+            forwarders: Vec::new(),
             wildcard: Wildcard::Auto,
             soa_serial: SoaSerial::Auto,
         }

@@ -36,8 +36,15 @@ fn the_reference_as_it_stands_and_uncommented_is_the_default() {
 fn known_keys(text: &str, path: &[String]) -> BTreeSet<String> {
     let header = match path {
         [] => String::new(),
-        [block] if block == "block" => "[[block]]".to_owned(),
-        path => format!("[{}]", path.join(".")),
+        path => {
+            let path = path.join(".");
+            let list = format!("[[{path}]]");
+            if text.contains(&list) {
+                list
+            } else {
+                format!("[{path}]")
+            }
+        }
     };
     let unknown = "\nquite_unknown = 0\n";
     let probe = match header.as_str() {

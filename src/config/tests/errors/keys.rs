@@ -145,11 +145,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
         ("[[tenancy.rule]]", "1:11: tenancy.rule", "rule"),
         ("[[tenancy.client]]", "1:11: tenancy.client", "client"),
         (
-            "[[tenancy.forwarder]]",
-            "1:11: tenancy.forwarder",
-            "forwarder",
-        ),
-        (
             "tenancy.platform.presets = []",
             "1:18: tenancy.platform.presets",
             "presets",
