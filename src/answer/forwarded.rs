@@ -131,7 +131,7 @@ fn run_direct(
 /// Returns whether others' names are hidden from somebody, and from this client none is.
 fn sees_everything(snapshot: &Snapshot, client: Client) -> bool {
     let policy = &snapshot.policy;
-    policy.is_enforced()
+    snapshot.view(client).is_enforced()
         && match policy.class(client) {
             ClientClass::Platform => true,
             ClientClass::Node => policy.options().node == NodeView::Platform,
@@ -178,11 +178,11 @@ fn names_somebody(snapshot: &Snapshot, query: &Query<'_>) -> bool {
         Identity::Ecs => Some(OPTION_ECS),
         Identity::ProxyV2 => None,
     };
-    let is_option = |(code, _)| {
-        let mut tables = snapshot.forwarders.tables().iter();
-        tables.any(|table| option(table) == Some(code))
+    let Some(edns) = query.edns else {
+        return false;
     };
-    query.edns.is_some_and(|edns| edns.options().any(is_option))
+    let tables = snapshot.forwarders.tables().iter();
+    tables.filter_map(option).any(|code| edns.may_have(code))
 }
 
 /// Returns whether some zone of the query's block holds its name: only such names wait.

@@ -65,6 +65,12 @@ impl<'a> Edns<'a> {
         .take(MAX_OPTIONS)
     }
 
+    /// Returns whether there may be an option of this code: one is there, or behind the options that
+    /// are read for everybody something can't be.
+    pub fn may_have(&self, code: u16) -> bool {
+        !matches!(self.sole(code), Ok(None))
+    }
+
     /// Returns the value of the option of this code, which may be there once. All options are read,
     /// however many: this is for peers that are trusted to say something.
     ///

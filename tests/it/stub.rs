@@ -30,7 +30,7 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 fn cluster(mode: &str, forwarder: &str) -> Cluster {
     let peers = format!("peers = {{ cidrs = [\"{FRONT}/32\"] }}");
     of_config(&format!(
-        "[tenancy]\nmode = \"{mode}\"\n[[tenancy.forwarder]]\n{peers}\n{forwarder}\n"
+        "[tenancy]\nmode = \"{mode}\"\nunknown_wait = \"20ms\"\n[[tenancy.forwarder]]\n{peers}\n{forwarder}\n"
     ))
 }
 
@@ -314,7 +314,20 @@ fn who_sees_everything_and_names_a_client_is_refused() {
     let local = naming(OF_A, &[(LOCAL, &octets(B))]);
     let subnet = naming(OF_A, &[(ECS, b"\0\x01\x20\0\x7f\x01\0\x02")]);
     let plain = query(OF_A, RType::A);
+    let of_b = octets(B);
+    // What the client sent comes first.
+    let mut many = vec![(12, &b""[..]); 70];
+    many.push((LOCAL, &of_b));
+    let many = naming(OF_A, &many);
     for (fact, tenancy, identity, from, bytes, expected) in [
+        (
+            "behind many options",
+            "",
+            "edns_local",
+            OTHER,
+            &many,
+            "-REFUSED",
+        ),
         (
             "a platform pod",
             "",
