@@ -1,9 +1,12 @@
 //! The real CoreDNS in front of tenantdns, with the files of deploy/stub: two tenants, what they forge,
 //! and caches in front that merge them.
 
+use crate::apiserver::ApiServer;
 use crate::coredns::{CoreDns, LEASH};
 use crate::decode::{Response, decode};
+use crate::parts::{grant, pod};
 use crate::process::{Folder, Peers, Process, free_port, peers, printed, until};
+use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -438,5 +441,49 @@ fn coredns_names_clients_in_a_client_subnet_too() {
                 "{options:?}"
             );
         }
+    }
+}
+
+#[test]
+fn coredns_names_clients_by_their_namespace_too() {
+    let Some(peers) = peers() else { return };
+    let api = ApiServer::start(&peers);
+    grant(&api, "dns");
+    for (namespace, address) in [("a", A), ("b", B)] {
+        api.create(
+            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+        );
+        api.create_with_status(&pod(namespace, "p", address));
+    }
+    let kubeconfig = api.kubeconfig("dns");
+    // The plugin knows the pods and answers for a zone that nobody asks for.
+    let plugins = format!(
+        "metadata\n    kubernetes none.invalid {{\n        kubeconfig {}\n        pods verified\n    }}",
+        kubeconfig.display()
+    );
+    let stub = Stub::start(&peers, "edns_namespace", |text| {
+        let text = text.replace("{client_ip}", "{kubernetes/client-namespace}");
+        with_line(&plugins)(text)
+    });
+    let forged = |value| with_opts(OF_B, &[&[(LOCAL, value)]]);
+    for value in [&b"b"[..], b"kube-system", b""] {
+        assert_eq!(data(&stub.ask(stub.coredns, A, &forged(value))), "NXDOMAIN");
+        assert_eq!(
+            data(&stub.ask(stub.coredns, NOBODY, &forged(value))),
+            "REFUSED"
+        );
+    }
+    for (source, name, expected) in [
+        (A, OF_A, "10.96.1.1"),
+        (A, OF_B, "NXDOMAIN"),
+        (B, OF_B, "10.96.1.2"),
+        (B, OF_A, "NXDOMAIN"),
+        (NOBODY, OF_A, "REFUSED"),
+    ] {
+        assert_eq!(
+            stub.data(stub.coredns, source, name),
+            expected,
+            "{source} {name}"
+        );
     }
 }
