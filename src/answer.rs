@@ -99,6 +99,10 @@ pub struct Verdict {
     pub client: Option<ClientClass>,
     /// What came of naming the client for whom the query was forwarded; `None` where nobody did.
     pub forwarded: Option<Forwarded>,
+    /// Who asked.
+    pub asker: Client,
+    /// The type that was asked for, where the message could be read.
+    pub qtype: Option<RType>,
 }
 
 /// What to ask an upstream, as plain data. Going on needs nothing else: the answer is a function of
@@ -199,7 +203,10 @@ fn run(
         Ok(query) => query,
         Err(QueryError::Short) => return Outcome::Drop(DropReason::Short),
         Err(QueryError::Response) => return Outcome::Drop(DropReason::Response),
-        Err(error) => return refuse_message(error, out),
+        Err(error) => {
+            let asker = client.unwrap_or_else(|| snapshot.identify(request.peer.ip()));
+            return refuse_message(error, asker, out);
+        }
     };
     if client.is_none() && snapshot.forwarders.is_stub() {
         return forwarded::run(snapshot, request, &query, said, out);
@@ -226,7 +233,12 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
 
 /// Answers a query whose client is settled, in `limit` octets.
 fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
-    let Asked { query, said, .. } = *asked;
+    let Asked {
+        client,
+        query,
+        said,
+        ..
+    } = *asked;
     let limit = limit.min(out.len());
     let mut builder = ResponseBuilder::new(query, limit, out);
     let done = match unanswerable(query) {
@@ -239,20 +251,26 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     match done {
         Done::Hold => Outcome::Hold,
         Done::Ask(plan) => Outcome::Ask(plan),
-        Done::Next => finish(builder, None),
+        Done::Next => finish(builder, (client, query.qtype), None),
         Done::Answer(at) => match (at, said.and_then(|s| s.bytes), builder.is_relay()) {
-            (None, Some(bytes), true) => relay(query, bytes, limit, builder),
-            _ => finish(builder, at),
+            (None, Some(bytes), true) => relay(query, client, bytes, limit, builder),
+            _ => finish(builder, (client, query.qtype), at),
         },
     }
 }
 
-fn finish(builder: ResponseBuilder<'_>, at: Option<(ZoneId, ClientClass)>) -> Outcome {
+fn finish(
+    builder: ResponseBuilder<'_>,
+    (asker, qtype): (Client, RType),
+    at: Option<(ZoneId, ClientClass)>,
+) -> Outcome {
     let verdict = Verdict {
         rcode: builder.rcode(),
         zone: at.map(|a| a.0),
         client: at.map(|a| a.1),
         forwarded: None,
+        asker,
+        qtype: Some(qtype),
     };
     Outcome::Reply(builder.finish(), verdict)
 }
@@ -331,6 +349,7 @@ fn ask(
 /// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
 fn relay(
     query: &Query<'_>,
+    asker: Client,
     reply: &[u8],
     limit: usize,
     mut builder: ResponseBuilder<'_>,
@@ -341,6 +360,8 @@ fn relay(
         zone: None,
         client: None,
         forwarded: None,
+        asker,
+        qtype: Some(query.qtype),
     };
     if reply.len() > limit {
         builder.set_rcode(rcode);
@@ -350,7 +371,7 @@ fn relay(
     Outcome::Reply(builder.replace(query.header.id, reply), verdict)
 }
 
-fn refuse_message(error: QueryError<'_>, out: &mut [u8]) -> Outcome {
+fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {
     let rcode = match error {
         QueryError::Opcode(_) => Rcode::NOTIMP,
         _ => Rcode::FORMERR,
@@ -363,6 +384,8 @@ fn refuse_message(error: QueryError<'_>, out: &mut [u8]) -> Outcome {
                 zone: None,
                 client: None,
                 forwarded: None,
+                asker,
+                qtype: None,
             },
         ),
         None => Outcome::Drop(DropReason::Short),

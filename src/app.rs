@@ -2,12 +2,15 @@
 //! sockets. Nothing is decided here that a room could decide.
 
 mod canary;
+mod details;
 mod feed;
 #[cfg(feature = "kubernetes")]
 mod live;
+mod observer;
 mod offline;
 mod pages;
 mod progress;
+mod questions;
 mod serve;
 
 use crate::chain::BlockOptions;

@@ -3,6 +3,8 @@
 mod explain;
 mod findings;
 mod present;
+mod summary;
 
 pub use explain::{Explanation, explain};
 pub use findings::findings;
+pub use summary::{Condition, Pairs, Summary, summary};

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! arguments ─► Args ─┐
-//!                    ├─► Config { server, source, blocks, tenancy, admin }
+//!                    ├─► Config { server, source, blocks, tenancy, … }
 //! TOML ─► document ──┘      arguments win over the file, the file over the defaults
 //! ```
 //!
@@ -16,6 +16,8 @@ mod error;
 mod file;
 mod forwarders;
 mod kubernetes;
+mod limits;
+mod pages;
 mod source;
 mod tenancy;
 mod text;
@@ -67,7 +69,11 @@ pub struct Config {
     pub blocks: Vec<BlockOptions>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
-    /// `[health]`, `[ready]` and `[metrics]`.
+    /// `[limits]`.
+    pub limits: crate::limits::Options,
+    /// What `[limits]` and `[admin]` say of what is gathered.
+    pub observe: crate::observe::Options,
+    /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
 }
 
@@ -173,6 +179,8 @@ impl Default for Config {
                 forward: Vec::new(),
             }],
             tenancy: policy::Options::default(),
+            limits: crate::limits::Options::default(),
+            observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
         }
     }

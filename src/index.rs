@@ -8,6 +8,7 @@ mod apply;
 mod copy;
 mod dirty;
 mod event;
+mod family;
 mod keep;
 mod numbers;
 mod objects;
@@ -25,6 +26,7 @@ use crate::tenancy::{self, ClientIndex, Compiler, Directory, Forwarders, NsId, S
 use crate::zone::ZoneWriter;
 use copy::Copy;
 use dirty::Dirty;
+use family::Family;
 use keep::Keep;
 use peers::Peers;
 use std::collections::BTreeSet;
@@ -43,15 +45,19 @@ pub struct Index {
     objects: Objects,
     keep: Keep,
     dirty: Dirty,
-    directory: Directory,
+    // What one kind of event changes is one thing to share with a snapshot.
+    directory: Arc<Directory>,
     compiler: Compiler,
-    clients: ClientIndex,
+    clients: Arc<ClientIndex>,
     peers: Peers,
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
     /// Services with an address of the server, by namespace.
     own_services: BTreeSet<(NsId, ServiceId)>,
+    /// Every service, by namespace, where some rule selects services by their labels.
+    selectable: Option<BTreeSet<(NsId, ServiceId)>>,
+    family: Family,
     work: Work,
     ledger: Ledger,
     copy: Option<Copy>,
@@ -74,10 +80,10 @@ impl Index {
         let wildcards = tenancy.wildcards();
         Self {
             objects: Objects::new(seed),
-            keep: Keep::new(blocks),
+            keep: Keep::new(blocks, &tenancy),
             dirty: Dirty::default(),
-            directory: Directory::new(seed.clone()),
-            clients: ClientIndex::new(seed.clone()),
+            directory: Arc::new(Directory::new(seed.clone())),
+            clients: Arc::new(ClientIndex::new(seed.clone())),
             peers: Peers::new(Forwarders::new(&tenancy.forwarders)),
             zones: zones
                 .into_iter()
@@ -86,6 +92,8 @@ impl Index {
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
             own_services: BTreeSet::new(),
+            selectable: tenancy.selects_services().then(BTreeSet::new),
+            family: Family::new(&tenancy),
             work: Work::default(),
             ledger: Ledger::default(),
             copy: None,

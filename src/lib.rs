@@ -14,15 +14,19 @@
 //! | [`snapshot`] | the immutable value that queries read, and the cell it is published through |
 //! | [`index`] | the single writer: events in, snapshots out |
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
+//! | [`audit`] | what enforcing takes away from answers |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
 //! | [`canary`] | notices a cache in front that merges tenants |
+//! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
+//! | [`ring`] | a bounded, lossy queue from one thread to another |
+//! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, and what check notes |
 //! | [`metrics`] | what is counted, as Prometheus' text |
-//! | [`admin`] | the HTTP listeners: health, readiness, metrics |
+//! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
@@ -32,6 +36,7 @@
 pub mod admin;
 pub mod answer;
 pub mod app;
+pub mod audit;
 pub mod canary;
 pub mod chain;
 pub mod checkpoint;
@@ -40,9 +45,12 @@ pub mod config;
 pub mod cow;
 pub mod drain;
 pub mod index;
+pub mod limits;
 pub mod manifests;
 pub mod metrics;
 pub mod model;
+pub mod observe;
+pub mod ring;
 pub mod server;
 pub mod snapshot;
 pub mod telemetry;

@@ -1,9 +1,10 @@
 //! What is counted, in Prometheus' text format. Values come from those that count; this room knows
 //! neither them nor the listener that shows the text.
 //!
-//! No series has a label that a tenant could choose, or one that names an object: whoever may ask the
-//! server may read them.
+//! No series of [`text`] has a label that a tenant could choose, or one that names an object: whoever
+//! may ask the server may read them. Those that do are [`Details`].
 
+mod details;
 mod page;
 mod process;
 mod readings;
@@ -11,14 +12,26 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-pub use readings::{Canary, Checkpoint, Queries, Readings, Watched};
+pub use details::Details;
+pub use readings::{Canary, Checkpoint, Observed, Queries, Readings, Watched};
 
 use page::Page;
 
 /// Returns every series as text, the process' own among them.
 pub fn text(readings: &Readings) -> String {
+    page(readings).text()
+}
+
+/// Returns every series as text, and for the administrator alone those that name tenants.
+pub fn detailed_text(readings: &Readings, details: &Details) -> String {
+    let mut page = page(readings);
+    details.write(&mut page);
+    page.text()
+}
+
+fn page(readings: &Readings) -> Page {
     let mut page = Page::default();
     readings.write(&mut page);
     process::write(&mut page);
-    page.text()
+    page
 }

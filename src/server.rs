@@ -32,6 +32,7 @@ pub use sys::interface_addresses;
 pub use tcp::Timeouts;
 
 use crate::drain::{Drain, DrainGuard};
+use crate::limits::Limits;
 use crate::snapshot::SnapshotReader;
 use engine::{Clock, Engine};
 use std::fmt;
@@ -51,6 +52,8 @@ pub struct Setup<A = Core> {
     pub drain: Drain,
     /// Who answers for names that are not ours; without one they are answered SERVFAIL.
     pub upstream: Option<Arc<dyn Upstream>>,
+    /// How much clients and tenants may ask; without them as much as they like.
+    pub limits: Option<Arc<Limits>>,
     /// What answers; each thread gets a clone.
     pub answerer: A,
 }
@@ -78,6 +81,7 @@ impl Server {
             reader,
             drain,
             upstream: None,
+            limits: None,
             answerer: Core,
         };
         Self::start_with(bound, &setup)
@@ -199,6 +203,7 @@ impl<A: Answerer> Starting<'_, A> {
             self.clock,
             self.stats.thread(self.threads.len()),
             self.setup.upstream.clone(),
+            self.setup.limits.clone(),
         )
     }
 

@@ -9,7 +9,8 @@ pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
 use crate::chain::{Chain, ZoneId};
 use crate::tenancy::{
-    Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Owner, Policy, View,
+    Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode, Owner, Policy,
+    View,
 };
 use crate::zone::Zone;
 use std::fmt;
@@ -28,15 +29,15 @@ pub struct Snapshot {
     /// The zones, by [`ZoneId`].
     pub zones: Arc<[Zone]>,
     /// The numbers of namespaces and services.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     /// Whose each address is.
-    pub clients: ClientIndex,
+    pub clients: Arc<ClientIndex>,
     /// Who may speak for others.
     pub forwarders: Forwarders,
     /// Whether addresses still count.
     pub identities: Identities,
     /// Who may see what.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
 }
 
 /// Whether an address tells who asks.
@@ -59,6 +60,10 @@ impl Snapshot {
         }
         match self.clients.identify(source) {
             Client::Pod(ns) if self.policy.facts(ns).is_none() => Client::Unknown,
+            Client::Unknown if self.clients.owner(source).is_none() => {
+                let range = self.policy.external(source);
+                range.map_or(Client::Unknown, Client::External)
+            }
             client => client,
         }
     }
@@ -74,6 +79,15 @@ impl Snapshot {
     pub fn speaks_proxy(&self, address: IpAddr) -> bool {
         let is_proxy = |forwarder: &ForwarderOptions| forwarder.identity == Identity::ProxyV2;
         self.forwarders.speak_proxy() && self.forwarder(address).is_some_and(is_proxy)
+    }
+
+    /// Returns the same cluster with its policy applied to everybody, or to nobody.
+    #[must_use]
+    pub fn applied(&self, mode: Mode) -> Self {
+        Self {
+            policy: Arc::new(self.policy.applied(mode)),
+            ..self.clone()
+        }
     }
 
     /// Returns what a client sees.
@@ -95,7 +109,7 @@ impl Snapshot {
         match self.clients.owner(source) {
             Some(Owner::Pod(ns)) => self.policy.facts(ns).is_some(),
             Some(Owner::Node | Owner::Conflict) => true,
-            None => false,
+            None => self.policy.external(source).is_some(),
         }
     }
 }

@@ -7,24 +7,33 @@
 //!
 //! Not here: names and records ([`crate::zone`]), and reading tenants from the API.
 
+mod assign;
+mod class;
 mod client;
 mod compile;
 mod decide;
 mod directory;
+mod exports;
 mod forwarder;
 mod options;
 mod policy;
+mod range;
 mod row;
+mod rules;
 mod tenant;
 mod view;
 
+pub use assign::Kin;
 pub use client::{Client, ClientIndex, Owner};
 pub use compile::Compiler;
-pub use decide::{Asker, Decision, Step, Target, decide};
+pub use decide::{Asker, Decision, ExternalFacts, Step, Target, decide};
 pub use directory::{Directory, NsId, ServiceId};
+pub use exports::{EXPORT_TO, Exports, IMPORT_FROM, ISTIO_EXPORT_TO, Ignored, Imports};
 pub use forwarder::{ForwarderOptions, Forwarders, Identity, Peer};
 pub use options::*;
 pub use policy::{ClientClass, Policy};
+pub use range::RangeId;
 pub use row::{Row, Sight};
-pub use tenant::{NamespaceFacts, ServiceFacts, Tenant};
+pub use rules::RuleSet;
+pub use tenant::{NamespaceFacts, ServiceFacts, ServiceTraits, Tenant};
 pub use view::{Absence, Seen, View};

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use tenantdns::answer::{DropReason, Outcome, Transport, respond};
 use tenantdns::index::Event;
+use tenantdns::observe::{Options, observe};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, objects, query, query_edns, request, sized};
 use tenantdns::wire::RType;
@@ -54,6 +55,7 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 const CLIENT: &str = "10.244.0.7";
+const NODE: &str = "192.0.2.1";
 const STRANGER: &str = "203.0.113.9";
 
 fn snapshot() -> Snapshot {
@@ -71,6 +73,7 @@ fn snapshot() -> Snapshot {
         objects::slice("kube-system", "kube-dns", [ip("10.244.0.2")]),
         objects::pod("shop", "client", ip(CLIENT)),
         objects::pod("kube-system", "dns", ip("10.244.0.2")),
+        objects::node("node", ip(NODE), true),
     ];
     Cluster::of(objects, "[kubernetes]\npods = \"verified\"\n")
         .own_addresses(&[ip("10.244.0.2")])
@@ -219,6 +222,31 @@ fn i4_an_in_zone_udp_answer_allocates_nothing() {
             (rcode, 0),
             "{case} in 512 octets"
         );
+    }
+}
+
+/// Nor does what a worker notes of it, whether its ring is full or not.
+#[test]
+fn i4_noting_an_answer_allocates_nothing() {
+    let snapshot = snapshot();
+    let (first, _gatherer) = observe(Options::default(), 7);
+    let mut witness = first.next();
+    let mut out = vec![0; 1232];
+    for (source, name, rtype) in [
+        (CLIENT, "web.shop.svc.cluster.local", RType::A),
+        (CLIENT, "secret.bank.svc.cluster.local", RType::A),
+        (CLIENT, "9.0.96.10.in-addr.arpa", RType::PTR),
+        (CLIENT, "example.org", RType::A),
+        (NODE, "secret.bank.svc.cluster.local", RType::A),
+        (STRANGER, "web.shop.svc.cluster.local", RType::A),
+    ] {
+        let bytes = query(name, rtype);
+        let request = request(source.parse().unwrap(), Transport::Udp, &bytes);
+        let Outcome::Reply(_, verdict) = respond(&snapshot, &request, &mut out) else {
+            panic!("{name}");
+        };
+        let note = || (0..10_000).for_each(|_| witness.saw(&snapshot, &request, &verdict));
+        assert_eq!(counted(note).1, 0, "{source} {name}");
     }
 }
 

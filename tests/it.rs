@@ -7,6 +7,8 @@
 
 #[path = "it/attacks.rs"]
 mod attacks;
+#[path = "it/audits.rs"]
+mod audits;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
@@ -45,6 +47,8 @@ mod snapshots;
 mod stub;
 #[path = "it/stub_peers.rs"]
 mod stub_peers;
+#[path = "it/tenants.rs"]
+mod tenants;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]

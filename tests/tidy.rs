@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "ipnet",
     ),
     ("answer", "wire zone tenancy chain snapshot", "arrayvec"),
+    ("audit", "snapshot tenancy answer", "hickory_proto serde"),
     (
         "manifests",
         "model index",
@@ -29,15 +30,18 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     (
         "server",
-        "wire answer snapshot chain drain",
+        "wire answer snapshot chain limits drain",
         "libc socket2 thiserror tokio",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("canary", "wire answer snapshot drain", "tokio tracing"),
+    ("limits", "", ""),
+    ("ring", "", ""),
+    ("observe", "wire answer snapshot chain tenancy ring", ""),
     ("drain", "", "*"),
     (
         "config",
-        "admin chain model server tenancy wire zone",
+        "admin chain limits model observe server tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (

@@ -1,22 +1,24 @@
 //! Opening the listeners, before anything is served.
 
-use super::Options;
 use super::page::Routes;
-use socket2::{Domain, Protocol, Socket, Type};
+use super::{Door, Options};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 128;
 
 /// Why a listener can't be opened.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{address}/tcp for [{table}]: {source}; choose another address with `listen`, or \"\" for none"
-)]
+#[error("{place} for [{table}]: {source}; choose another address with `listen`, or \"\" for none")]
 pub struct BindError {
-    /// Address and port.
-    pub address: SocketAddr,
+    /// Address and port with `/tcp`, or the path of a Unix socket.
+    pub place: Box<str>,
     /// The table that asks for it.
     pub table: &'static str,
     /// What the kernel said.
@@ -26,8 +28,19 @@ pub struct BindError {
 /// The open sockets.
 #[derive(Debug)]
 pub struct Bound {
-    pub(super) listeners: Vec<(TcpListener, Routes)>,
+    pub(super) listeners: Vec<(Listener, Routes)>,
 }
+
+/// An open socket.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+/// A Unix socket's file, removed with the listener.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
 
 impl Bound {
     /// Returns whether nothing listens.
@@ -37,11 +50,21 @@ impl Bound {
 
     /// Returns the addresses with their ports, those of 0 too, and the paths that each serves.
     pub fn local_addresses(&self) -> impl Iterator<Item = (SocketAddr, Routes)> {
-        let address = |(socket, routes): &(TcpListener, Routes)| {
-            let address = socket.local_addr().ok()?;
-            Some((address, *routes))
+        let address = |(listener, routes): &(Listener, Routes)| match listener {
+            Listener::Tcp(socket) => Some((socket.local_addr().ok()?, *routes)),
+            Listener::Unix(..) => None,
         };
         self.listeners.iter().filter_map(address)
+    }
+
+    /// Returns the Unix sockets, and the paths that each serves.
+    pub fn local_sockets(&self) -> impl Iterator<Item = (&Path, Routes)> {
+        self.listeners
+            .iter()
+            .filter_map(|(listener, routes)| match listener {
+                Listener::Tcp(_) => None,
+                Listener::Unix(_, file) => Some((&*file.0, *routes)),
+            })
     }
 }
 
@@ -63,17 +86,33 @@ pub fn bind(options: &Options) -> Result<Bound, BindError> {
             None => asked.push((address, table, routes)),
         }
     }
+    // Never shared: its pages are not for who asks the others.
+    let unix = match &options.admin {
+        None => None,
+        Some(Door::Loopback(address)) => {
+            asked.push((*address, "admin", Routes::ADMIN));
+            None
+        }
+        Some(Door::Unix(path)) => Some(path),
+    };
     let listeners = asked.into_iter().map(|(address, table, routes)| {
         let error = |source| BindError {
-            address,
+            place: format!("{address}/tcp").into(),
             table,
             source,
         };
-        Ok((open(address).map_err(error)?, routes))
+        Ok((Listener::Tcp(open(address).map_err(error)?), routes))
     });
-    Ok(Bound {
-        listeners: listeners.collect::<Result<_, _>>()?,
-    })
+    let mut listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    if let Some(path) = unix {
+        let error = |source| BindError {
+            place: path.display().to_string().into(),
+            table: "admin",
+            source,
+        };
+        listeners.push((open_unix(path).map_err(error)?, Routes::ADMIN));
+    }
+    Ok(Bound { listeners })
 }
 
 /// Opens a listener; `[::]` of a kernel without IPv6 is `0.0.0.0`.
@@ -107,4 +146,33 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// Opens a Unix socket that only its owner may connect to.
+fn open_unix(path: &Path) -> io::Result<Listener> {
+    if is_left_behind(path) {
+        fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile(path.to_owned());
+    // Before it listens: until then nobody can connect.
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(Listener::Unix(socket.into(), file))
+}
+
+/// Returns whether a socket's file is there on which nobody listens: a predecessor's that was killed.
+fn is_left_behind(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).is_err_and(refused)
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Whoever finds it left behind removes it.
+        let _ = fs::remove_file(&self.0);
+    }
 }

@@ -1,10 +1,13 @@
-//! `[health]`, `[ready]` and `[metrics]` as values.
+//! `[health]`, `[ready]`, `[metrics]` and `[admin]` as values.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
-/// Where each page is served; `None` for nowhere. Pages at one address share a listener. `[::]` takes
-/// IPv4 as well; where the kernel has no IPv6, it is `0.0.0.0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where each page is served; `None` for nowhere. Pages at one address share a listener, but those of
+/// `[admin]`, which has its own. `[::]` takes IPv4 as well; where the kernel has no IPv6, it is
+/// `0.0.0.0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// `/health`.
     pub health: Option<SocketAddr>,
@@ -12,6 +15,17 @@ pub struct Options {
     pub ready: Option<SocketAddr>,
     /// `/metrics`.
     pub metrics: Option<SocketAddr>,
+    /// The administrator's pages.
+    pub admin: Option<Door>,
+}
+
+/// Where only somebody on this host, or in this pod, comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Door {
+    /// A loopback address.
+    Loopback(SocketAddr),
+    /// A Unix socket, for its owner alone.
+    Unix(PathBuf),
 }
 
 impl Options {
@@ -20,6 +34,7 @@ impl Options {
         health: None,
         ready: None,
         metrics: None,
+        admin: None,
     };
 }
 
@@ -27,10 +42,21 @@ impl Default for Options {
     /// The ports of CoreDNS, where probes and scrapes look for them.
     fn default() -> Self {
         let any = |port| Some(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
+        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9154);
         Self {
             health: any(8080),
             ready: any(8181),
             metrics: any(9153),
+            admin: Some(Door::Loopback(loopback)),
+        }
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -206,7 +206,7 @@ fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Out
         Rcode::REFUSED => failure(&mut builder, rcode, ExtendedError::PROHIBITED),
         _ => builder.set_rcode(rcode),
     }
-    super::finish(builder, None)
+    super::finish(builder, (Client::Unknown, query.qtype), None)
 }
 
 /// Adds what came of naming the client to an outcome.

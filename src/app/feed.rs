@@ -4,13 +4,14 @@
 use super::live::Live;
 use super::offline::Offline;
 use super::progress::Progress;
+use super::questions::Questions;
 use crate::commands::findings;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::snapshot::{Publisher, Snapshot};
-use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 /// How often manifests are looked at: a change is served within two seconds with room to spare.
 const POLL: Duration = Duration::from_millis(500);
@@ -61,6 +62,7 @@ impl Feed {
         drain: &Drain,
         progress: &Progress,
         synced: oneshot::Sender<()>,
+        questions: Questions,
     ) -> anyhow::Result<()> {
         match self {
             Self::Manifests(offline) => {
@@ -70,24 +72,38 @@ impl Feed {
                 });
                 // Whoever waited may have been told to stop instead.
                 let _ = synced.send(());
-                follow_manifests(*offline, publisher, drain, progress);
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .build()?;
+                let follow = follow_manifests(*offline, publisher, drain, progress, questions);
+                runtime.block_on(follow);
                 Ok(())
             }
             #[cfg(feature = "kubernetes")]
-            Self::Api(live) => live.follow(publisher, drain, progress, synced),
+            Self::Api(live) => live.follow(publisher, drain, progress, synced, questions),
         }
     }
 }
 
-fn follow_manifests(
+async fn follow_manifests(
     mut offline: Offline,
     mut publisher: Publisher,
     drain: &Drain,
     progress: &Progress,
+    mut questions: Questions,
 ) {
-    drain.unpark_me();
-    while !drain.is_started() {
-        thread::park_timeout(POLL);
+    let mut poll = tokio::time::interval(POLL);
+    // After a pause that was too long there is one look, not many.
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = drain.started() => return,
+            question = questions.next() => {
+                questions.answer(question, &offline.index);
+                continue;
+            }
+            _ = poll.tick() => {}
+        }
         if offline.poll() {
             publisher.publish(offline.snapshot());
             progress.update(|state| state.published(offline.index.objects()));

@@ -8,13 +8,14 @@ mod save;
 mod tests;
 
 use super::progress::{KindState, Progress};
+use super::questions::Questions;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
 use crate::index::{Event, Index};
 use crate::model::Kind;
 use crate::snapshot::Publisher;
-use crate::tenancy::Mode;
+use crate::tenancy::{self, Mode};
 use crate::watch::{Connection, Health, Options, Status, Timers, Watch, connect, watch};
 use crate::zone::PodMode;
 use anyhow::Context;
@@ -43,7 +44,11 @@ impl Live {
         let kinds = kinds(config);
         let blocks = super::blocks_with_own_addresses(config)?;
         let seed = Seed::random();
-        let index = Index::new(&blocks, config.tenancy.clone(), kinds.clone(), &seed);
+        let tenancy = tenancy::Options {
+            own_namespace: own_namespace(),
+            ..config.tenancy.clone()
+        };
+        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed);
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),
@@ -88,6 +93,7 @@ impl Live {
         drain: &Drain,
         progress: &Progress,
         serving: oneshot::Sender<()>,
+        questions: Questions,
     ) -> anyhow::Result<()> {
         let Self {
             index,
@@ -106,7 +112,8 @@ impl Live {
                 state.watched = Some(Arc::new(move || states(&health)));
             });
             let (progress, drain) = (progress.clone(), drain.clone());
-            let follower = Follower::new(index, publisher, progress, serving, settings);
+            let follower = Follower::new(index, publisher, progress, serving, settings)
+                .with_questions(questions);
             // A task of its own: waking what is blocked on takes another turn of the runtime, with a
             // system call.
             let task = tokio::spawn(async move { follower.run(&mut watch, &drain).await });
@@ -129,6 +136,16 @@ impl Source for Watch {
     fn relist(&self, kind: Kind) {
         Self::relist(self, kind);
     }
+}
+
+/// Returns the namespace that the server runs in: what the downward API puts into `POD_NAMESPACE`, or
+/// that of the pod's service account.
+fn own_namespace() -> Option<Box<str>> {
+    const FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    let said = std::env::var("POD_NAMESPACE").ok();
+    let said = said.or_else(|| std::fs::read_to_string(FILE).ok());
+    let said = said.as_deref().map(str::trim);
+    said.filter(|name| !name.is_empty()).map(Into::into)
 }
 
 /// Returns how each watched kind is doing.

@@ -5,8 +5,9 @@ use super::progress::{KindState, Progress};
 use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
-use crate::metrics::{self, Canary, Checkpoint, Queries, Readings, Watched};
+use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
+use crate::observe::Gathered;
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,6 +21,8 @@ pub(super) struct Pages {
     pub(super) drain: Drain,
     /// What was seen of caches in front, where there are forwarders.
     pub(super) sightings: Option<Arc<Sightings>>,
+    /// Reads what was gathered of the answers, where anything is.
+    pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
 }
 
 impl admin::Pages for Pages {
@@ -32,6 +35,14 @@ impl admin::Pages for Pages {
     }
 
     fn metrics(&self) -> String {
+        let gathered = self.gathered.as_ref().map(|read| read());
+        metrics::text(&self.readings(gathered.as_ref()))
+    }
+}
+
+impl Pages {
+    /// Returns what everybody counts, and nothing that names a tenant.
+    pub(super) fn readings(&self, gathered: Option<&Gathered>) -> Readings {
         let state = self.progress.state();
         let now = Instant::now();
         let (mut watched, mut invalid) = (Vec::new(), Vec::new());
@@ -49,7 +60,7 @@ impl admin::Pages for Pages {
             });
         }
         let objects = state.objects.iter();
-        metrics::text(&Readings {
+        Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
             published: state.published,
@@ -59,6 +70,7 @@ impl admin::Pages for Pages {
                 .collect(),
             invalid,
             watched,
+            observed: gathered.map(observed),
             checkpoint: state.checkpoint.as_ref().map(|checkpoint| Checkpoint {
                 age: checkpoint.age.map(|age| age.by(now)),
                 writes: checkpoint.writes,
@@ -70,7 +82,7 @@ impl admin::Pages for Pages {
                 cached: sightings.count(Seen::Cached),
                 silent: sightings.count(Seen::Silent),
             }),
-        })
+        }
     }
 }
 
@@ -117,6 +129,15 @@ impl std::fmt::Display for Ago {
     }
 }
 
+/// Returns what may be shown to everybody.
+fn observed(gathered: &Gathered) -> Observed {
+    Observed {
+        sweeps: gathered.sweeps().collect(),
+        overlooked: gathered.overlooked,
+        lost: gathered.lost,
+    }
+}
+
 fn queries(stats: &Stats) -> Queries {
     let count = |what| stats.get(what);
     Queries {
@@ -136,6 +157,14 @@ fn queries(stats: &Stats) -> Queries {
         held_refused: count(Count::HoldRefused),
         held_known: count(Count::HeldKnown),
         held_expired: count(Count::HeldExpired),
+        limited: vec![
+            ("client", "truncated", count(Count::ClientTruncated)),
+            ("client", "dropped", count(Count::ClientDropped)),
+            ("client", "closed", count(Count::ClientClosed)),
+            ("tenant", "truncated", count(Count::TenantTruncated)),
+            ("tenant", "dropped", count(Count::TenantDropped)),
+            ("tenant", "closed", count(Count::TenantClosed)),
+        ],
         asked: count(Count::Asked),
         forwarded_known: count(Count::ForwardedKnown),
         forwarded_for_nobody: count(Count::ForwardedForNobody),
@@ -164,6 +193,7 @@ mod tests {
             stats: Stats::default(),
             drain: Drain::new(),
             sightings: None,
+            gathered: None,
         }
     }
 

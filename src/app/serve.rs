@@ -1,20 +1,26 @@
 //! `serve`: sockets, threads and the end of them.
 
 use super::canary;
+use super::details::Details;
 use super::feed::Feed;
+use super::observer::Observer;
 use super::pages::Pages;
 use super::progress::Progress;
+use super::questions::questions;
 use crate::admin::{self, Admin};
 use crate::answer::{Outcome, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
+use crate::limits::Limits;
+use crate::observe::{self, Gatherer, Witness, observe};
 use crate::server::{Answerer, Core, Server, Setup, Timeouts, bind};
 use crate::snapshot::{Identities, Snapshot, cell};
 use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -33,14 +39,26 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let (publisher, reader) = cell(feed.snapshot());
     let canary = canary::begin(config, &reader);
     let drain = Drain::new();
+    let (witness, observer) = match watched(config) {
+        None => (None, None),
+        Some(options) => {
+            let (witness, gatherer) = observe(options, RandomState::new().hash_one(0));
+            (Some(witness), Some(gatherer))
+        }
+    };
+    let gathered = observer.as_ref().map(Gatherer::reader);
+    let observer = observer.map(|gatherer| Observer::start(gatherer, reader.clone()));
+    let observer = observer.transpose().context("starting a thread")?;
     let setup = Setup {
         options: config.server.clone(),
         timeouts: Timeouts::default(),
         reader,
         drain: drain.clone(),
         upstream: None,
+        limits: Limits::new(&config.limits).map(Arc::new),
         answerer: Observed {
             said: Arc::default(),
+            witness,
         },
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -53,22 +71,36 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         let paths: Vec<_> = routes.paths().collect();
         tracing::info!(%address, paths = paths.join(" "), "HTTP");
     }
+    for (socket, routes) in doors.local_sockets() {
+        let paths: Vec<_> = routes.paths().collect();
+        tracing::info!(socket = %socket.display(), paths = paths.join(" "), "HTTP");
+    }
+    let (asking, questions) = questions(setup.reader.clone());
     let admin = match doors.is_empty() {
         true => None,
-        false => Some(doors.start(Arc::new(Pages {
-            progress: progress.clone(),
-            stats: server.stats().clone(),
-            drain: drain.clone(),
-            sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
-        })))
-        .transpose()
-        .context("starting the HTTP listeners")?,
+        false => {
+            let pages = Arc::new(Pages {
+                progress: progress.clone(),
+                stats: server.stats().clone(),
+                drain: drain.clone(),
+                sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
+                gathered: gathered.map(|read| Box::new(read) as _),
+            });
+            let details = Details {
+                pages: pages.clone(),
+                reader: setup.reader,
+                asking,
+                last: Mutex::default(),
+            };
+            let started = doors.start(pages, Arc::new(details));
+            Some(started.context("starting the HTTP listeners")?)
+        }
     };
     let (synced, ready) = oneshot::channel();
     let follower = {
         let drain = drain.clone();
         let body = move || {
-            let result = feed.follow(publisher, &drain, &progress, synced);
+            let result = feed.follow(publisher, &drain, &progress, synced, questions);
             // Without its source the server would serve the past for ever.
             drain.start();
             result
@@ -100,23 +132,39 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         Ok(result) => result?,
         Err(_) => anyhow::bail!("the index's thread ended with a panic"),
     }
+    let observed = observer.is_none_or(Observer::close);
     // Last: until here the process lives, and what it counted can be read.
-    let closed = admin.is_none_or(Admin::close);
+    let closed = admin.is_none_or(Admin::close) & observed;
     let reason = asked.context("waiting for signals")?;
     tracing::info!(reason, "stopped");
     anyhow::ensure!(ended && closed, "a thread of the server ended with a panic");
     Ok(())
 }
 
-/// Answers as [`Core`], and says in the log, once, that somebody asks whom no source knows.
+/// Returns what is looked for in what is asked, where anything is.
+fn watched(config: &Config) -> Option<observe::Options> {
+    let mut options = config.observe;
+    if config.admin.admin.is_none() {
+        // Nobody could read them.
+        options.tenants = 0;
+    }
+    (!options.is_off()).then_some(options)
+}
+
+/// Answers as [`Core`], has the answers seen, and says in the log, once, that somebody asks whom no
+/// source knows.
 #[derive(Clone)]
 struct Observed {
     said: Arc<AtomicBool>,
+    witness: Option<Witness>,
 }
 
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
+        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.witness) {
+            witness.saw(snapshot, request, verdict);
+        }
         if let Outcome::Reply(_, verdict) = &outcome
             && verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()

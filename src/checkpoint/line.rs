@@ -26,6 +26,8 @@ struct Written {
     heard: BTreeMap<Box<str>, u64>,
     node: Option<Box<str>>,
     labels: bool,
+    service_labels: bool,
+    exports: bool,
     targets: bool,
 }
 
@@ -45,6 +47,8 @@ impl Header {
                 .collect(),
             node: self.node.clone(),
             labels: self.kept.labels,
+            service_labels: self.kept.service_labels,
+            exports: self.kept.exports,
             targets: self.kept.targets,
         })
     }
@@ -60,6 +64,8 @@ impl Header {
             node: written.node,
             kept: Kept {
                 labels: written.labels,
+                service_labels: written.service_labels,
+                exports: written.exports,
                 targets: written.targets,
             },
         })

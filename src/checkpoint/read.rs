@@ -150,6 +150,16 @@ fn check(header: &Header, needs: &Needs, now: u64) -> Result<(), Refusal> {
             "labels of services and pods",
         ),
         (
+            header.kept.service_labels,
+            needs.kept.service_labels,
+            "labels of services",
+        ),
+        (
+            header.kept.exports,
+            needs.kept.exports,
+            "annotations of services that say who may see them",
+        ),
+        (
             header.kept.targets,
             needs.kept.targets,
             "names of endpoints' pods",

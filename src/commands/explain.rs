@@ -8,7 +8,7 @@ use crate::config::Asker;
 use crate::index::Index;
 use crate::model::{EndpointView, ObjectKey, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
-use crate::tenancy::{Client, Decision, NsId, Owner};
+use crate::tenancy::{Client, NsId, Owner};
 use crate::wire::{Name, QName, RType};
 use crate::zone::{Denoted, DenotedKind, address_of, reverse_name};
 use serde::Serialize;
@@ -306,14 +306,15 @@ fn decide(index: &Index, snapshot: &Snapshot, client: Client, target: &TargetPar
     let service = ns
         .zip(target.service.as_deref())
         .and_then(|(ns, name)| index.service_id(ns, name));
-    let Decision { visible, step } =
-        snapshot
-            .policy
-            .decide(client, ns.unwrap_or(NsId::NONE), service);
+    let policy = &snapshot.policy;
+    let decision = policy.decide(client, ns.unwrap_or(NsId::NONE), service);
+    let rule = decision
+        .rule
+        .and_then(|at| policy.options().rules.list().get(at));
     DecisionPart {
-        visible,
-        step: step.as_str(),
-        rule: None,
+        visible: decision.visible,
+        step: decision.step.as_str(),
+        rule: rule.map(|rule| rule.name.to_string()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::index::Objects;
 use crate::model::ObjectKey;
-use crate::tenancy::{Mode, NamePattern, Options, TenantSource};
+use crate::tenancy::{Mode, NamePattern, Options};
 
 /// Returns a line for each configured name that no object has. Without tenancy only forwarders have a
 /// role.
@@ -44,29 +44,13 @@ pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
         }
     }
     for source in &options.tenant_from {
-        let (what, used) = match source {
-            TenantSource::Label(key) => (
-                format!("label {key}"),
-                objects
-                    .namespaces
-                    .values()
-                    .any(|n| n.labels.contains_key(key)),
-            ),
-            TenantSource::Annotation(key) => (
-                format!("annotation {key}"),
-                objects
-                    .namespaces
-                    .values()
-                    .any(|n| n.annotations.contains_key(key)),
-            ),
-            TenantSource::Name(regex) => (
-                format!("name {}", regex.as_str()),
-                objects.namespaces.keys().any(|name| regex.is_match(name)),
-            ),
-        };
-        if !used {
+        if !objects
+            .namespaces
+            .values()
+            .any(|namespace| source.is_written_on(namespace))
+        {
             lines.push(format!(
-                "tenancy.tenant_from: no namespace has a tenant by {what}"
+                "tenancy.tenant_from: no namespace has a tenant by {source}"
             ));
         }
     }

@@ -100,6 +100,17 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Returns whether `key` has a value that says something: no empty text, no empty list, not false.
+    pub(super) fn says(&self, key: &str) -> bool {
+        let value = self.table.and_then(|table| table.get(key));
+        value.is_some_and(|value| match value.get_ref() {
+            DeValue::Array(list) => !list.is_empty(),
+            DeValue::String(text) => !text.is_empty(),
+            DeValue::Boolean(is) => *is,
+            _ => true,
+        })
+    }
+
     /// Returns the value of `key`, and makes it a known key of this table.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
@@ -152,18 +163,19 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Sets `target` from a whole number in `range`, which `rule` says in words.
+    /// Sets `target` from a whole number in `range`, which `rule` says in words, and returns where
+    /// it stands.
     pub(super) fn number<T: TryFrom<u64>>(
         &mut self,
         key: &'static str,
         target: &mut T,
         range: RangeInclusive<u64>,
         rule: &str,
-    ) {
-        let Some(field) = self.field(key) else { return };
+    ) -> Option<Field<'a>> {
+        let field = self.field(key)?;
         let Some(integer) = field.value.as_integer() else {
             field.needs(&format!("a whole number ({rule})"));
-            return;
+            return None;
         };
         let value = u64::from_str_radix(integer.as_str(), integer.radix())
             .ok()
@@ -173,6 +185,7 @@ impl<'a> Section<'a> {
             Some(value) => *target = value,
             None => field.problem(format_args!("{integer} is out of range; {rule}")),
         }
+        Some(field)
     }
 
     /// Sets `target` from a duration in `range`, which `rule` says in words.

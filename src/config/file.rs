@@ -3,13 +3,14 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
-use super::text::{http_listener, listener};
+use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
+use crate::observe;
 use crate::server::{self, ListenAddress};
-use crate::tenancy::Mode;
+use crate::tenancy::{Mode, Profile};
 use crate::wire::Name;
 use crate::zone::{self, PodMode};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +20,6 @@ use std::time::Duration;
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &[
     "acl",
-    "admin",
     "any",
     "audit",
     "autopath",
@@ -67,9 +67,14 @@ pub(super) struct Overrides {
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
-    let (source, node_scope) = source::read(root.table("source"), overrides);
-    let admin = read_admin(&mut root, overrides);
+    let source = root.table("source");
+    let mut observe = observe::Options::default();
+    let admin = super::pages::read(&mut root, &mut observe);
+    let admin = overrides.admin.clone().unwrap_or(admin);
+    let limits = super::limits::read(root.table("limits"), &mut observe);
     let tenancy = super::tenancy::read(root.table("tenancy"));
+    let max_age = tenancy.profile.and_then(Profile::identity_max_age);
+    let (source, node_scope) = source::read(source, max_age, overrides);
     server.unknown_wait = tenancy.unknown_wait;
 
     let mut blocks = Blocks {
@@ -103,33 +108,10 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         source,
         blocks,
         tenancy,
+        limits,
+        observe,
         admin,
     }
-}
-
-/// Reads `[health]`, `[ready]` and `[metrics]`.
-fn read_admin(root: &mut Section<'_>, overrides: &Overrides) -> admin::Options {
-    let mut options = admin::Options::default();
-    for (name, target, later) in [
-        ("health", &mut options.health, &["lameduck"][..]),
-        ("ready", &mut options.ready, &[]),
-        ("metrics", &mut options.metrics, &[]),
-    ] {
-        let mut table = root.table(name);
-        table.parsed(
-            "listen",
-            target,
-            "an address, as in \"[::]:8080\"",
-            |text| {
-                if text.is_empty() {
-                    return Ok(None);
-                }
-                http_listener(text).map(Some)
-            },
-        );
-        table.finish(later);
-    }
-    overrides.admin.unwrap_or(options)
 }
 
 fn read_server(

@@ -7,9 +7,11 @@ use super::{IdentityScope, Kubernetes, Source};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Reads the table, and returns where it says that identities are those of one node.
+/// Reads the table, and returns where it says that identities are those of one node. `max_age` is
+/// `identity_max_age` where that is not written.
 pub(super) fn read<'a>(
     mut table: Section<'a>,
+    max_age: Option<Duration>,
     overrides: &Overrides,
 ) -> (Source, Option<Field<'a>>) {
     let mut manifests = Vec::new();
@@ -21,7 +23,7 @@ pub(super) fn read<'a>(
     if section.is_present() && !manifests.is_empty() && overrides.manifests.is_none() {
         section.problem("can't stand beside `manifests`: objects come from files or from the API");
     }
-    let (mut kubernetes, scope) = read_kubernetes(section);
+    let (mut kubernetes, scope) = read_kubernetes(section, max_age);
     table.finish(&[]);
     if let Some(kubeconfig) = &overrides.kubeconfig {
         kubernetes.kubeconfig = Some(kubeconfig.clone());
@@ -38,8 +40,14 @@ pub(super) fn read<'a>(
     (source, scope)
 }
 
-fn read_kubernetes(mut table: Section<'_>) -> (Kubernetes, Option<Field<'_>>) {
-    let mut kubernetes = Kubernetes::default();
+fn read_kubernetes(
+    mut table: Section<'_>,
+    max_age: Option<Duration>,
+) -> (Kubernetes, Option<Field<'_>>) {
+    let mut kubernetes = Kubernetes {
+        identity_max_age: max_age,
+        ..Kubernetes::default()
+    };
     let path = |text: &str| Ok::<_, &str>((!text.is_empty()).then(|| PathBuf::from(text)));
     table.parsed("kubeconfig", &mut kubernetes.kubeconfig, "a path", path);
     table.parsed("context", &mut kubernetes.context, "a name", |text| {

@@ -1,50 +1,71 @@
 //! `[tenancy]`: who may see what. Not the decision itself, which is [`crate::tenancy`]'s.
 
-use super::document::{Field, Section, unavailable};
+mod presets;
+mod reserved;
+mod rules;
+mod sources;
+
+use super::document::Section;
 use super::kubernetes::SELECTOR;
-use super::text::{metadata_key, object_name, pattern, service, tenant, tenant_expression};
+use super::text::{pattern, service, tenant};
+use crate::model::Selector;
 use crate::tenancy::{
-    Conflict, Mode, NodeView, Options, SoaSerial, TenantSource, Unknown, Untenanted, Wildcard,
+    Conflict, Exporting, Mode, NodeView, Options, Profile, SoaSerial, Unknown, Untenanted, Wildcard,
 };
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["profile", "presets", "exports", "audit", "rule", "client"];
-const LATER_PLATFORM: &[&str] = &["presets", "except"];
-const LATER_SHARED: &[&str] = &["presets"];
-const LATER_TENANT_FROM: &[&str] = &["label_suffix", "level", "parent_label"];
-/// Names of whole lists that `reserved_namespaces` takes by contract.
-const LATER_RESERVED: &[&str] = &["tlds", "special-use"];
+const LATER: &[&str] = &[];
 
 /// Reads the table.
 pub(super) fn read(mut table: Section<'_>) -> Options {
     let mut options = Options::default();
-    read_words(&mut table, &mut options);
-    if let Some(field) = table.field("tenant_from") {
-        options.tenant_from = read_sources(&field);
+    let mut profile = None;
+    table.choice(
+        "profile",
+        &mut profile,
+        &[
+            ("", None),
+            ("enterprise", Some(Profile::Enterprise)),
+            ("kaas", Some(Profile::Kaas)),
+            ("saas", Some(Profile::Saas)),
+        ],
+    );
+    if let Some(profile) = profile {
+        options = Options::of(profile);
+        if profile == Profile::Kaas {
+            options.reserved_namespaces.extend(reserved::everything());
+        }
     }
+    read_words(&mut table, &mut options);
+    options.tenant_from = sources::read(&mut table);
     table.duration(
         "unknown_wait",
         &mut options.unknown_wait,
         Duration::ZERO..=Duration::from_secs(60),
         "a query waits `0` to `1m`",
     );
-    table.list(
-        "reserved_namespaces",
-        &mut options.reserved_namespaces,
-        "namespaces",
-        |text| match text {
-            _ if LATER_RESERVED.contains(&text) => Err(unavailable(text)),
-            _ => object_name(text),
-        },
-    );
+    if let Some(field) = table.field("reserved_namespaces")
+        && let Some(lists) = field.placed("namespaces", reserved::names)
+    {
+        options.reserved_namespaces = lists.into_iter().flat_map(|list| list.value).collect();
+    }
+    options.reserved_namespaces.sort_unstable();
+    options.reserved_namespaces.dedup();
 
     let mut platform = table.table("platform");
     let to = &mut options.platform;
     platform.list("namespaces", &mut to.namespaces, "namespaces", pattern);
     platform.list("tenants", &mut to.tenants, "tenants", tenant);
     platform.parsed("selector", &mut to.selector, SELECTOR, str::parse);
-    platform.finish(LATER_PLATFORM);
+    let mut except = Selector::default();
+    platform.parsed("except", &mut except, SELECTOR, str::parse);
+    to.except.extend((!except.is_empty()).then_some(except));
+    for preset in chosen(&mut platform, presets::PLATFORM) {
+        to.namespaces.extend(preset.patterns());
+        to.except.extend(preset.except());
+    }
+    platform.finish(&[]);
 
     let mut shared = table.table("shared");
     let to = &mut options.shared;
@@ -56,11 +77,40 @@ pub(super) fn read(mut table: Section<'_>) -> Options {
         service,
     );
     shared.parsed("selector", &mut to.selector, SELECTOR, str::parse);
-    shared.finish(LATER_SHARED);
+    for preset in chosen(&mut shared, presets::SHARED) {
+        to.services.extend(preset.services());
+    }
+    shared.finish(&[]);
 
     options.forwarders = super::forwarders::read(&mut table);
+    let mut audit = table.table("audit");
+    let to = &mut options.audit;
+    audit.list("namespaces", &mut to.namespaces, "namespaces", pattern);
+    audit.parsed("selector", &mut to.selector, SELECTOR, str::parse);
+    audit.finish(&[]);
+
+    options.rules = rules::read(&mut table);
+    options.clients = rules::read_clients(&mut table);
     table.finish(LATER);
     options
+}
+
+/// Reads which lists of names a table takes.
+fn chosen<'p, T>(table: &mut Section<'_>, all: &'p [(&'static str, T)]) -> Vec<&'p T> {
+    let mut chosen = Vec::new();
+    table.list("presets", &mut chosen, "presets", |text| {
+        let found = all.iter().find(|(name, _)| *name == text);
+        found
+            .map(|(_, preset)| preset)
+            .ok_or_else(|| unknown_word(text, all.iter().map(|(name, _)| *name)))
+    });
+    chosen
+}
+
+fn unknown_word(text: &str, words: impl Iterator<Item = &'static str>) -> String {
+    let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    let shown = super::text::shown(text);
+    format!("`{shown}` is not one of {}", words.join(", "))
 }
 
 /// Reads the keys that take one of several words.
@@ -109,6 +159,15 @@ fn read_words(table: &mut Section<'_>, options: &mut Options) {
         ],
     );
     table.choice(
+        "exports",
+        &mut options.exports,
+        &[
+            ("off", Exporting::Off),
+            ("named", Exporting::Named),
+            ("mutual", Exporting::Mutual),
+        ],
+    );
+    table.choice(
         "wildcard",
         &mut options.wildcard,
         &[
@@ -126,35 +185,4 @@ fn read_words(table: &mut Section<'_>, options: &mut Options) {
             ("coredns", SoaSerial::Coredns),
         ],
     );
-}
-
-fn read_sources(field: &Field<'_>) -> Vec<TenantSource> {
-    const WANT: &str = "{ label = \"…\" }, { annotation = \"…\" } or { name = \"…\" }";
-    let items = field.items(&format!("a list of {WANT}"));
-    let sources = items.into_iter().flatten().filter_map(|item| {
-        let mut table = item.table(WANT)?;
-        let key = "a label or annotation key";
-        let label = table.field("label");
-        let annotation = table.field("annotation");
-        let name = table.field("name");
-        let written = [&label, &annotation, &name].into_iter().flatten().count();
-        // An entry with other keys is told about those.
-        if written > 1 || table.is_empty() {
-            table.problem(format_args!("needs exactly one key: {WANT}"));
-        }
-        let source = label
-            .and_then(|f| f.parsed(key, metadata_key))
-            .map(TenantSource::Label);
-        let source = source.or_else(|| {
-            let text = annotation?.parsed(key, metadata_key)?;
-            Some(TenantSource::Annotation(text))
-        });
-        let source = source.or_else(|| {
-            let expression = name?.parsed("a regular expression", tenant_expression)?;
-            Some(TenantSource::Name(expression))
-        });
-        table.finish(LATER_TENANT_FROM);
-        source
-    });
-    sources.collect()
 }

@@ -5,13 +5,16 @@ mod arguments;
 mod errors;
 mod forwarders;
 mod reference;
+mod tenancy;
 
 use super::*;
+use crate::admin::Door;
+use crate::limits::Rate;
 use crate::model::Selector;
-use crate::tenancy::{Conflict, Mode, NamePattern, NodeView, ServiceRef, TenantSource, Unknown};
-use crate::tenancy::{SoaSerial, Untenanted, Wildcard};
+use crate::tenancy::Mode;
 use crate::zone::PodMode;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 fn parse(text: &str) -> Config {
@@ -257,64 +260,6 @@ fn ranges_become_the_reverse_zones_that_cover_them() {
 }
 
 #[test]
-fn tenancy_keys_reach_the_policy() {
-    let text = r#"
-        [tenancy]
-        mode = "audit"
-        tenant_from = [
-            { label = "capsule.clastix.io/tenant" },
-            { annotation = "field.cattle.io/projectId" },
-            { name = '^(?P<tenant>[a-z0-9]+)--' },
-        ]
-        conflict = "first"
-        untenanted = "open"
-        unknown = "refused"
-        unknown_wait = "1m"
-        node = "deny"
-        reserved_namespaces = []
-        wildcard = "off"
-        soa_serial = "coredns"
-        platform = { namespaces = ["ops", "infra-*"], tenants = ["c-1:p-2"], selector = "" }
-        [tenancy.shared]
-        namespaces = ["ingress"]
-        services = ["shop/api", "default/kubernetes"]
-        selector = "!private"
-    "#;
-    check("every key", text, |c| {
-        c.tenancy.mode = Mode::Audit;
-        let expression = regex::Regex::new("^(?P<tenant>[a-z0-9]+)--").unwrap();
-        c.tenancy.tenant_from = vec![
-            TenantSource::Label("capsule.clastix.io/tenant".into()),
-            TenantSource::Annotation("field.cattle.io/projectId".into()),
-            TenantSource::Name(expression),
-        ];
-        c.tenancy.conflict = Conflict::First;
-        c.tenancy.untenanted = Untenanted::Open;
-        c.tenancy.unknown = Unknown::Refused;
-        c.tenancy.unknown_wait = Duration::from_secs(60);
-        c.server.unknown_wait = Duration::from_secs(60);
-        c.tenancy.node = NodeView::Deny;
-        c.tenancy.reserved_namespaces = Vec::new();
-        c.tenancy.wildcard = Wildcard::Off;
-        c.tenancy.soa_serial = SoaSerial::Coredns;
-        let namespaces = &mut c.tenancy.platform.namespaces;
-        *namespaces = vec![
-            NamePattern::Exact("ops".into()),
-            NamePattern::Prefix("infra-".into()),
-        ];
-        c.tenancy.platform.tenants = vec!["c-1:p-2".into()];
-        c.tenancy.platform.selector = Selector::default();
-        c.tenancy.shared.namespaces = vec![NamePattern::Exact("ingress".into())];
-        let service = |namespace: &str, name: &str| ServiceRef {
-            namespace: namespace.into(),
-            name: name.into(),
-        };
-        c.tenancy.shared.services = vec![service("shop", "api"), service("default", "kubernetes")];
-        c.tenancy.shared.selector = selector("!private");
-    });
-}
-
-#[test]
 fn keys_of_the_api_reach_the_source() {
     let text = r#"
         [source.kubernetes]
@@ -329,6 +274,64 @@ fn keys_of_the_api_reach_the_source() {
         c.source.kubernetes.watch_timeout = Duration::from_secs(2);
         c.source.kubernetes.audit_interval = Duration::from_secs(60);
     });
+}
+
+#[test]
+fn limits_are_rates_and_a_burst_is_a_seconds_worth_unless_it_is_said() {
+    let rate = |qps, burst| {
+        let [qps, burst] = [qps, burst].map(|number| NonZeroU32::new(number).unwrap());
+        Some(Rate { qps, burst })
+    };
+    for (text, client, tenant) in [
+        ("", None, None),
+        ("client_qps = 0\ntenant_burst = 0", None, None),
+        ("client_qps = 50", rate(50, 50), None),
+        ("tenant_qps = 500\ntenant_burst = 5", None, rate(500, 5)),
+        (
+            "client_qps = 1\ntenant_qps = 2\nclient_burst = 9",
+            rate(1, 9),
+            rate(2, 2),
+        ),
+    ] {
+        check(text, &format!("[limits]\n{text}"), |c| {
+            (c.limits.client, c.limits.tenant) = (client, tenant);
+        });
+    }
+}
+
+#[test]
+fn sweeps_have_a_threshold_for_each_sort_of_names() {
+    check(
+        "both",
+        "[limits]\nsweep_ptr_names = 0\nsweep_nxdomain_names = 2000",
+        |c| {
+            (c.observe.reverse_names, c.observe.absent_names) = (0, 2000);
+        },
+    );
+}
+
+#[test]
+fn the_administrator_comes_in_by_loopback_or_a_socket() {
+    let loopback = |text: &str| Some(Door::Loopback(text.parse().unwrap()));
+    for (listen, door) in [
+        ("", None),
+        ("127.0.0.1:9154", loopback("127.0.0.1:9154")),
+        ("[::1]:0", loopback("[::1]:0")),
+        ("[::ffff:127.0.0.9]:80", loopback("127.0.0.9:80")),
+        (
+            "unix:/run/tenantdns.sock",
+            Some(Door::Unix("/run/tenantdns.sock".into())),
+        ),
+    ] {
+        check(
+            listen,
+            &format!("[admin]\nlisten = \"{listen}\"\ntenants = 7"),
+            |c| {
+                c.admin.admin = door;
+                c.observe.tenants = 7;
+            },
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The values that stand in texts: durations, listeners, names, keys. Not zones, which have a file
 //! of their own, and not where a text stands: [`super::document`] knows that.
 
+use crate::admin::Door;
 use crate::tenancy::{NamePattern, ServiceRef};
+use ipnet::IpNet;
 use regex::Regex;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -123,6 +125,30 @@ pub(super) fn http_listener(text: &str) -> Result<SocketAddr, String> {
         ));
     }
     address(text, 8080)
+}
+
+/// Parses where the administrator comes in: a loopback address, or `unix:` and a path.
+pub(super) fn door(text: &str) -> Result<Door, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        // What the kernel's address of a socket holds, without its final zero.
+        const LONGEST: usize = 107;
+        if !path.starts_with('/') || path.len() > LONGEST || path.contains('\0') {
+            return Err(format!(
+                "`{}` is not the path of a socket: it starts with `/` and has at most {LONGEST} octets",
+                shown(path)
+            ));
+        }
+        return Ok(Door::Unix(path.into()));
+    }
+    let address = address(text, 9154)?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "`{address}` is not a loopback address: these pages name tenants, and this version shows \
+             them without TLS and without asking who reads them; write `127.0.0.1:{}` or `unix:PATH`",
+            address.port()
+        ));
+    }
+    Ok(Door::Loopback(address))
 }
 
 /// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.
@@ -276,4 +302,37 @@ pub(super) fn tenant_expression(text: &str) -> Result<Regex, String> {
         "`{}` has no group `tenant`; write `(?P<tenant>…)` around the part that names the tenant",
         shown(text)
     ))
+}
+
+/// Parses what the keys of labels end with: a dot or more in front, and the end of a key.
+pub(super) fn label_suffix(text: &str) -> Result<Box<str>, String> {
+    // A namespace's name is put in front.
+    if text.starts_with('.') && metadata_key(&format!("a{text}")).is_ok() {
+        return Ok(text.into());
+    }
+    Err(format!(
+        "`{}` is not the end of a label's key, as in `.tree.hnc.x-k8s.io/depth`",
+        shown(text)
+    ))
+}
+
+/// Parses a range of addresses; one address is the range of it alone.
+pub(super) fn cidr(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let range = text.parse::<IpNet>().ok().or_else(single);
+    let wrong = || {
+        format!(
+            "`{}` is not a range of addresses, as in `10.9.0.0/16`",
+            shown(text)
+        )
+    };
+    let range = range.ok_or_else(wrong)?;
+    if range.trunc() != range {
+        return Err(format!(
+            "`{}` has bits behind its length; the range is `{}`",
+            shown(text),
+            range.trunc()
+        ));
+    }
+    Ok(range)
 }

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::tenancy::{NsId, ServiceId};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 impl Index {
     /// Replaces an object: `None` removes it.
@@ -43,6 +44,9 @@ impl Index {
                 self.objects.namespaces.insert(key.name, same);
             }
             return;
+        }
+        for relative in self.family.change(before.as_ref(), next.as_ref()) {
+            self.dirty.namespaces.extend(self.namespace_id(&relative));
         }
         // Taken before the other is given back, so that the number stays.
         let ns = self.take_ns(&key.name);
@@ -219,7 +223,7 @@ impl Index {
     fn take_ns(&mut self, name: &str) -> NsId {
         let ns = self.objects.numbers.take_ns(name);
         if self.directory.namespace(ns).is_none() {
-            self.directory.name_namespace(ns, label_of(name));
+            Arc::make_mut(&mut self.directory).name_namespace(ns, label_of(name));
         }
         ns
     }
@@ -235,7 +239,7 @@ impl Index {
         let service = self.objects.numbers.take_service(ns, &key.name);
         if self.directory.service(service).is_none() {
             let label = label_of(&key.name).map(|label| (ns, label));
-            self.directory.name_service(service, label);
+            Arc::make_mut(&mut self.directory).name_service(service, label);
         }
         self.dirty.services.insert(service);
         (ns, service)

@@ -6,13 +6,11 @@ use crate::chain::BlockOptions;
 use crate::model::{
     EndpointPort, EndpointSlice, Labels, Node, Object, Pod, Port, Service, ServiceImport,
 };
+use crate::tenancy::{EXPORT_TO, ISTIO_EXPORT_TO, Mode, Options};
 
-/// What some zone reads.
+/// What some zone or the policy reads.
 pub(super) struct Keep {
-    /// Labels of Services, slices and Pods: some zone selects by them.
-    labels: bool,
-    /// The pods that endpoints name: some zone names endpoints after them.
-    targets: bool,
+    kept: Kept,
     ports: Pool<Port>,
     endpoint_ports: Pool<EndpointPort>,
 }
@@ -20,31 +18,40 @@ pub(super) struct Keep {
 /// What is kept of objects for the sake of some configuration alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// All labels of Services, slices and Pods.
+    /// All labels of Services, slices and Pods: some zone, or `platform.except`, selects by them.
     pub labels: bool,
-    /// The pods that endpoints name.
+    /// All labels of Services: some rule selects by them.
+    pub service_labels: bool,
+    /// The annotations of Services that say who may see them.
+    pub exports: bool,
+    /// The pods that endpoints name: some zone names endpoints after them.
     pub targets: bool,
 }
 
 /// The label by which the cluster's DNS service is found.
 const DNS_LABEL: &str = "k8s-app";
+const EXPORTS: [&str; 2] = [EXPORT_TO, ISTIO_EXPORT_TO];
 
 impl Keep {
-    pub(super) fn new(blocks: &[BlockOptions]) -> Self {
+    pub(super) fn new(blocks: &[BlockOptions], tenancy: &Options) -> Self {
         let zones = || blocks.iter().filter_map(|block| block.kubernetes.as_ref());
+        let counts = tenancy.mode != Mode::Off;
+        let except = counts && !tenancy.platform.except.is_empty();
+        let labels = except || zones().any(|zone| !zone.labels.is_empty());
         Self {
-            labels: zones().any(|zone| !zone.labels.is_empty()),
-            targets: zones().any(|zone| zone.endpoint_pod_names),
+            kept: Kept {
+                labels,
+                service_labels: labels || (counts && tenancy.selects_services()),
+                exports: counts,
+                targets: zones().any(|zone| zone.endpoint_pod_names),
+            },
             ports: Pool::default(),
             endpoint_ports: Pool::default(),
         }
     }
 
     pub(super) fn kept(&self) -> Kept {
-        Kept {
-            labels: self.labels,
-            targets: self.targets,
-        }
+        self.kept
     }
 
     /// Takes out what nothing reads, and shares what others have as well.
@@ -58,12 +65,13 @@ impl Keep {
                 ..
             }) => {
                 self.ports.share(ports);
-                *labels = labels.filter(|key| self.labels || key == DNS_LABEL);
-                *annotations = Labels::new();
+                *labels = labels.filter(|key| self.kept.service_labels || key == DNS_LABEL);
+                *annotations =
+                    annotations.filter(|key| self.kept.exports && EXPORTS.contains(&key));
             }
             Object::ServiceImport(ServiceImport { labels, ports, .. }) => {
                 self.ports.share(ports);
-                *labels = self.selected(labels);
+                *labels = labels.filter(|_| self.kept.service_labels);
             }
             Object::EndpointSlice(slice) => self.trim_slice(slice),
             Object::Pod(Pod { labels, .. }) => *labels = self.selected(labels),
@@ -75,11 +83,11 @@ impl Keep {
 
     fn trim_slice(&mut self, slice: &mut EndpointSlice) {
         slice.labels = self.selected(&slice.labels);
-        slice.endpoints = slice.endpoints.trimmed(self.targets, false);
+        slice.endpoints = slice.endpoints.trimmed(self.kept.targets, false);
         self.endpoint_ports.share(&mut slice.ports);
     }
 
     fn selected(&self, labels: &Labels) -> Labels {
-        labels.filter(|_| self.labels)
+        labels.filter(|_| self.kept.labels)
     }
 }

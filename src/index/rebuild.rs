@@ -2,11 +2,15 @@
 //! stays shared with the snapshots before.
 
 use super::Index;
-use crate::model::{ObjectKey, Service, ServiceKind};
-use crate::tenancy::{NsId, ServiceId};
+use super::family::Relatives;
+use super::objects::PodRow;
+use crate::model::{Labels, ObjectKey, Service, ServiceKind};
+use crate::tenancy::{NamespaceFacts, NsId, Owner, ServiceFacts, ServiceId, ServiceTraits};
 use crate::wire::MAX_LABEL;
 use crate::zone::{PodMode, ServiceInput};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What rebuilding has looked at so far: what events cost, in things instead of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,12 +34,12 @@ impl Index {
 
     /// Rebuilds what is dirty, and returns whether a zone's data has changed.
     pub(super) fn rebuild(&mut self) -> bool {
-        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::take(&mut self.dirty);
         let mut zones = self.zones.iter();
         let pod_names = zones.any(|z| z.zone().options().pods == PodMode::Verified);
         let changed = dirty.touches_zones(pod_names);
         for &ns in &dirty.namespaces {
-            self.rebuild_namespace(ns);
+            self.rebuild_namespace(ns, &mut dirty.owners);
         }
         for &service in &dirty.services {
             self.rebuild_service(service);
@@ -43,8 +47,8 @@ impl Index {
         for &address in &dirty.owners {
             self.work.addresses += 1;
             let claimants = self.objects.claimants(address);
-            let owner = self.objects.owner(address);
-            self.clients.set(address, owner, &claimants);
+            let owner = self.client_at(address);
+            Arc::make_mut(&mut self.clients).set(address, owner, &claimants);
         }
         self.rebuild_peers(&dirty);
         for &address in dirty.pods.iter().filter(|_| pod_names) {
@@ -54,36 +58,54 @@ impl Index {
         self.compiler.refresh();
         for service in dirty.unused_services {
             if self.objects.numbers.free_service(service) {
-                self.directory.name_service(service, None);
+                Arc::make_mut(&mut self.directory).name_service(service, None);
             }
         }
         for ns in dirty.unused_namespaces {
             if self.objects.numbers.free_ns(ns) {
-                self.directory.name_namespace(ns, None);
+                Arc::make_mut(&mut self.directory).name_namespace(ns, None);
             }
         }
         changed
     }
 
-    fn rebuild_namespace(&mut self, ns: NsId) {
+    /// Makes a namespace anew; addresses whose owner that changes are added to `owners`.
+    fn rebuild_namespace(&mut self, ns: NsId, owners: &mut BTreeSet<IpAddr>) {
         let Some(name) = self.objects.numbers.ns(ns) else {
             return;
         };
         let namespace = self.objects.namespaces.get(name);
-        self.directory.set_exists(ns, namespace.is_some());
-        let facts = namespace.map(|n| self.compiler.policy().options().namespace_facts(n));
+        Arc::make_mut(&mut self.directory).set_exists(ns, namespace.is_some());
+        let options = self.compiler.policy().options();
+        let excepts = !options.platform.except.is_empty();
+        let kin = Relatives {
+            namespaces: &self.objects.namespaces,
+            family: &self.family,
+        };
+        let facts = namespace.map(|n| options.namespace_facts(n, &kin));
+        let selected = |facts: Option<&NamespaceFacts>| facts.map(|f| f.to_selected.clone());
         let was_platform = self.is_platform(ns);
+        let was_selected = selected(self.compiler.facts(ns)).unwrap_or_default();
+        let is_selected = selected(facts.as_ref()).unwrap_or_default();
         self.compiler.set_namespace(ns, facts);
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_namespace(ns, namespace));
-        if self.is_platform(ns) != was_platform {
-            // Whether a service is the DNS service depends on its namespace.
-            let first = (ns, ServiceId(0));
-            let own = self.own_services.range(first..);
-            let own: Vec<ServiceId> = own.take_while(|s| s.0 == ns).map(|s| s.1).collect();
-            own.into_iter().for_each(|service| self.classify(service));
+        let became = self.is_platform(ns) != was_platform;
+        if became && excepts {
+            let pods = self.objects.pods.iter().filter(|row| row.ns() == ns);
+            owners.extend(pods.flat_map(|row| row.pod_ips().map(|a| a.to_canonical())));
         }
+        // Whether a service is the DNS service depends on its namespace, and which of its services
+        // a rule selects on what that says of all of it.
+        let again = match &self.selectable {
+            Some(all) if was_selected != is_selected => all,
+            _ if became => &self.own_services,
+            _ => return,
+        };
+        let again = again.range((ns, ServiceId(0))..);
+        let again: Vec<ServiceId> = again.take_while(|s| s.0 == ns).map(|s| s.1).collect();
+        again.into_iter().for_each(|service| self.classify(service));
     }
 
     fn rebuild_service(&mut self, id: ServiceId) {
@@ -127,12 +149,33 @@ impl Index {
             label.is_some_and(|v| v == "kube-dns") && *key.namespace == *"kube-system"
         });
         let own = self.is_platform(ns) && self.own_services.contains(&(ns, id));
-        let facts = if service.is_some() || self.objects.imports.get(id).is_some() {
-            let options = self.compiler.policy().options();
-            options.service_facts(&key.namespace, &key.name, labeled || own)
-        } else {
-            Default::default()
+        let labels = service.map(|service| &service.labels);
+        let import = self.objects.imports.get(id).map(|import| &import.labels);
+        let nothing = Labels::new();
+        let facts = match labels.or(import) {
+            Some(labels) => {
+                let unread = NamespaceFacts {
+                    name: key.namespace.clone(),
+                    ..NamespaceFacts::default()
+                };
+                let options = self.compiler.policy().options();
+                let traits = ServiceTraits {
+                    name: &key.name,
+                    labels,
+                    annotations: service.map_or(&nothing, |service| &service.annotations),
+                    dns: labeled || own,
+                };
+                options.service_facts(self.compiler.facts(ns).unwrap_or(&unread), traits)
+            }
+            None => ServiceFacts::default(),
         };
+        if let Some(all) = &mut self.selectable {
+            if labels.or(import).is_some() {
+                all.insert((ns, id));
+            } else {
+                all.remove(&(ns, id));
+            }
+        }
         self.compiler.set_service(ns, id, facts);
     }
 
@@ -144,6 +187,22 @@ impl Index {
 
     fn is_platform(&self, ns: NsId) -> bool {
         self.compiler.facts(ns).is_some_and(|facts| facts.platform)
+    }
+
+    /// Returns whose an address is, for who asks from it: the pods of the platform that are excepted
+    /// see what nodes see.
+    fn client_at(&self, address: IpAddr) -> Option<Owner> {
+        let owner = self.objects.owner(address);
+        let except = &self.compiler.policy().options().platform.except;
+        match owner {
+            Some(Owner::Pod(ns)) if !except.is_empty() && self.is_platform(ns) => {
+                let mut pods = self.objects.pods.with_address(address);
+                let is_excepted = |row: &PodRow| except.iter().any(|s| s.matches(&row.labels()));
+                let excepted = pods.any(|row| row.ns() == ns && is_excepted(row));
+                if excepted { Some(Owner::Node) } else { owner }
+            }
+            owner => owner,
+        }
     }
 
     /// Returns whether a Service's cluster address or a ready endpoint is this server's.

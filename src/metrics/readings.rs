@@ -21,6 +21,8 @@ pub struct Readings {
     pub invalid: Vec<(&'static str, Box<str>, u64)>,
     /// The kinds that are watched; none where objects come from files.
     pub watched: Vec<Watched>,
+    /// What was seen of the clients, where anything is looked for.
+    pub observed: Option<Observed>,
     /// The checkpoint, where one is kept.
     pub checkpoint: Option<Checkpoint>,
     /// What was seen of caches in front, where there are forwarders.
@@ -62,6 +64,8 @@ pub struct Queries {
     pub held_known: u64,
     /// Held queries whose time was up.
     pub held_expired: u64,
+    /// Queries over a limit: whose limit, what was done, how many.
+    pub limited: Vec<(&'static str, &'static str, u64)>,
     /// Queries handed to an upstream.
     pub asked: u64,
     /// Queries that forwarders sent for somebody known.
@@ -93,6 +97,17 @@ pub struct Watched {
     pub errors: Vec<(&'static str, u64)>,
     /// Objects that differed from the API's without an event.
     pub repairs: u64,
+}
+
+/// What was seen of the clients.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Clients suspected of a sweep, once a minute each, by the sort of names.
+    pub sweeps: Vec<(&'static str, u64)>,
+    /// Names that were not looked at because too many clients were.
+    pub overlooked: u64,
+    /// Records that found no room in a worker's ring.
+    pub lost: u64,
 }
 
 /// What became of the checkpoint file.
@@ -134,6 +149,9 @@ impl Readings {
         for watched in &self.watched {
             watched.write(page);
         }
+        if let Some(observed) = &self.observed {
+            observed.write(page);
+        }
         if let Some(checkpoint) = &self.checkpoint {
             if let Some(age) = checkpoint.age {
                 page.add(&series::CHECKPOINT_AGE, &[], age.as_secs_f64());
@@ -169,6 +187,9 @@ impl Queries {
         ] {
             page.count(&series::FORWARDED, &[result], count);
         }
+        for (reason, result, count) in &self.limited {
+            page.count(&series::LIMITED, &[reason, result], *count);
+        }
         for (series, count) in [
             (&series::ANSWERS, self.answered),
             (&series::DROPPED, self.dropped),
@@ -187,6 +208,16 @@ impl Queries {
         ] {
             page.count(series, &[], count);
         }
+    }
+}
+
+impl Observed {
+    fn write(&self, page: &mut Page) {
+        for (kind, count) in &self.sweeps {
+            page.count(&series::SWEEPS, &[kind], *count);
+        }
+        page.count(&series::OVERLOOKED, &[], self.overlooked);
+        page.count(&series::RECORDS_LOST, &[], self.lost);
     }
 }
 

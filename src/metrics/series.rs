@@ -40,6 +40,8 @@ series! {
         "Queries not kept because too many were";
     HELD_ENDED = counter "tenantdns_held_answers_total" ["reason"]
         "Held queries answered: their client became known, or their time was up";
+    LIMITED = counter "tenantdns_limited_queries_total" ["reason", "result"]
+        "Queries over a limit";
     ASKED = counter "tenantdns_upstream_queries_total" []
         "Queries handed to an upstream";
     FORWARDED = counter "tenantdns_forwarded_queries_total" ["result"]
@@ -71,6 +73,28 @@ series! {
         "Failures of lists and watches";
     REPAIRS = counter "tenantdns_index_repairs_total" ["kind"]
         "Objects that differed from the API's without an event saying so";
+
+    SWEEPS = counter "tenantdns_sweeps_suspected_total" ["kind"]
+        "Clients suspected of a sweep, once a minute each";
+    OVERLOOKED = counter "tenantdns_sweep_names_overlooked_total" []
+        "Names that were not looked at because too many clients were";
+    RECORDS_LOST = counter "tenantdns_records_lost_total" []
+        "Records of queries that found no room on their way from a worker";
+
+    CLIENT_ANSWERS = counter "tenantdns_client_answers_total" ["class", "result"]
+        "Answers by kind of client";
+    TENANT_ANSWERS = counter "tenantdns_tenant_answers_total" ["tenant", "result"]
+        "Answers to a tenant's pods";
+    TENANT_SWEEPS = counter "tenantdns_tenant_sweeps_suspected_total" ["tenant", "kind"]
+        "Pods of a tenant suspected of a sweep, once a minute each";
+    UNKNOWN_ANSWERS = counter "tenantdns_unknown_client_answers_total" ["network"]
+        "Answers to unknown clients, by their /24 or /48";
+    NODE_HIDDEN = counter "tenantdns_node_hidden_answers_total" []
+        "Answers to nodes that hid a name which is there";
+    VISIBLE_PAIRS = gauge "tenantdns_visible_pairs" ["sight"]
+        "Pairs of a namespace and another one that its pods see";
+    CONDITION = gauge "tenantdns_condition" ["kind", "reason"]
+        "Objects in a state that costs them something";
 
     CHECKPOINT_AGE = gauge "tenantdns_checkpoint_age_seconds" []
         "Seconds since the state that the checkpoint file holds";

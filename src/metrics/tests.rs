@@ -20,6 +20,11 @@ fn everything() -> Readings {
             errors: vec![("forbidden", 4)],
             repairs: 5,
         }],
+        observed: Some(Observed {
+            sweeps: vec![("ptr", 14)],
+            overlooked: 15,
+            lost: 16,
+        }),
         checkpoint: Some(Checkpoint {
             age: Some(Duration::from_secs(60)),
             writes: 8,
@@ -37,9 +42,55 @@ fn everything() -> Readings {
             udp: 10,
             tcp: 11,
             held_expired: 12,
+            limited: vec![("tenant", "dropped", 13)],
             ..Queries::default()
         },
     }
+}
+
+/// Details in which nothing is left out.
+fn details() -> Details {
+    Details {
+        clients: vec![("pod", "noerror", 21)],
+        tenants: vec![("acme".into(), "noerror", 22)],
+        sweeps: vec![("acme".into(), "ptr", 23)],
+        networks: vec![("203.0.113.0/24".into(), 24)],
+        node_hidden: 25,
+        visible_pairs: vec![("whole", 26)],
+        conditions: vec![("Namespace", "TenantConflict", 27)],
+    }
+}
+
+#[test]
+fn tenants_are_named_to_the_administrator_alone() {
+    let detailed = detailed_text(&everything(), &details());
+    for line in [
+        "tenantdns_client_answers_total{class=\"pod\",result=\"noerror\"} 21",
+        "tenantdns_tenant_answers_total{tenant=\"acme\",result=\"noerror\"} 22",
+        "tenantdns_tenant_sweeps_suspected_total{tenant=\"acme\",kind=\"ptr\"} 23",
+        "tenantdns_unknown_client_answers_total{network=\"203.0.113.0/24\"} 24",
+        "tenantdns_node_hidden_answers_total 25",
+        "tenantdns_visible_pairs{sight=\"whole\"} 26",
+        "tenantdns_condition{kind=\"Namespace\",reason=\"TenantConflict\"} 27",
+        "tenantdns_queries_total{protocol=\"udp\"} 10",
+    ] {
+        assert!(
+            detailed.lines().any(|l| l == line),
+            "{line} is not in\n{detailed}"
+        );
+    }
+    let public = described(&text(&everything()));
+    let all = described(&detailed);
+    assert!(public.is_subset(&all));
+    let labels = public
+        .iter()
+        .flat_map(|[_, _, labels, _]| labels.split(", "));
+    for label in labels.filter(|label| !label.is_empty()) {
+        // Kinds, reasons, results and protocols are words of ours.
+        let known = ["kind", "protocol", "reason", "result", "version"];
+        assert!(known.contains(&label), "{label}");
+    }
+    assert_eq!(all.len() - public.len(), 7);
 }
 
 #[test]
@@ -57,6 +108,7 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_canary_looks_total{result=\"clear\"} 13",
         "tenantdns_canary_looks_total{result=\"cached\"} 14",
         "tenantdns_canary_looks_total{result=\"silent\"} 15",
+        "tenantdns_limited_queries_total{reason=\"tenant\",result=\"dropped\"} 13",
         "tenantdns_panics_total 0",
         "tenantdns_snapshots_published_total 7",
         "tenantdns_identities_trusted 1",
@@ -67,6 +119,9 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_watch_relists_total{kind=\"Pod\"} 2",
         "tenantdns_watch_errors_total{kind=\"Pod\",reason=\"forbidden\"} 4",
         "tenantdns_index_repairs_total{kind=\"Pod\"} 5",
+        "tenantdns_sweeps_suspected_total{kind=\"ptr\"} 14",
+        "tenantdns_sweep_names_overlooked_total 15",
+        "tenantdns_records_lost_total 16",
         "tenantdns_checkpoint_age_seconds 60",
         "tenantdns_checkpoint_writes_total 8",
         "tenantdns_checkpoint_errors_total 9",
@@ -90,6 +145,8 @@ fn what_is_not_known_has_no_sample() {
         "invalid_objects",
         "canary",
         "cache",
+        "sweep",
+        "records_lost",
     ] {
         assert!(!text.contains(absent), "{absent} is in\n{text}");
     }
@@ -146,7 +203,7 @@ fn the_documentation_lists_each_series_and_no_other() {
             [bare(name), bare(kind), bare(labels), meaning.to_owned()]
         })
         .collect();
-    let scraped = described(&text(&everything()));
+    let scraped = described(&detailed_text(&everything(), &details()));
     assert!(scraped.len() > 20, "{scraped:?}");
     let missing: Vec<_> = scraped.difference(&documented).collect();
     let unknown: Vec<_> = documented.difference(&scraped).collect();

@@ -6,7 +6,8 @@
 use super::held::{HeldQuery, ReplyTo, Upstream};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
-use crate::answer::{Forwarded, Outcome, Plan, Request, awaited, respond};
+use crate::answer::{Forwarded, Outcome, Plan, Request, Transport, awaited, respond};
+use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
 use crate::wire::{HEADER_LEN, Header, Query, QueryError, Rcode, ResponseBuilder};
 use std::hash::{BuildHasher, RandomState};
@@ -77,6 +78,7 @@ pub(super) struct Engine<A> {
     pub(super) clock: Clock,
     pub(super) counters: Arc<Counters>,
     upstream: Option<Arc<dyn Upstream>>,
+    limits: Option<Arc<Limits>>,
     entropy: Entropy,
 }
 
@@ -103,6 +105,7 @@ impl<A: Answerer> Engine<A> {
         clock: Clock,
         counters: Arc<Counters>,
         upstream: Option<Arc<dyn Upstream>>,
+        limits: Option<Arc<Limits>>,
     ) -> Self {
         Self {
             answerer,
@@ -110,6 +113,7 @@ impl<A: Answerer> Engine<A> {
             clock,
             counters,
             upstream,
+            limits,
             entropy: Entropy(RandomState::new().hash_one(0)),
         }
     }
@@ -120,6 +124,51 @@ impl<A: Answerer> Engine<A> {
 
     pub(super) fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {
         self.answerer.knows(snapshot, client)
+    }
+
+    /// Returns whether a query is to be answered. Called once for each that arrives: one that waits
+    /// has been counted.
+    #[inline]
+    pub(super) fn admit(&self, snapshot: &Snapshot, request: &Request<'_>) -> Admission {
+        match &self.limits {
+            None => Admission::Answer,
+            Some(limits) => self.admit_within(limits, snapshot, request),
+        }
+    }
+
+    fn admit_within(
+        &self,
+        limits: &Limits,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+    ) -> Admission {
+        let client = self.answerer.awaited(snapshot, request);
+        let tenant = || snapshot.view(snapshot.identify(client)).own_tenant();
+        let stream = request.transport == Transport::Tcp;
+        let admission = limits.admit(client, tenant, stream, request.now);
+        let count = match (admission, stream) {
+            (Admission::Answer, _) => return admission,
+            (Admission::Truncate(Limit::Client), _) => Count::ClientTruncated,
+            (Admission::Truncate(Limit::Tenant), _) => Count::TenantTruncated,
+            (Admission::Refuse(Limit::Client), false) => Count::ClientDropped,
+            (Admission::Refuse(Limit::Tenant), false) => Count::TenantDropped,
+            (Admission::Refuse(Limit::Client), true) => Count::ClientClosed,
+            (Admission::Refuse(Limit::Tenant), true) => Count::TenantClosed,
+        };
+        self.counters.add(count, 1);
+        admission
+    }
+
+    /// Writes the question back with TC=1, which is never longer than the query, and returns its
+    /// length: 0 for what is no query.
+    pub(super) fn truncate(&self, query: &[u8], out: &mut [u8]) -> usize {
+        let Ok(query) = Query::parse(query) else {
+            return 0;
+        };
+        let mut builder = ResponseBuilder::new(&query, ResponseBuilder::udp_limit(&query), out);
+        builder.set_truncated();
+        self.counters.add(Count::Answered, 1);
+        builder.finish()
     }
 
     /// Answers a query, or passes it on to the waiters or the upstream with the way back that

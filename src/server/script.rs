@@ -11,6 +11,7 @@ use crate::answer::{DropReason, Outcome, Plan, Request, Transport, Verdict};
 use crate::chain::{ListenerId, UpstreamId};
 use crate::drain::Drain;
 use crate::snapshot::{Publisher, Snapshot, cell};
+use crate::tenancy::Client;
 use crate::testing::empty_snapshot;
 use crate::wire::{NameBuf, RType, Rcode};
 use std::io::{Read, Write};
@@ -71,6 +72,8 @@ impl Answerer for Script {
                 zone: None,
                 client: None,
                 forwarded: None,
+                asker: Client::Unknown,
+                qtype: None,
             },
         )
     }
@@ -138,6 +141,7 @@ impl Running {
             reader,
             drain: Drain::new(),
             upstream: None,
+            limits: None,
             answerer: Script::default(),
         };
         adjust(&mut setup);

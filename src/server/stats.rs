@@ -39,6 +39,18 @@ pub enum Count {
     HeldKnown,
     /// Held queries answered because their time was up.
     HeldExpired,
+    /// Queries of a client over its limit that were told to come by TCP.
+    ClientTruncated,
+    /// Queries of a client over its limit that got no reply.
+    ClientDropped,
+    /// Connections closed because their client was over its limit.
+    ClientClosed,
+    /// As `ClientTruncated`, for the limit of a tenant.
+    TenantTruncated,
+    /// As `ClientDropped`, for the limit of a tenant.
+    TenantDropped,
+    /// As `ClientClosed`, for the limit of a tenant.
+    TenantClosed,
     /// Queries handed to the upstream.
     Asked,
     /// Queries that a forwarder sent for a client that is known.

@@ -12,6 +12,7 @@ use super::waiters::Waiters;
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
 use crate::drain::Drain;
+use crate::limits::Admission;
 use crate::snapshot::Snapshot;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -111,9 +112,12 @@ impl<A: Answerer> Worker<A> {
                 bytes,
             };
             let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
-            let length = self
-                .engine
-                .answer(&snapshot, &request, out, &self.waiters, keep);
+            let engine = &mut self.engine;
+            let length = match engine.admit(&snapshot, &request) {
+                Admission::Answer => engine.answer(&snapshot, &request, out, &self.waiters, keep),
+                Admission::Truncate(_) => engine.truncate(bytes, out),
+                Admission::Refuse(_) => 0,
+            };
             if length > 0 {
                 sender.push(length, route);
             }

@@ -1,6 +1,7 @@
 //! Who an address is.
 
 use super::NsId;
+use super::range::RangeId;
 use crate::cow::{CowPages, Seed};
 use std::net::IpAddr;
 
@@ -11,6 +12,8 @@ pub enum Client {
     Pod(NsId),
     /// A node, or a pod on its network.
     Node,
+    /// A client of a configured range that is neither.
+    External(RangeId),
     /// Nobody that we know, or nobody that we can tell.
     Unknown,
 }
@@ -59,6 +62,15 @@ impl ClientIndex {
     /// Returns whose an address is, or `None` where it is nobody's.
     pub fn owner(&self, address: IpAddr) -> Option<Owner> {
         owner(self.owners.get(bits(address)).first()?)
+    }
+
+    /// Returns how many addresses are several's, of whom none can be told to be the right one. Looks at
+    /// every address.
+    pub fn conflicts(&self) -> usize {
+        let conflicts = self.owners.iter();
+        conflicts
+            .filter(|(_, list)| list.first() == Some(&CONFLICT))
+            .count()
     }
 
     /// Returns every address with an owner, for dumps.

@@ -5,11 +5,12 @@
 //! is their own, are of one class and share a row: thousands of namespaces are as many classes as
 //! they have tenants.
 
+use super::class::{ClassKey, Classes};
 use super::decide::{Asker, Target, decide};
 use super::options::Options;
-use super::policy::{ClassId, Policy};
+use super::policy::{Policy, Rows};
 use super::row::ClassRow;
-use super::tenant::{NamespaceFacts, ServiceFacts, Tenant};
+use super::tenant::{NamespaceFacts, ServiceFacts};
 use super::{NsId, ServiceId};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,56 +18,37 @@ use std::sync::Arc;
 
 /// The mutable side of a [`Policy`].
 pub struct Compiler {
-    policy: Policy,
-    numbers: BTreeMap<ClassKey, ClassId>,
-    /// By number.
-    classes: Vec<Class>,
-    free: Vec<ClassId>,
-    exceptions: BTreeMap<ServiceId, (NsId, ServiceFacts)>,
-    dirty: BTreeSet<NsId>,
-    exceptions_dirty: bool,
+    policy: Arc<Policy>,
+    classes: Classes,
+    /// The services that are exceptions, by namespace.
+    exceptions: BTreeMap<NsId, BTreeSet<ServiceId>>,
+    /// Namespaces that owners of services write out, and how many do.
+    mentions: BTreeMap<Box<str>, usize>,
+    by_name: BTreeMap<Box<str>, NsId>,
+    /// What has changed: namespaces, and services of them.
+    dirty: BTreeMap<NsId, BTreeSet<ServiceId>>,
+    /// Everything has.
+    anew: bool,
     decisions: Cell<u64>,
-}
-
-/// What [`decide`] reads of a client that is a pod, but for its own namespace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct ClassKey {
-    tenant: Tenant,
-    platform: bool,
-}
-
-impl ClassKey {
-    fn of(facts: &NamespaceFacts) -> Self {
-        Self {
-            tenant: facts.tenant.clone(),
-            platform: facts.platform,
-        }
-    }
-}
-
-struct Class {
-    /// A namespace of the class that does not exist.
-    facts: NamespaceFacts,
-    members: usize,
 }
 
 impl Compiler {
     /// Returns the compiler of these settings, before any namespace is known.
     pub fn new(options: Options) -> Self {
         Self {
-            policy: Policy::new(options),
-            numbers: BTreeMap::new(),
-            classes: Vec::new(),
-            free: Vec::new(),
+            policy: Arc::new(Policy::new(options)),
+            classes: Classes::default(),
             exceptions: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            exceptions_dirty: false,
+            mentions: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            dirty: BTreeMap::new(),
+            anew: false,
             decisions: Cell::new(0),
         }
     }
 
     /// Returns the policy as last compiled.
-    pub fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }
 
@@ -85,153 +67,196 @@ impl Compiler {
         if self.facts(ns) == facts.as_ref() {
             return;
         }
-        let class = facts.as_ref().map(|facts| self.join(ClassKey::of(facts)));
-        if let Some(before) = self.policy.class_of(ns) {
-            self.leave(before);
+        if let Some(before) = self.policy.facts(ns) {
+            self.by_name.remove(&before.name);
         }
-        if class != self.policy.class_of(ns) {
-            self.policy.classes.set(ns.0, class);
+        if let Some(facts) = &facts {
+            self.by_name.insert(facts.name.clone(), ns);
         }
-        self.policy.facts.set(ns.0, facts.map(Arc::new));
-        self.dirty.insert(ns);
+        let brakes = facts.as_ref().is_some_and(|facts| facts.brakes);
+        let policy = Arc::make_mut(&mut self.policy);
+        if policy.brake(ns, brakes) {
+            self.anew = true;
+        }
+        policy.facts.set(ns.0, facts.map(Arc::new));
+        self.classify(ns);
+        self.dirty.entry(ns).or_default();
     }
 
     /// Says what makes a service an exception now; the default: nothing.
     pub fn set_service(&mut self, ns: NsId, service: ServiceId, facts: ServiceFacts) {
-        let before = self.exceptions.get(&service).copied();
-        if before.map(|(_, f)| f).unwrap_or_default() == facts {
+        let before = self.policy.service(service);
+        if *before == facts {
             return;
         }
+        let before = before.clone();
         if facts.is_ordinary() {
-            self.exceptions.remove(&service);
+            if let Some(services) = self.exceptions.get_mut(&ns) {
+                services.remove(&service);
+                if services.is_empty() {
+                    self.exceptions.remove(&ns);
+                }
+            }
         } else {
-            self.exceptions.insert(service, (ns, facts));
+            self.exceptions.entry(ns).or_default().insert(service);
         }
-        self.policy.services.set(service.0, facts);
-        self.exceptions_dirty = true;
+        let added: Vec<Box<str>> = facts.exports.mentions().cloned().collect();
+        Arc::make_mut(&mut self.policy).set_service(service, facts);
+        for name in added {
+            let count = self.mentions.entry(name.clone()).or_default();
+            *count += 1;
+            if *count == 1 {
+                self.reclassify(&name);
+            }
+        }
+        for name in before.exports.mentions() {
+            if let Some(count) = self.mentions.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    self.mentions.remove(name);
+                    self.reclassify(name);
+                }
+            }
+        }
+        self.dirty.entry(ns).or_default().insert(service);
     }
 
-    /// Compiles what has changed. A changed namespace costs a decision for each class; the first of
-    /// a class one for each namespace.
+    fn reclassify(&mut self, name: &str) {
+        if let Some(&ns) = self.by_name.get(name) {
+            self.classify(ns);
+        }
+    }
+
+    /// Puts a namespace's pods into their class.
+    fn classify(&mut self, ns: NsId) {
+        let class = self.policy.facts(ns).map(|facts| {
+            let mentioned = self.mentions.contains_key(&facts.name);
+            self.classes.join(ClassKey::of(facts, mentioned))
+        });
+        if let Some(before) = self.policy.class_of(ns) {
+            let compiled = self.policy.class_rows(before).is_some();
+            self.classes.leave(before, compiled);
+        }
+        if class != self.policy.class_of(ns) {
+            Arc::make_mut(&mut self.policy).classes.set(ns.0, class);
+        }
+    }
+
+    /// Compiles what has changed. A changed namespace costs a decision for each class and for each
+    /// of its exceptions; the first of a class one for each namespace.
     pub fn refresh(&mut self) {
-        let dirty = std::mem::take(&mut self.dirty);
-        let exceptions = std::mem::take(&mut self.exceptions_dirty)
-            || self.exceptions.values().any(|(ns, _)| dirty.contains(ns));
-        if dirty.is_empty() && !exceptions {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let anew = std::mem::take(&mut self.anew);
+        if anew {
+            dirty = self.all();
+        }
+        for (ns, services) in &mut dirty {
+            services.extend(self.exceptions.get(ns).into_iter().flatten());
+        }
+        let mut all = None;
+        for number in self.classes.numbers() {
+            let before = self.policy.class_rows(number);
+            let next = match (self.classes.facts(number), before) {
+                (None, None) => continue,
+                (None, Some(_)) => None,
+                (Some(facts), Some(rows)) if !anew => {
+                    Some(self.refreshed(Asker::Pod(facts), rows, &dirty))
+                }
+                (Some(facts), _) => {
+                    let all = all.get_or_insert_with(|| self.all());
+                    Some(self.refreshed(Asker::Pod(facts), &Rows::default(), all))
+                }
+            };
+            if next.is_none() {
+                self.classes.free(number);
+            }
+            if before != next.as_ref() {
+                Arc::make_mut(&mut self.policy).rows.set(number.0, next);
+            }
+        }
+        if dirty.is_empty() {
             return;
         }
-        let columns = || dirty.iter().copied();
-        for at in 0..self.classes.len() {
-            let Some(class) = self.classes.get(at) else {
-                continue;
-            };
-            let number = ClassId(at as u32);
-            let before = self.policy.class_row(number);
-            let next = match before {
-                _ if class.members == 0 => None,
-                Some(row) => {
-                    let asker = Asker::Pod(&class.facts);
-                    Some(self.refreshed(asker, row, columns(), exceptions))
-                }
-                None => {
-                    let all = self.policy.facts.iter().map(|(ns, _)| NsId(ns));
-                    let asker = Asker::Pod(&class.facts);
-                    Some(self.refreshed(asker, &Arc::default(), all, true))
-                }
-            };
-            let same = match (before, &next) {
-                (Some(before), Some(next)) => Arc::ptr_eq(before, next),
-                (before, next) => before.is_none() && next.is_none(),
-            };
-            if next.is_none() && !same {
-                self.free.push(number);
-            }
-            if !same {
-                self.policy.rows.set(number.0, next);
-            }
+        let policy = &self.policy;
+        let node = self.refreshed(Asker::Node, &policy.node, &dirty);
+        let unknown = self.refreshed(Asker::Unknown, &policy.unknown, &dirty);
+        let externals = policy.externals.iter();
+        let externals: Vec<Rows> = externals
+            .zip(policy.ranges.facts())
+            .map(|(rows, facts)| self.refreshed(Asker::External(facts), rows, &dirty))
+            .collect();
+        let policy = Arc::make_mut(&mut self.policy);
+        (policy.node, policy.unknown) = (node, unknown);
+        if *policy.externals != *externals {
+            policy.externals = externals.into();
         }
-        let (node, unknown) = (&self.policy.node, &self.policy.unknown);
-        let node = self.refreshed(Asker::Node, node, columns(), exceptions);
-        let unknown = self.refreshed(Asker::Unknown, unknown, columns(), exceptions);
-        (self.policy.node, self.policy.unknown) = (node, unknown);
     }
 
-    /// Returns a row with these columns decided anew, and where `exceptions` with the single
-    /// services; the same one where nothing differs.
+    /// Every namespace with its exceptions.
+    fn all(&self) -> BTreeMap<NsId, BTreeSet<ServiceId>> {
+        let facts = self.policy.facts.iter();
+        let namespaces = facts.filter_map(|(ns, facts)| facts.as_ref().map(|_| NsId(ns)));
+        let exceptions = |ns| self.exceptions.get(&ns).cloned().unwrap_or_default();
+        namespaces.map(|ns| (ns, exceptions(ns))).collect()
+    }
+
+    /// Returns rows with these namespaces decided anew, and these services of them; the same ones
+    /// where nothing differs.
     fn refreshed(
         &self,
         asker: Asker<'_>,
-        before: &Arc<ClassRow>,
-        columns: impl Iterator<Item = NsId>,
-        exceptions: bool,
-    ) -> Arc<ClassRow> {
-        let mut row = before.clone();
-        let sees = |ns: NsId, service: ServiceFacts| {
-            self.facts(ns).is_some_and(|namespace| {
-                self.decisions.set(self.decisions.get() + 1);
-                let target = Target { namespace, service };
-                decide(&self.policy.options, asker, target).visible
-            })
-        };
-        for ns in columns {
-            let whole = sees(ns, ServiceFacts::default());
-            if row.sees_whole(ns) != whole {
-                Arc::make_mut(&mut row).set_whole(ns, whole);
+        before: &Rows,
+        dirty: &BTreeMap<NsId, BTreeSet<ServiceId>>,
+    ) -> Rows {
+        let mut judged = before.judged.clone();
+        let mut shown = before.shown.clone();
+        let ordinary = ServiceFacts::default();
+        for (&ns, services) in dirty {
+            let namespace = self.facts(ns);
+            let enforced = namespace.is_none_or(|facts| self.policy.enforces(asker, facts));
+            let sees = |service: &ServiceFacts| {
+                namespace.is_some_and(|namespace| {
+                    self.decisions.set(self.decisions.get() + 1);
+                    let target = Target { namespace, service };
+                    decide(self.policy.options(), asker, target).visible
+                })
+            };
+            let whole = sees(&ordinary);
+            let differs: Vec<(ServiceId, bool)> = services
+                .iter()
+                .map(|&service| (service, sees(self.policy.service(service)) != whole))
+                .collect();
+            let mixed = differs.iter().any(|(_, differs)| *differs);
+            update(&mut judged, ns, whole, &differs, mixed);
+            if enforced {
+                update(&mut shown, ns, whole, &differs, mixed);
+            } else {
+                let none: Vec<_> = differs
+                    .iter()
+                    .map(|(service, _)| (*service, false))
+                    .collect();
+                update(&mut shown, ns, true, &none, false);
             }
         }
-        if exceptions {
-            let all = self.exceptions.iter();
-            let visible = all.filter(|&(_, &(ns, facts))| sees(ns, facts));
-            let mut next = ClassRow::clone(&row);
-            next.set_services(visible.map(|(id, (ns, _))| (*id, *ns)));
-            if next != *row {
-                row = Arc::new(next);
-            }
+        if Arc::ptr_eq(&judged, &before.judged) && Arc::ptr_eq(&shown, &before.shown) {
+            return before.clone();
         }
-        row
+        if shown == judged {
+            shown = judged.clone();
+        }
+        Rows { shown, judged }
     }
+}
 
-    /// Returns the class of one namespace more.
-    fn join(&mut self, key: ClassKey) -> ClassId {
-        if let Some(&number) = self.numbers.get(&key) {
-            if let Some(class) = self.classes.get_mut(number.0 as usize) {
-                class.members += 1;
-            }
-            return number;
-        }
-        let class = Class {
-            facts: NamespaceFacts {
-                name: "".into(),
-                tenant: key.tenant.clone(),
-                platform: key.platform,
-                shared: false,
-                private: false,
-                reserved: false,
-            },
-            members: 1,
-        };
-        let next = ClassId(self.classes.len() as u32);
-        let number = self.free.pop().unwrap_or(next);
-        match self.classes.get_mut(number.0 as usize) {
-            Some(free) => *free = class,
-            None => self.classes.push(class),
-        }
-        self.numbers.insert(key, number);
-        number
-    }
-
-    /// Takes a namespace out of its class. The number is free once the row is.
-    fn leave(&mut self, number: ClassId) {
-        let Some(class) = self.classes.get_mut(number.0 as usize) else {
-            return;
-        };
-        class.members -= 1;
-        if class.members == 0 {
-            let key = ClassKey::of(&class.facts);
-            self.numbers.remove(&key);
-            if self.policy.class_row(number).is_none() {
-                self.free.push(number);
-            }
-        }
+/// Sets a namespace in a row, where it is not so already.
+fn update(
+    row: &mut Arc<ClassRow>,
+    ns: NsId,
+    whole: bool,
+    services: &[(ServiceId, bool)],
+    mixed: bool,
+) {
+    if !row.is(ns, whole, services, mixed) {
+        Arc::make_mut(row).set(ns, whole, services, mixed);
     }
 }

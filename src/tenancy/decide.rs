@@ -1,7 +1,8 @@
 //! The decision: first match of the order in which the policy is read. Everything else, rows and
 //! `explain` alike, is made from this one function.
 
-use super::options::{NodeView, Options, Untenanted};
+use super::options::{Effect, Exporting, NodeView, Options, Untenanted};
+use super::rules::RuleSet;
 use super::tenant::{NamespaceFacts, ServiceFacts, Tenant};
 
 /// Whether a client sees a target, and which step said so.
@@ -11,27 +12,46 @@ pub struct Decision {
     pub visible: bool,
     /// The first step that matched.
     pub step: Step,
+    /// The place of the rule, where it was a rule's step.
+    pub rule: Option<usize>,
 }
 
-/// The steps, in their order. Those of rules and exports stand between these once they exist.
+impl Decision {
+    pub(super) fn of(visible: bool, step: Step) -> Self {
+        Self {
+            visible,
+            step,
+            rule: None,
+        }
+    }
+}
+
+/// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Nothing is hidden: the mode is off or audit, or unknown clients are allowed everything.
     Open,
     /// The client is a pod of that namespace.
     OwnNamespace,
-    /// The namespace's name is reserved: its own tenant's pods alone see it.
+    /// The namespace's name is reserved: its own tenant's pods see it, and whom a rule shows it by
+    /// that name.
     Reserved,
-    /// `default/kubernetes` and the DNS service.
+    /// `default/kubernetes` and the DNS service, unless a rule hides them by name.
     Mandatory,
+    /// A rule hides it.
+    AdminDeny,
     /// The client is of the platform.
     Platform,
+    /// A rule shows it.
+    AdminAllow,
     /// `shared.services` lists it.
     SharedService,
     /// Client and target are of one tenant.
     SameTenant,
     /// The namespace is shared.
     SharedNamespace,
+    /// Its owner exports it to the client, who agreed where that is needed.
+    Export,
     /// Nothing shows it.
     Hidden,
 }
@@ -44,10 +64,13 @@ impl Step {
             Self::OwnNamespace => "own_namespace",
             Self::Reserved => "reserved",
             Self::Mandatory => "mandatory",
+            Self::AdminDeny => "admin_deny",
             Self::Platform => "platform",
+            Self::AdminAllow => "admin_allow",
             Self::SharedService => "shared_service",
             Self::SameTenant => "same_tenant",
             Self::SharedNamespace => "shared_namespace",
+            Self::Export => "export",
             Self::Hidden => "hidden",
         }
     }
@@ -58,10 +81,21 @@ impl Step {
 pub enum Asker<'a> {
     /// A pod of this namespace.
     Pod(&'a NamespaceFacts),
+    /// A client that is no pod, of a configured range.
+    External(&'a ExternalFacts),
     /// A node, or a pod on its network.
     Node,
     /// Nobody that we know.
     Unknown,
+}
+
+/// What the policy knows of the clients of one range.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExternalFacts {
+    /// Whose they are; `None` for a range that only rules name.
+    pub tenant: Option<Box<str>>,
+    /// The rules that speak of them.
+    pub from: RuleSet,
 }
 
 /// What is asked for: a namespace, or one service of it.
@@ -70,65 +104,137 @@ pub struct Target<'a> {
     /// The namespace.
     pub namespace: &'a NamespaceFacts,
     /// The service; the default stands for any ordinary one.
-    pub service: ServiceFacts,
+    pub service: &'a ServiceFacts,
+}
+
+/// What the steps ask of a client.
+struct Traits<'a> {
+    namespace: Option<&'a NamespaceFacts>,
+    tenant: Option<&'a str>,
+    rules: &'a RuleSet,
+    platform: bool,
+    sees_shared: bool,
 }
 
 /// Says whether `asker` may see `target` where the policy is enforced.
 pub fn decide(options: &Options, asker: Asker<'_>, target: Target<'_>) -> Decision {
-    let ns = target.namespace;
-    let (own, same_tenant, platform, sees_shared) = match asker {
-        Asker::Pod(facts) => (
-            facts.name == ns.name,
-            same_tenant(options, facts, ns),
-            facts.platform,
-            true,
-        ),
-        Asker::Node => match options.node {
-            NodeView::Shared => (false, false, false, true),
-            NodeView::Platform => (false, false, true, true),
-            NodeView::Deny => (false, false, false, false),
-            NodeView::Unknown => return decide(options, Asker::Unknown, target),
-        },
-        Asker::Unknown => (false, false, false, true),
+    let asker = match asker {
+        Asker::Node if options.node == NodeView::Unknown => Asker::Unknown,
+        asker => asker,
     };
-    let of_its_tenant = matches!((&asker, &ns.tenant), (Asker::Pod(facts), Tenant::Assigned(_)) if facts.tenant == ns.tenant);
-    let steps = [
-        (own, true, Step::OwnNamespace),
-        (
-            ns.reserved && of_its_tenant && !ns.private,
-            true,
-            Step::Reserved,
-        ),
-        (ns.reserved, false, Step::Reserved),
-        (target.service.mandatory, true, Step::Mandatory),
-        (platform, true, Step::Platform),
-        (
-            target.service.shared && sees_shared,
-            true,
-            Step::SharedService,
-        ),
-        (same_tenant && !ns.private, true, Step::SameTenant),
-        (
-            ns.shared && !ns.private && sees_shared,
-            true,
-            Step::SharedNamespace,
-        ),
-    ];
-    steps.into_iter().find(|(matches, ..)| *matches).map_or(
-        Decision {
-            visible: false,
-            step: Step::Hidden,
-        },
-        |(_, visible, step)| Decision { visible, step },
-    )
+    let client = traits(options, asker);
+    let (ns, service) = (target.namespace, target.service);
+    let rule = |effect, spoken: (&RuleSet, &RuleSet)| {
+        client.rules.first_in(options.rules.list(), effect, spoken)
+    };
+    let in_full = (&ns.named, &service.named);
+    let meant = (&ns.to, &service.to);
+    let own = client.namespace.is_some_and(|own| own.name == ns.name);
+    let name = client.namespace.map_or("", |own| &*own.name);
+    // An owner narrows its namespace, and single services; both only for others than itself.
+    let lets = !ns.private && service.exports.lets(name);
+    let of_its_tenant = client.namespace.is_some()
+        && client.tenant.is_some()
+        && client.tenant == ns.tenant.assigned();
+    let step = |matches: bool, visible, step| matches.then_some(Decision::of(visible, step));
+    let by_rule = |index: Option<usize>, visible, step| {
+        index.map(|index| Decision {
+            rule: Some(index),
+            ..Decision::of(visible, step)
+        })
+    };
+    step(own, true, Step::OwnNamespace)
+        .or_else(|| step(ns.reserved && of_its_tenant && lets, true, Step::Reserved))
+        .or_else(|| {
+            let opened = rule(Effect::Allow, in_full).is_some();
+            step(ns.reserved && !opened, false, Step::Reserved)
+        })
+        .or_else(|| {
+            let denied = || rule(Effect::Deny, in_full).is_some();
+            step(service.mandatory && !denied(), true, Step::Mandatory)
+        })
+        .or_else(|| by_rule(rule(Effect::Deny, meant), false, Step::AdminDeny))
+        .or_else(|| step(client.platform, true, Step::Platform))
+        .or_else(|| by_rule(rule(Effect::Allow, meant), true, Step::AdminAllow))
+        .or_else(|| {
+            step(
+                service.shared && client.sees_shared,
+                true,
+                Step::SharedService,
+            )
+        })
+        .or_else(|| {
+            step(
+                lets && same_tenant(options, &client, ns),
+                true,
+                Step::SameTenant,
+            )
+        })
+        .or_else(|| {
+            let shared = ns.shared && client.sees_shared;
+            step(shared && lets, true, Step::SharedNamespace)
+        })
+        .or_else(|| {
+            step(
+                lets && is_exported(options, &client, target),
+                true,
+                Step::Export,
+            )
+        })
+        .unwrap_or(Decision::of(false, Step::Hidden))
 }
 
-fn same_tenant(options: &Options, client: &NamespaceFacts, target: &NamespaceFacts) -> bool {
-    match (&client.tenant, &target.tenant) {
-        (Tenant::Assigned(a), Tenant::Assigned(b)) => a == b,
-        (Tenant::Untenanted, Tenant::Untenanted) => {
+fn traits<'a>(options: &'a Options, asker: Asker<'a>) -> Traits<'a> {
+    let nobody = Traits {
+        namespace: None,
+        tenant: None,
+        rules: options.rules.of_unknown(),
+        platform: false,
+        sees_shared: true,
+    };
+    match asker {
+        Asker::Pod(facts) => Traits {
+            namespace: Some(facts),
+            tenant: facts.tenant.assigned(),
+            rules: &facts.from,
+            platform: facts.platform,
+            sees_shared: true,
+        },
+        Asker::External(facts) => Traits {
+            tenant: facts.tenant.as_deref(),
+            rules: &facts.from,
+            ..nobody
+        },
+        Asker::Node => Traits {
+            rules: options.rules.of_nodes(),
+            platform: options.node == NodeView::Platform,
+            sees_shared: options.node != NodeView::Deny,
+            ..nobody
+        },
+        Asker::Unknown => nobody,
+    }
+}
+
+fn same_tenant(options: &Options, client: &Traits<'_>, target: &NamespaceFacts) -> bool {
+    match (&target.tenant, client.namespace.map(|own| &own.tenant)) {
+        (Tenant::Assigned(tenant), _) => client.tenant == Some(&**tenant),
+        (Tenant::Untenanted, Some(Tenant::Untenanted)) => {
             options.untenanted == Untenanted::Open && !target.platform
         }
         _ => false,
     }
+}
+
+fn is_exported(options: &Options, client: &Traits<'_>, target: Target<'_>) -> bool {
+    let (Some(own), Some(name)) = (client.namespace, &target.service.name) else {
+        return false;
+    };
+    let reached = target.service.exports.reaches(&own.name, client.tenant);
+    let tenant = target.namespace.tenant.assigned();
+    reached
+        && match options.exports {
+            Exporting::Off => false,
+            Exporting::Named => true,
+            Exporting::Mutual => own.imports.takes(tenant, &target.namespace.name, name),
+        }
 }

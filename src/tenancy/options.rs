@@ -1,16 +1,24 @@
 //! The `[tenancy]` table as values. Reading it from a file is [`crate::config`]'s.
 
+mod rule;
+mod source;
+
+pub use rule::{ClientRange, Effect, From, Rule, Rules, Tenants, To};
+pub use source::{Parentage, Preset, TenantSource};
+
 use super::ForwarderOptions;
 use crate::model::Selector;
-use regex::Regex;
 use std::time::Duration;
 
 /// How visibility is decided, and what a client sees that must not see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
+    /// `profile`: the bundle of keys that the others began from.
+    pub profile: Option<Profile>,
     /// `mode`.
     pub mode: Mode,
-    /// `tenant_from`: where a namespace's tenant is read from, first match first.
+    /// `tenant_from` and the places that `presets` stand for: where a namespace's tenant is read
+    /// from, first match first.
     pub tenant_from: Vec<TenantSource>,
     /// `conflict`: what two sources that disagree mean.
     pub conflict: Conflict,
@@ -26,8 +34,17 @@ pub struct Options {
     pub unknown_wait: Duration,
     /// `node`: what node addresses and hostNetwork pods see.
     pub node: NodeView,
-    /// `reserved_namespaces`: names that tenants must not answer for. The groups `tlds` and
-    /// `special-use` are not expanded here.
+    /// `exports`: what owners may show to others.
+    pub exports: Exporting,
+    /// `[[tenancy.rule]]`.
+    pub rules: Rules,
+    /// `[[tenancy.client]]`.
+    pub clients: Vec<ClientRange>,
+    /// `audit`: clients that are left in audit while the rest is enforced.
+    pub audit: Audit,
+    /// The namespace that the server itself runs in, where that is known.
+    pub own_namespace: Option<Box<str>>,
+    /// `reserved_namespaces`: names that tenants must not answer for, sorted.
     pub reserved_namespaces: Vec<Box<str>>,
     /// `[[tenancy.forwarder]]`: who may speak for others.
     pub forwarders: Vec<ForwarderOptions>,
@@ -40,6 +57,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            profile: None,
             mode: Mode::Enforce,
             tenant_from: Vec::new(),
             conflict: Conflict::Isolate,
@@ -49,7 +67,12 @@ impl Default for Options {
             unknown: Unknown::Servfail,
             unknown_wait: Duration::from_secs(2),
             node: NodeView::Shared,
-            reserved_namespaces: ["svc", "pod", "cluster", "local"].map(Into::into).to_vec(),
+            exports: Exporting::Named,
+            rules: Rules::default(),
+            clients: Vec::new(),
+            audit: Audit::default(),
+            own_namespace: None,
+            reserved_namespaces: ["cluster", "local", "pod", "svc"].map(Into::into).to_vec(),
             forwarders: Vec::new(),
             wildcard: Wildcard::Auto,
             soa_serial: SoaSerial::Auto,
@@ -58,6 +81,47 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Returns what a profile stands for. `reserved_namespaces` of [`Profile::Kaas`] has the lists
+    /// `tlds` and `special-use` beside, which the configuration knows.
+    pub fn of(profile: Profile) -> Self {
+        let (mut platform, mut shared) = (Platform::default(), Shared::default());
+        let options = match profile {
+            Profile::Enterprise => Self {
+                mode: Mode::Audit,
+                untenanted: Untenanted::Open,
+                exports: Exporting::Named,
+                ..Self::default()
+            },
+            Profile::Kaas => {
+                platform.selector = Selector::default();
+                shared.selector = Selector::default();
+                Self {
+                    mode: Mode::Enforce,
+                    untenanted: Untenanted::Isolated,
+                    conflict: Conflict::Isolate,
+                    exports: Exporting::Mutual,
+                    platform,
+                    shared,
+                    ..Self::default()
+                }
+            }
+            Profile::Saas => {
+                shared.selector = Selector::default();
+                Self {
+                    mode: Mode::Enforce,
+                    untenanted: Untenanted::Isolated,
+                    exports: Exporting::Off,
+                    shared,
+                    ..Self::default()
+                }
+            }
+        };
+        Self {
+            profile: Some(profile),
+            ..options
+        }
+    }
+
     /// Returns whether `*` and `any` are wildcards, with `auto` resolved.
     pub fn wildcards(&self) -> bool {
         match self.wildcard {
@@ -65,6 +129,18 @@ impl Options {
             Wildcard::Filtered => true,
             Wildcard::Auto => self.mode == Mode::Enforce,
         }
+    }
+
+    /// Returns whether some rule reads the labels of services.
+    pub fn selects_services(&self) -> bool {
+        let mut rules = self.rules.list().iter();
+        rules.any(|rule| rule.to.service_selector.is_some())
+    }
+
+    /// Returns whether tenants must not answer for a namespace's name.
+    pub(super) fn reserves(&self, name: &str) -> bool {
+        let reserved = &self.reserved_namespaces;
+        reserved.binary_search_by(|r| (**r).cmp(name)).is_ok()
     }
 
     /// Returns whether the SOA serial tells when the cluster changed, with `auto` resolved.
@@ -77,6 +153,24 @@ impl Options {
     }
 }
 
+/// A bundle of keys; those that are written win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Teams that trust each other half: audit, open among untenanted namespaces.
+    Enterprise,
+    /// Customers with access to the API: everything that they could write themselves counts less.
+    Kaas,
+    /// Customers without access to the API: each namespace by itself.
+    Saas,
+}
+
+impl Profile {
+    /// Returns `identity_max_age` of `[source.kubernetes]`, where the profile has another.
+    pub fn identity_max_age(self) -> Option<Duration> {
+        (self == Self::Kaas).then_some(Duration::from_secs(24 * 60 * 60))
+    }
+}
+
 /// Whether the policy is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -86,27 +180,6 @@ pub enum Mode {
     Audit,
     /// Hidden is absent.
     Enforce,
-}
-
-/// One entry of `tenant_from`.
-#[derive(Debug, Clone)]
-pub enum TenantSource {
-    /// The value of this label of the namespace.
-    Label(Box<str>),
-    /// The value of this annotation of the namespace.
-    Annotation(Box<str>),
-    /// The group `tenant` of this expression in the namespace's name.
-    Name(Regex),
-}
-
-impl PartialEq for TenantSource {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Label(a), Self::Label(b)) | (Self::Annotation(a), Self::Annotation(b)) => a == b,
-            (Self::Name(a), Self::Name(b)) => a.as_str() == b.as_str(),
-            _ => false,
-        }
-    }
 }
 
 /// What two sources of a tenant that disagree mean.
@@ -129,6 +202,27 @@ pub enum Untenanted {
     Platform,
 }
 
+/// What owners may show to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exporting {
+    /// Nothing.
+    Off,
+    /// What their Services' annotations name, to whom they name.
+    Named,
+    /// The same, to those who agreed.
+    Mutual,
+}
+
+/// `audit`: clients that are left in audit while the rest is enforced.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Audit {
+    /// `namespaces`, exact or `prefix-*`.
+    pub namespaces: Vec<NamePattern>,
+    /// `selector` over namespaces' labels; never counts for one that `tenant_from` assigned. An
+    /// empty one selects no namespace.
+    pub selector: Selector,
+}
+
 /// `platform`: the namespaces whose pods see everything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Platform {
@@ -139,6 +233,9 @@ pub struct Platform {
     /// `selector` over namespaces' labels; never counts for one that `tenant_from` assigned. An
     /// empty one selects no namespace, although an empty [`Selector`] matches everything.
     pub selector: Selector,
+    /// `except` and those of `presets`: pods, by their labels, that see only what nodes see. An empty
+    /// selector selects none.
+    pub except: Vec<Selector>,
 }
 
 impl Default for Platform {
@@ -147,6 +244,7 @@ impl Default for Platform {
             namespaces: vec![NamePattern::Exact("kube-system".into())],
             tenants: Vec::new(),
             selector: default_selector("tenantdns.io/role=platform"),
+            except: Vec::new(),
         }
     }
 }
@@ -181,7 +279,7 @@ fn default_selector(text: &str) -> Selector {
 }
 
 /// A service named in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceRef {
     /// Its namespace.
     pub namespace: Box<str>,

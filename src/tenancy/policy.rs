@@ -1,16 +1,15 @@
 //! What a snapshot holds of the policy: the rows, and who has which.
 
+use super::class::ClassId;
 use super::decide::{Asker, Decision, Step, Target, decide};
 use super::options::{Mode, Options, Unknown};
+use super::range::{RangeId, Ranges};
 use super::row::{ClassRow, Row};
 use super::tenant::{NamespaceFacts, ServiceFacts};
 use super::{Client, NsId, ServiceId};
 use crate::cow::CowVec;
+use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The number of a class: the clients that see the same, their own namespaces aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClassId(pub(super) u32);
 
 /// The kind of client, as `whoami`, `explain` and metrics name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +20,8 @@ pub enum ClientClass {
     Platform,
     /// A node, or a pod on its network.
     Node,
+    /// A client of a configured range that is no pod.
+    External,
     /// Nobody that we know.
     Unknown,
 }
@@ -32,46 +33,68 @@ impl ClientClass {
             Self::Pod => "pod",
             Self::Platform => "platform",
             Self::Node => "node",
+            Self::External => "external",
             Self::Unknown => "unknown",
         }
     }
 }
 
+/// What the clients of a class are shown, and what they would be if the policy were enforced.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Rows {
+    pub(super) shown: Arc<ClassRow>,
+    pub(super) judged: Arc<ClassRow>,
+}
+
 /// What a snapshot holds of the policy.
 #[derive(Clone)]
 pub struct Policy {
-    pub(super) options: Arc<Options>,
+    options: Arc<Options>,
     /// The class of a namespace's pods.
     pub(super) classes: CowVec<Option<ClassId>>,
-    pub(super) rows: CowVec<Option<Arc<ClassRow>>>,
-    pub(super) node: Arc<ClassRow>,
-    pub(super) unknown: Arc<ClassRow>,
+    pub(super) rows: CowVec<Option<Rows>>,
+    pub(super) node: Rows,
+    pub(super) unknown: Rows,
+    /// By number of the range.
+    pub(super) externals: Arc<[Rows]>,
+    pub(super) ranges: Arc<Ranges>,
     pub(super) facts: CowVec<Option<Arc<NamespaceFacts>>>,
-    pub(super) services: CowVec<ServiceFacts>,
+    services: CowVec<Option<Arc<ServiceFacts>>>,
+    ordinary: Arc<ServiceFacts>,
     nothing: Arc<ClassRow>,
     everything: Arc<ClassRow>,
+    /// The server's own namespace, where its owner has put all replicas into audit.
+    braked: Option<NsId>,
+    /// How the policy is applied whatever else is said.
+    forced: Option<Mode>,
+    /// Sorted.
     pub(super) reserved: Arc<[Box<[u8]>]>,
 }
 
 impl Policy {
     /// Returns the policy of these settings, before any namespace is known.
     pub fn new(options: Options) -> Self {
-        let reserved = options
-            .reserved_namespaces
-            .iter()
-            .map(|name| name.bytes().map(|b| b.to_ascii_lowercase()).collect())
-            .collect();
+        let reserved = options.reserved_namespaces.iter();
+        let lower = |name: &Box<str>| name.bytes().map(|b| b.to_ascii_lowercase()).collect();
+        let mut reserved: Vec<Box<[u8]>> = reserved.map(lower).collect();
+        reserved.sort_unstable();
+        let ranges = Ranges::new(&options);
         Self {
             options: Arc::new(options),
             classes: CowVec::default(),
             rows: CowVec::default(),
-            node: Arc::default(),
-            unknown: Arc::default(),
+            node: Rows::default(),
+            unknown: Rows::default(),
+            externals: ranges.facts().map(|_| Rows::default()).collect(),
+            ranges: Arc::new(ranges),
             facts: CowVec::default(),
             services: CowVec::default(),
+            ordinary: Arc::default(),
             nothing: Arc::default(),
             everything: Arc::new(ClassRow::everything()),
-            reserved,
+            braked: None,
+            forced: None,
+            reserved: reserved.into(),
         }
     }
 
@@ -80,28 +103,114 @@ impl Policy {
         &self.options
     }
 
-    /// Returns whether what a client must not see is hidden from it.
-    pub fn is_enforced(&self) -> bool {
-        self.options.mode == Mode::Enforce
+    /// Returns how the policy is applied now: as configured, unless the brake is on.
+    pub fn mode(&self) -> Mode {
+        match (self.forced, self.options.mode, self.braked) {
+            (Some(mode), ..) => mode,
+            (None, Mode::Enforce, Some(_)) => Mode::Audit,
+            (None, mode, _) => mode,
+        }
     }
 
-    /// Returns what a client sees. A client without a row sees nothing.
-    pub fn row(&self, client: Client) -> Row<'_> {
-        let shared = |class| Row { class, own: None };
-        if !self.is_enforced() {
-            return shared(&self.everything);
+    /// Returns the same policy applied to everybody and everything, or to nobody, whatever labels
+    /// and lists say of single namespaces.
+    #[must_use]
+    pub fn applied(&self, mode: Mode) -> Self {
+        Self {
+            forced: Some(mode),
+            ..self.clone()
         }
+    }
+
+    /// Returns whether what a client must not see is hidden from it, where nothing else is said of
+    /// the client.
+    pub fn is_enforced(&self) -> bool {
+        self.mode() == Mode::Enforce
+    }
+
+    /// Returns whether a namespace's owner has put all replicas into audit.
+    pub fn is_braked(&self) -> bool {
+        self.braked.is_some()
+    }
+
+    /// Puts the brake on or off, and returns whether that changed anything.
+    pub(super) fn brake(&mut self, ns: NsId, on: bool) -> bool {
+        let next = match (self.braked, on) {
+            (_, true) => Some(ns),
+            (Some(before), false) if before == ns => None,
+            (before, false) => before,
+        };
+        let changed = next.is_some() != self.braked.is_some();
+        self.braked = next;
+        changed
+    }
+
+    /// Returns whether the policy is applied to a client and a namespace.
+    pub(super) fn enforces(&self, asker: Asker<'_>, target: &NamespaceFacts) -> bool {
+        self.enforces_on(asker)
+            || (self.mode() == Mode::Audit && target.enforce && !self.audits(asker))
+    }
+
+    /// Returns whether the policy is applied to a client, whatever it asks for.
+    fn enforces_on(&self, asker: Asker<'_>) -> bool {
+        match self.mode() {
+            Mode::Off => false,
+            Mode::Audit => matches!(asker, Asker::Pod(own) if own.enforce && !own.audited),
+            Mode::Enforce => !self.audits(asker),
+        }
+    }
+
+    /// Returns whether what a client must not see is hidden from it, whatever it is.
+    pub(super) fn is_enforced_on(&self, client: Client) -> bool {
+        self.asker(client)
+            .is_none_or(|asker| self.enforces_on(asker))
+    }
+
+    /// Returns whether what a client must not see of a namespace is hidden from it.
+    pub(super) fn is_enforced_between(&self, client: Client, ns: NsId) -> bool {
+        match (self.asker(client), self.facts(ns)) {
+            (Some(asker), Some(target)) => self.enforces(asker, target),
+            _ => self.is_enforced(),
+        }
+    }
+
+    /// Returns what a client is shown. A client without a row is shown nothing.
+    pub fn row(&self, client: Client) -> Row<'_> {
+        if self.is_open(client) {
+            return Row::of(&self.everything, None);
+        }
+        match self.rows(client) {
+            Some((rows, own)) if self.forced.is_some() => Row::of(&rows.judged, own),
+            Some((rows, own)) => Row::of(&rows.shown, own),
+            None => Row::of(&self.nothing, None),
+        }
+    }
+
+    /// Returns what a client would be shown if the policy were enforced everywhere.
+    pub fn judged_row(&self, client: Client) -> Row<'_> {
+        match self.rows(client) {
+            _ if client == Client::Unknown && self.options.unknown == Unknown::Allow => {
+                Row::of(&self.everything, None)
+            }
+            Some((rows, own)) => Row::of(&rows.judged, own),
+            None => Row::of(&self.nothing, None),
+        }
+    }
+
+    /// Returns whether a client sees everything without anybody deciding it.
+    fn is_open(&self, client: Client) -> bool {
+        match self.mode() {
+            Mode::Off => true,
+            _ => client == Client::Unknown && self.options.unknown == Unknown::Allow,
+        }
+    }
+
+    fn rows(&self, client: Client) -> Option<(&Rows, Option<NsId>)> {
         match client {
-            Client::Pod(ns) => match self.class_of(ns).and_then(|class| self.class_row(class)) {
-                Some(class) => Row {
-                    class,
-                    own: Some(ns),
-                },
-                None => shared(&self.nothing),
-            },
-            Client::Node => shared(&self.node),
-            Client::Unknown if self.options.unknown == Unknown::Allow => shared(&self.everything),
-            Client::Unknown => shared(&self.unknown),
+            Client::Pod(ns) => Some((self.class_rows(self.class_of(ns)?)?, Some(ns))),
+            Client::External(range) => Some((self.externals.get(range.place())?, None)),
+            Client::Node => Some((&self.node, None)),
+            Client::Unknown => Some((&self.unknown, None)),
         }
     }
 
@@ -109,39 +218,41 @@ impl Policy {
         self.classes.get(ns.0).copied().flatten()
     }
 
-    pub(super) fn class_row(&self, class: ClassId) -> Option<&Arc<ClassRow>> {
+    pub(super) fn class_rows(&self, class: ClassId) -> Option<&Rows> {
         self.rows.get(class.0)?.as_ref()
+    }
+
+    /// Returns whether a client is one of those that are left in audit.
+    fn audits(&self, asker: Asker<'_>) -> bool {
+        self.forced.is_none() && matches!(asker, Asker::Pod(own) if own.audited)
+    }
+
+    fn asker(&self, client: Client) -> Option<Asker<'_>> {
+        Some(match client {
+            Client::Pod(own) => Asker::Pod(self.facts(own)?),
+            Client::External(range) => Asker::External(self.ranges.of(range)?),
+            Client::Node => Asker::Node,
+            Client::Unknown => Asker::Unknown,
+        })
     }
 
     /// Says whether a client sees a namespace (`service` is `None`) or a service of it, and why.
     pub fn decide(&self, client: Client, ns: NsId, service: Option<ServiceId>) -> Decision {
-        let open = !self.is_enforced()
-            || (client == Client::Unknown && self.options.unknown == Unknown::Allow);
-        if open {
-            return Decision {
-                visible: true,
-                step: Step::Open,
-            };
+        if self.is_open(client) || !self.is_enforced_between(client, ns) {
+            return Decision::of(true, Step::Open);
         }
-        let hidden = Decision {
-            visible: false,
-            step: Step::Hidden,
+        self.judge(client, ns, service)
+    }
+
+    /// Says the same as if the policy were enforced everywhere.
+    pub fn judge(&self, client: Client, ns: NsId, service: Option<ServiceId>) -> Decision {
+        if client == Client::Unknown && self.options.unknown == Unknown::Allow {
+            return Decision::of(true, Step::Open);
+        }
+        let (Some(namespace), Some(asker)) = (self.facts(ns), self.asker(client)) else {
+            return Decision::of(false, Step::Hidden);
         };
-        let Some(namespace) = self.facts(ns) else {
-            return hidden;
-        };
-        let asker = match client {
-            Client::Pod(own) => match self.facts(own) {
-                Some(facts) => Asker::Pod(facts),
-                None => return hidden,
-            },
-            Client::Node => Asker::Node,
-            Client::Unknown => Asker::Unknown,
-        };
-        let service = service
-            .and_then(|id| self.services.get(id.0))
-            .copied()
-            .unwrap_or_default();
+        let service = service.map_or(&*self.ordinary, |id| self.service(id));
         decide(&self.options, asker, Target { namespace, service })
     }
 
@@ -150,12 +261,29 @@ impl Policy {
         self.facts.get(ns.0)?.as_deref()
     }
 
+    /// Returns what makes a service an exception.
+    pub fn service(&self, service: ServiceId) -> &ServiceFacts {
+        let facts = self.services.get(service.0).and_then(Option::as_ref);
+        facts.unwrap_or(&self.ordinary)
+    }
+
+    pub(super) fn set_service(&mut self, service: ServiceId, facts: ServiceFacts) {
+        let facts = (!facts.is_ordinary()).then(|| Arc::new(facts));
+        self.services.set(service.0, facts);
+    }
+
+    /// Returns the configured range that an address which is nobody's belongs to.
+    pub fn external(&self, address: IpAddr) -> Option<RangeId> {
+        self.ranges.find(address)
+    }
+
     /// Returns the kind of a client.
     pub fn class(&self, client: Client) -> ClientClass {
         match client {
             Client::Pod(ns) if self.facts(ns).is_some_and(|f| f.platform) => ClientClass::Platform,
             Client::Pod(_) => ClientClass::Pod,
             Client::Node => ClientClass::Node,
+            Client::External(_) => ClientClass::External,
             Client::Unknown => ClientClass::Unknown,
         }
     }

@@ -10,8 +10,17 @@ pub enum Sight {
     Hidden,
     /// Single services.
     Some,
+    /// All of it but for single services.
+    Most,
     /// All of it.
     Whole,
+}
+
+impl Sight {
+    /// Returns whether the namespace itself is seen, and not only for the sake of single services.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Most | Self::Whole)
+    }
 }
 
 /// What one client sees: what every client of its class does, and its own namespace.
@@ -23,6 +32,10 @@ pub struct Row<'p> {
 }
 
 impl<'p> Row<'p> {
+    pub(super) fn of(class: &'p ClassRow, own: Option<NsId>) -> Self {
+        Self { class, own }
+    }
+
     /// Returns how much of a namespace is seen.
     pub fn namespace(self, ns: NsId) -> Sight {
         if self.own == Some(ns) {
@@ -42,14 +55,15 @@ impl<'p> Row<'p> {
     pub(super) fn permits_of(self, seen: Seen, service: ServiceId) -> bool {
         match seen.sight {
             Sight::Whole => true,
-            Sight::Some => self.class.services.binary_search(&service).is_ok(),
+            Sight::Most => !self.class.differs(service),
+            Sight::Some => self.class.differs(service),
             Sight::Hidden => false,
         }
     }
 
-    /// Returns the single services that are seen, for dumps.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn single_services(self) -> &'p [ServiceId] {
+    /// Returns the single services that are seen in namespaces that are not, and those that are
+    /// hidden in namespaces that are seen; ascending.
+    pub fn single_services(self) -> &'p [ServiceId] {
         &self.class.services
     }
 }
@@ -59,9 +73,12 @@ impl<'p> Row<'p> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ClassRow {
     everything: bool,
+    /// Namespaces that are seen.
     whole: Bits,
-    some: Bits,
-    services: Box<[ServiceId]>,
+    /// Namespaces with single services that differ.
+    mixed: Bits,
+    /// Those services, ascending.
+    services: Vec<ServiceId>,
 }
 
 impl ClassRow {
@@ -75,33 +92,54 @@ impl ClassRow {
 
     /// Returns how much of a namespace is seen.
     pub(super) fn namespace(&self, ns: NsId) -> Sight {
-        if self.sees_whole(ns) {
-            Sight::Whole
-        } else if self.some.contains(ns) {
-            Sight::Some
-        } else {
-            Sight::Hidden
+        match (
+            self.everything || self.whole.contains(ns),
+            self.mixed.contains(ns),
+        ) {
+            (true, false) => Sight::Whole,
+            (true, true) => Sight::Most,
+            (false, true) => Sight::Some,
+            (false, false) => Sight::Hidden,
         }
     }
 
-    /// Returns whether all of a namespace is seen.
-    pub(super) fn sees_whole(&self, ns: NsId) -> bool {
-        self.everything || self.whole.contains(ns)
+    fn differs(&self, service: ServiceId) -> bool {
+        self.services.binary_search(&service).is_ok()
     }
 
-    /// Says whether all of a namespace is seen.
-    pub(super) fn set_whole(&mut self, ns: NsId, whole: bool) {
+    /// Returns whether [`ClassRow::set`] would change nothing.
+    pub(super) fn is(
+        &self,
+        ns: NsId,
+        whole: bool,
+        services: &[(ServiceId, bool)],
+        mixed: bool,
+    ) -> bool {
+        self.whole.contains(ns) == whole
+            && self.mixed.contains(ns) == mixed
+            && services
+                .iter()
+                .all(|(service, differs)| self.differs(*service) == *differs)
+    }
+
+    /// Says whether all of a namespace is seen, of each service that may differ whether it does, and
+    /// whether any does. Services of it that are not given are as they were.
+    pub(super) fn set(
+        &mut self,
+        ns: NsId,
+        whole: bool,
+        services: &[(ServiceId, bool)],
+        mixed: bool,
+    ) {
         self.whole.set(ns, whole);
-    }
-
-    /// Sets the single services that are seen, ascending.
-    pub(super) fn set_services(&mut self, services: impl Iterator<Item = (ServiceId, NsId)>) {
-        self.some = Bits::default();
-        let each = services.map(|(id, ns)| {
-            self.some.set(ns, true);
-            id
-        });
-        self.services = each.collect();
+        self.mixed.set(ns, mixed);
+        for &(service, differs) in services {
+            match (self.services.binary_search(&service), differs) {
+                (Err(place), true) => self.services.insert(place, service),
+                (Ok(place), false) => drop(self.services.remove(place)),
+                _ => {}
+            }
+        }
     }
 }
 

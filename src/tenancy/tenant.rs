@@ -1,23 +1,37 @@
 //! What a namespace's labels, annotations and name say about it, and what makes a service an
 //! exception.
 
-use super::options::{Conflict, NamePattern, Options, TenantSource, Untenanted};
-use crate::model::Namespace;
+use super::assign::Kin;
+use super::exports::{Exports, Imports};
+use super::options::{Exporting, NamePattern, Options, Rule, Untenanted};
+use super::rules::RuleSet;
+use crate::model::{Labels, Namespace, Selector};
 use std::sync::Arc;
 
 /// Whose a namespace is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Tenant {
     /// A configured source, or the label `tenantdns.io/tenant`, names this one.
     Assigned(Arc<str>),
     /// No source matches.
+    #[default]
     Untenanted,
     /// Two sources disagree: the namespace is alone, whatever else its labels say.
     Conflict,
 }
 
+impl Tenant {
+    /// Returns the tenant's name, where there is one.
+    pub fn assigned(&self) -> Option<&str> {
+        match self {
+            Self::Assigned(tenant) => Some(tenant),
+            Self::Untenanted | Self::Conflict => None,
+        }
+    }
+}
+
 /// What the policy needs to know of a namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NamespaceFacts {
     /// Its name.
     pub name: Box<str>,
@@ -31,26 +45,64 @@ pub struct NamespaceFacts {
     pub private: bool,
     /// Its name is one that tenants must not answer for.
     pub reserved: bool,
+    /// It is enforced although the rest is in audit (`tenantdns.io/mode=enforce`).
+    pub enforce: bool,
+    /// Its pods are left in audit although the rest is enforced (`[tenancy] audit`).
+    pub audited: bool,
+    /// It is the server's own, and its owner puts all replicas into audit
+    /// (`tenantdns.io/mode=audit`).
+    pub brakes: bool,
+    /// The rules that speak of its pods.
+    pub from: RuleSet,
+    /// The rules that speak of all of it.
+    pub to: RuleSet,
+    /// The rules that speak of those of its services that they select.
+    pub to_selected: RuleSet,
+    /// The rules that write its name in full.
+    pub named: RuleSet,
+    /// What it agrees to see of others.
+    pub imports: Imports,
 }
 
 /// What makes a service an exception from its namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceFacts {
     /// Everybody sees it: `default/kubernetes` and the DNS service.
     pub mandatory: bool,
     /// `shared.services` lists it.
     pub shared: bool,
+    /// The rules that speak of it and not of all of its namespace.
+    pub to: RuleSet,
+    /// The rules that write it in full.
+    pub named: RuleSet,
+    /// Its name, where an import may write it.
+    pub name: Option<Box<str>>,
+    /// What its owner says of who may see it.
+    pub exports: Exports,
 }
 
 impl ServiceFacts {
     /// Returns whether the service is as visible as its namespace.
-    pub fn is_ordinary(self) -> bool {
-        self == Self::default()
+    pub fn is_ordinary(&self) -> bool {
+        *self == Self::default()
     }
 }
 
-const TENANT_LABEL: &str = "tenantdns.io/tenant";
+/// A Service, as far as the policy reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceTraits<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: &'a Labels,
+    /// Its annotations.
+    pub annotations: &'a Labels,
+    /// It is the DNS service.
+    pub dns: bool,
+}
+
 const VISIBILITY_LABEL: &str = "tenantdns.io/visibility";
+const MODE_LABEL: &str = "tenantdns.io/mode";
 
 impl Options {
     /// Returns what a namespace's metadata says under these settings.
@@ -58,72 +110,69 @@ impl Options {
     /// Only the configuration and sources that it names widen: a selector does not count for a
     /// namespace that `tenant_from` assigned to a tenant, because whoever owns the namespace may be
     /// able to label it.
-    pub fn namespace_facts(&self, namespace: &Namespace) -> NamespaceFacts {
-        let tenant = self.tenant_of(namespace);
-        let name = &*namespace.name;
+    pub fn namespace_facts(&self, namespace: &Namespace, kin: &dyn Kin) -> NamespaceFacts {
+        let tenant = self.tenant_of(namespace, kin);
+        let (name, labels) = (&*namespace.name, &namespace.labels);
         let listed = |patterns: &[NamePattern]| patterns.iter().any(|p| p.matches(name));
         let assigned = !self.tenant_from.is_empty() && tenant != Tenant::Untenanted;
-        let selected =
-            |s: &crate::model::Selector| !assigned && !s.is_empty() && s.matches(&namespace.labels);
+        let selected = |s: &Selector| !assigned && !s.is_empty() && s.matches(labels);
         let of_platform_tenant = match &tenant {
             Tenant::Assigned(t) => self.platform.tenants.iter().any(|p| **p == **t),
             _ => false,
         };
         let open_platform = tenant == Tenant::Untenanted && self.untenanted == Untenanted::Platform;
+        // What narrows may be selected by anybody; what widens not by whom it would widen.
+        let counts = |rule: &Rule| rule.is_deny() || !assigned;
+        let mode = labels.get(MODE_LABEL);
+        let to = |rule: &Rule| rule.to.has_namespace(name, &tenant, labels, counts(rule));
+        let rules = |which: &dyn Fn(&Rule) -> bool| RuleSet::of(self.rules.list(), which);
         NamespaceFacts {
             platform: listed(&self.platform.namespaces)
                 || of_platform_tenant
                 || selected(&self.platform.selector)
                 || open_platform,
             shared: listed(&self.shared.namespaces) || selected(&self.shared.selector),
-            private: namespace
-                .labels
-                .get(VISIBILITY_LABEL)
-                .is_some_and(|v| v == "private"),
-            reserved: self
-                .reserved_namespaces
-                .iter()
-                .any(|reserved| **reserved == *name),
+            private: labels.get(VISIBILITY_LABEL).is_some_and(|v| v == "private"),
+            reserved: self.reserves(name),
+            enforce: mode == Some("enforce"),
+            audited: listed(&self.audit.namespaces) || selected(&self.audit.selector),
+            brakes: mode == Some("audit") && self.own_namespace.as_deref() == Some(name),
+            from: rules(&|rule| rule.from.has_namespace(name, &tenant, labels, counts(rule))),
+            to: rules(&|rule| rule.to.service_selector.is_none() && to(rule)),
+            to_selected: rules(&|rule| rule.to.service_selector.is_some() && to(rule)),
+            named: rules(&|rule| rule.to.names_namespace(name)),
+            imports: match self.exports {
+                Exporting::Mutual => Imports::read(&namespace.annotations, |_| {}),
+                Exporting::Off | Exporting::Named => Imports::default(),
+            },
             name: name.into(),
             tenant,
         }
     }
 
-    /// Returns what makes a service of this namespace and name an exception; `dns` says that it is
-    /// the DNS service.
-    pub fn service_facts(&self, namespace: &str, name: &str, dns: bool) -> ServiceFacts {
+    /// Returns what makes a service of a namespace an exception.
+    pub fn service_facts(&self, ns: &NamespaceFacts, service: ServiceTraits<'_>) -> ServiceFacts {
+        let (namespace, name) = (&*ns.name, service.name);
         let is = |s: &super::ServiceRef| *s.namespace == *namespace && *s.name == *name;
-        ServiceFacts {
-            mandatory: dns || (namespace == "default" && name == "kubernetes"),
-            shared: self.shared.services.iter().any(is),
-        }
-    }
-
-    fn tenant_of(&self, namespace: &Namespace) -> Tenant {
-        if self.tenant_from.is_empty() {
-            let label = namespace.labels.get(TENANT_LABEL).filter(|v| !v.is_empty());
-            return label.map_or(Tenant::Untenanted, |v| Tenant::Assigned(Arc::from(v)));
-        }
-        let mut found: Option<Arc<str>> = None;
-        for source in &self.tenant_from {
-            let value = match source {
-                TenantSource::Label(key) => namespace.labels.get(key),
-                TenantSource::Annotation(key) => namespace.annotations.get(key),
-                TenantSource::Name(regex) => regex
-                    .captures(&namespace.name)
-                    .and_then(|c| c.name("tenant"))
-                    .map(|m| m.as_str()),
-            };
-            let Some(value) = value.filter(|v| !v.is_empty()) else {
-                continue;
-            };
-            match &found {
-                None => found = Some(value.into()),
-                Some(first) if **first == *value => {}
-                Some(_) if self.conflict == Conflict::First => {}
-                Some(_) => return Tenant::Conflict,
+        let means = |index: usize, rule: &Rule| {
+            let whole = ns.to_selected.has(index);
+            rule.to.has_service(namespace, name, service.labels, whole)
+        };
+        let exports = match self.exports {
+            Exporting::Off => Exports::read_narrowing(service.annotations, namespace),
+            Exporting::Named | Exporting::Mutual => {
+                Exports::read(service.annotations, namespace, |_| {})
             }
+        };
+        ServiceFacts {
+            mandatory: service.dns || (namespace == "default" && name == "kubernetes"),
+            shared: self.shared.services.iter().any(is),
+            to: RuleSet::of_indexed(self.rules.list(), means),
+            named: RuleSet::of(self.rules.list(), |rule| {
+                rule.to.names_service(namespace, name)
+            }),
+            name: (!exports.is_empty()).then(|| name.into()),
+            exports,
         }
-        found.map_or(Tenant::Untenanted, Tenant::Assigned)
     }
 }

@@ -63,14 +63,26 @@ impl<'s> View<'s> {
         self.policy.class(self.client)
     }
 
-    /// Returns whether anything may be hidden from anybody.
+    /// Returns a number that is the same for clients of one snapshot that see the same, their own
+    /// namespaces aside.
+    pub fn class_key(&self) -> usize {
+        std::ptr::from_ref(self.row.class).addr()
+    }
+
+    /// Returns whether what this client must not see is hidden from it, whatever it asks for.
     pub fn is_enforced(&self) -> bool {
-        self.policy.is_enforced()
+        self.policy.is_enforced_on(self.client)
+    }
+
+    /// Returns whether a namespace is enforced although the rest is in audit.
+    pub fn is_enforced_by_label(&self, ns: NsId) -> bool {
+        let enforce = self.policy.facts(ns).is_some_and(|facts| facts.enforce);
+        enforce && self.policy.mode() == super::Mode::Audit
     }
 
     /// Returns whether `whoami` answers.
     pub fn tells_who_asks(&self) -> bool {
-        self.policy.options().mode != super::Mode::Off
+        self.policy.mode() != super::Mode::Off
     }
 
     /// Returns whether names may be answered only as to somebody that we don't know.
@@ -88,10 +100,10 @@ impl<'s> View<'s> {
         let unknown = match self.client {
             Client::Unknown => true,
             Client::Node => self.policy.options().node == super::NodeView::Unknown,
-            Client::Pod(_) => false,
+            Client::Pod(_) | Client::External(_) => false,
         };
         match self.policy.options().unknown {
-            _ if !unknown || !self.policy.is_enforced() => Absence::Nonexistent,
+            _ if !unknown || !self.is_enforced() => Absence::Nonexistent,
             Unknown::Servfail | Unknown::Strict => Absence::Servfail,
             Unknown::Refused => Absence::Refused,
             Unknown::Allow => Absence::Nonexistent,
@@ -100,10 +112,8 @@ impl<'s> View<'s> {
 
     /// Returns whether no tenant may answer for this namespace's label (lower case).
     pub fn is_reserved(&self, label: &[u8]) -> bool {
-        self.policy
-            .reserved
-            .iter()
-            .any(|reserved| **reserved == *label)
+        let reserved = &self.policy.reserved;
+        reserved.binary_search_by(|r| (**r).cmp(label)).is_ok()
     }
 
     /// Finds a namespace by its label (lower case). A hidden one is found like an absent one: what
@@ -172,20 +182,25 @@ impl<'s> View<'s> {
     /// can a slice put a name on another tenant's pod, nor does a PTR tell whether one is there.
     pub fn permits_endpoint(&self, ns: NsId, service: ServiceId, address: IpAddr) -> bool {
         self.permits(ns, service)
-            && (!self.is_enforced() || self.is_of_tenant(ns) || self.clients.is_pod_of(address, ns))
+            && (!self.policy.is_enforced_between(self.client, ns)
+                || self.is_of_tenant(ns)
+                || self.clients.is_pod_of(address, ns))
     }
 
     fn is_of_tenant(&self, ns: NsId) -> bool {
-        let Client::Pod(own) = self.client else {
-            return false;
-        };
-        own == ns
-            || match (self.policy.facts(own), self.policy.facts(ns)) {
-                (Some(a), Some(b)) => {
-                    matches!(a.tenant, super::Tenant::Assigned(_)) && a.tenant == b.tenant
-                }
+        self.client == Client::Pod(ns)
+            || match (self.own_assigned(), self.policy.facts(ns)) {
+                (Some(own), Some(facts)) => facts.tenant.assigned() == Some(own),
                 _ => false,
             }
+    }
+
+    fn own_assigned(&self) -> Option<&'s str> {
+        match self.client {
+            Client::Pod(ns) => self.policy.facts(ns)?.tenant.assigned(),
+            Client::External(range) => self.policy.ranges.of(range)?.tenant.as_deref(),
+            Client::Node | Client::Unknown => None,
+        }
     }
 
     /// Returns the client's namespace, where it is a pod.
@@ -198,12 +213,10 @@ impl<'s> View<'s> {
 
     /// Returns the client's tenant: the assigned one, or its namespace where that is its own.
     pub fn own_tenant(&self) -> Option<&'s str> {
-        let Client::Pod(ns) = self.client else {
-            return None;
+        let alone = || match self.client {
+            Client::Pod(ns) => self.policy.facts(ns).map(|facts| &*facts.name),
+            _ => None,
         };
-        self.policy.facts(ns).map(|facts| match &facts.tenant {
-            super::Tenant::Assigned(tenant) => &**tenant,
-            _ => &*facts.name,
-        })
+        self.own_assigned().or_else(alone)
     }
 }

@@ -32,6 +32,7 @@ pub fn dump(snapshot: &Snapshot) -> Vec<String> {
     ];
     for (name, client) in clients.chain(others) {
         let row = snapshot.policy.row(client);
+        let judged = snapshot.policy.judged_row(client);
         for &target in &namespaces {
             if row.namespace(target) != Sight::Hidden {
                 lines.insert(format!(
@@ -39,6 +40,10 @@ pub fn dump(snapshot: &Snapshot) -> Vec<String> {
                     row.namespace(target),
                     ns(target)
                 ));
+            }
+            if judged.namespace(target) != row.namespace(target) {
+                let would = judged.namespace(target);
+                lines.insert(format!("{name} would see {would:?} of {}", ns(target)));
             }
         }
         let mut single: Vec<String> = row

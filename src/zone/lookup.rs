@@ -201,11 +201,13 @@ impl Zone {
                 }
                 match self.see(view, label).sight {
                     Sight::Hidden => self.absent(view, label),
-                    Sight::Some | Sight::Whole => Resolved::Empty,
+                    Sight::Some | Sight::Most | Sight::Whole => Resolved::Empty,
                 }
             }
             Target::PodNamespace(label) => match self.see(view, label).sight {
-                Sight::Whole if self.options.pods != PodMode::Disabled => Resolved::Empty,
+                sight if sight.is_whole() && self.options.pods != PodMode::Disabled => {
+                    Resolved::Empty
+                }
                 _ => self.absent(view, label),
             },
             Target::Pod(namespace, label) => self.pod(view, namespace, label),
@@ -246,10 +248,10 @@ impl Zone {
 
     fn pod<'a>(&'a self, view: &View<'a>, namespace: &'a [u8], label: &'a [u8]) -> Resolved<'a> {
         let seen = self.see(view, namespace);
-        let address = spelled_address(label).filter(|_| seen.sight == Sight::Whole);
+        let address = spelled_address(label).filter(|_| seen.sight.is_whole());
         let exists = match (self.options.pods, address) {
             (PodMode::Disabled, _) | (_, None) => false,
-            (PodMode::Insecure, Some(_)) => true,
+            (PodMode::Insecure, Some(_)) => !view.is_enforced_by_label(seen.ns),
             (PodMode::Verified, Some(address)) => {
                 let namespaces = self.pods.get(key(address));
                 spells_canonically(label, address) && namespaces.contains(&seen.ns.0)
@@ -260,7 +262,7 @@ impl Zone {
             _ if is_wild(label)
                 && self.wildcards
                 && self.options.pods == PodMode::Verified
-                && seen.sight == Sight::Whole =>
+                && seen.sight.is_whole() =>
             {
                 Resolved::Empty
             }

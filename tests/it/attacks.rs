@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use tenantdns::answer::{Outcome, Transport, respond};
 use tenantdns::chain::UpstreamId;
 use tenantdns::model::{Object, ServiceKind};
+use tenantdns::observe::{self, Sort, observe};
 use tenantdns::testing::{Cluster, ask, query, query_edns, request};
 use tenantdns::wire::{Name, RType};
 
@@ -657,14 +658,17 @@ fn e14_a_dictionary_of_namespaces_finds_what_is_visible_alone() {
         }
     }
     words.extend((0..6_000).map(|n| format!("customer-{n:05}")));
+    let (first, mut gatherer) = observe(observe::Options::default(), 1);
+    let mut witness = first.next();
     let mut denials: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
     for word in &words {
         let name = format!("{word}.svc.cluster.local.");
         let bytes = query(&name, RType::A);
         let request = request(attacker(), Transport::Udp, &bytes);
-        let Outcome::Reply(len, _) = respond(&snapshot, &request, &mut out) else {
+        let Outcome::Reply(len, verdict) = respond(&snapshot, &request, &mut out) else {
             panic!("no reply to {name}");
         };
+        witness.saw(&snapshot, &request, &verdict);
         if out[3] & 15 != 3 {
             found.insert(word.as_str());
             continue;
@@ -677,6 +681,12 @@ fn e14_a_dictionary_of_namespaces_finds_what_is_visible_alone() {
     // `any` is a wildcard, which every namespace that is seen matches.
     let visible = ["a1", "a2", "any", "default", "kube-system", "shared"];
     assert_eq!(found.into_iter().collect::<Vec<_>>(), visible);
+    let suspected = gatherer.gather(&snapshot, 0).suspicions;
+    let suspected: Vec<_> = suspected
+        .iter()
+        .map(|it| (it.client, it.sort, it.namespace.as_deref()))
+        .collect();
+    assert_eq!(suspected, [(attacker(), Sort::Absent, Some("a1"))]);
 }
 
 #[test]

@@ -412,6 +412,8 @@ fn a_refusal_says_what_is_wrong() {
     let labels = Needs {
         kept: Kept {
             labels: true,
+            service_labels: true,
+            exports: true,
             targets: false,
         },
         ..plain.clone()
@@ -489,7 +491,7 @@ fn the_format_is_this() {
     let expected = [
         "{\"tenantdns_checkpoint\":1,\"heard\":{\"EndpointSlice\":1763999940,\
          \"Namespace\":1763999940,\"Node\":1763999940,\"Pod\":1763999940,\"Service\":1763999940,\
-         \"ServiceImport\":1763999940},\"node\":null,\"labels\":false,\"targets\":false}",
+         \"ServiceImport\":1763999940},\"node\":null,\"labels\":false,\"service_labels\":false,\"exports\":true,\"targets\":false}",
         "{\"Namespace\":{\"metadata\":{\"name\":\"a1\"}}}",
         "{\"Pod\":{\"metadata\":{\"name\":\"two\",\"namespace\":\"a1\",\"uid\":\"0000\"},\
          \"spec\":{\"hostNetwork\":false},\"status\":{\"phase\":\"Running\",\

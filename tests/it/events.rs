@@ -1,36 +1,41 @@
 //! Events: their order across objects leaves no trace, and neither does the way to a state.
 
-use crate::random::{OWN, TENANCY, check, cluster, object, objects};
+use crate::random::{EXCEPTIONS, OWN, TENANCY, check, cluster, object, objects};
 use proptest::prelude::*;
 use proptest::sample::{Index as Pick, select};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use tenantdns::index::{Event, Index};
-use tenantdns::model::{Kind, Object, ObjectKey, ServiceKind, SliceOwner};
+use tenantdns::model::{Kind, Labels, Namespace, Object, ObjectKey, ServiceKind, SliceOwner};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::tenancy::{
-    self, Asker, Client, NamespaceFacts, NsId, ServiceFacts, ServiceId, Sight, Target, Tenant,
-    decide,
+    self, Asker, Client, ExternalFacts, Kin, Mode, NamespaceFacts, NsId, RuleSet, ServiceFacts,
+    ServiceId, ServiceTraits, Sight, Target, Tenant, decide,
 };
 use tenantdns::testing::{Cluster, dump};
 
 fn settings() -> impl Strategy<Value = String> {
     (
-        select(vec!["enforce", "off"]),
+        select(vec!["enforce", "off", "audit"]),
         select(vec!["isolated", "open", "platform"]),
         select(vec!["shared", "unknown", "platform", "deny"]),
         select(vec!["isolate", "first"]),
         select(vec!["disabled", "verified"]),
+        select(vec!["off", "named", "named", "mutual"]),
+        select(&EXCEPTIONS),
     )
-        .prop_map(|(mode, untenanted, node, conflict, pods)| {
-            format!(
-                "[tenancy]\nmode = {mode:?}\nuntenanted = {untenanted:?}\nnode = {node:?}\n\
-                 conflict = {conflict:?}\nsoa_serial = \"static\"\n{TENANCY}[kubernetes]\n\
+        .prop_map(
+            |(mode, untenanted, node, conflict, pods, exports, exceptions)| {
+                format!(
+                    "[tenancy]\nmode = {mode:?}\nuntenanted = {untenanted:?}\nnode = {node:?}\n\
+                 conflict = {conflict:?}\nexports = {exports:?}\nsoa_serial = \"static\"\n\
+                 audit = {{ namespaces = [\"a2\"] }}\n{TENANCY}{exceptions}[kubernetes]\n\
                  pods = {pods:?}\nzones = [\"cluster.local\", \"clusterset.local\", \
                  \"in-addr.arpa\", \"ip6.arpa\"]\nmulticluster = [\"clusterset.local\"]\n"
-            )
-        })
+                )
+            },
+        )
 }
 
 fn empty(config: &str) -> Cluster {
@@ -185,6 +190,25 @@ fn i6_a_relist_or_a_restart_equals_the_incremental_result() {
 
 // === policy ===
 
+/// The namespaces among some objects.
+struct Namespaces<'o>(&'o [Object]);
+
+impl Kin for Namespaces<'_> {
+    fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.0.iter().find_map(|object| match object {
+            Object::Namespace(namespace) if *namespace.name == *name => Some(namespace),
+            _ => None,
+        })
+    }
+
+    fn has_children(&self, label: &str, name: &str) -> bool {
+        self.0.iter().any(|object| match object {
+            Object::Namespace(namespace) => namespace.labels.get(label) == Some(name),
+            _ => false,
+        })
+    }
+}
+
 /// Says from the objects alone what makes a service an exception.
 fn exception(
     options: &tenancy::Options,
@@ -197,15 +221,24 @@ fn exception(
         Object::Service(service) if service.key == key => Some(service),
         _ => None,
     });
-    let imported = objects
-        .iter()
-        .any(|o| matches!(o, Object::ServiceImport(i) if i.key == key));
-    let Some(service) = service else {
-        return if imported {
-            options.service_facts(&key.namespace, name, false)
-        } else {
-            ServiceFacts::default()
+    let imported = objects.iter().find_map(|object| match object {
+        Object::ServiceImport(import) if import.key == key => Some(&import.labels),
+        _ => None,
+    });
+    let nothing = Labels::new();
+    let facts = |labels, annotations, dns| {
+        let traits = ServiceTraits {
+            name,
+            labels,
+            annotations,
+            dns,
         };
+        options.service_facts(namespace, traits)
+    };
+    let Some(service) = service else {
+        return imported.map_or_else(ServiceFacts::default, |labels| {
+            facts(labels, &nothing, false)
+        });
     };
     let labeled = service
         .labels
@@ -226,7 +259,21 @@ fn exception(
     });
     let dns = (labeled && &*key.namespace == "kube-system")
         || namespace.platform && (by_address || by_slice);
-    options.service_facts(&key.namespace, name, dns)
+    facts(&service.labels, &service.annotations, dns)
+}
+
+/// Whether the policy is applied to a client and a namespace.
+fn is_enforced(mode: Mode, asker: Asker<'_>, target: &NamespaceFacts) -> bool {
+    let own = match asker {
+        Asker::Pod(own) => Some(own),
+        _ => None,
+    };
+    let listed = own.is_some_and(|own| own.audited);
+    match mode {
+        Mode::Off => false,
+        Mode::Audit => !listed && (target.enforce || own.is_some_and(|own| own.enforce)),
+        Mode::Enforce => !listed,
+    }
 }
 
 /// Compares each bit of the rows with the decision, and returns how many were compared.
@@ -235,10 +282,11 @@ fn rows_equal_decisions(
     options: &tenancy::Options,
     objects: &[Object],
 ) -> Result<usize, TestCaseError> {
+    let kin = Namespaces(objects);
     let facts: BTreeMap<Box<str>, NamespaceFacts> = objects
         .iter()
         .filter_map(|object| match object {
-            Object::Namespace(ns) => Some((ns.name.clone(), options.namespace_facts(ns))),
+            Object::Namespace(ns) => Some((ns.name.clone(), options.namespace_facts(ns, &kin))),
             _ => None,
         })
         .collect();
@@ -248,56 +296,79 @@ fn rows_equal_decisions(
         .filter_map(|id| Some((id, facts.get(&text(snapshot.directory.namespace(id)?))?)))
         .collect();
     prop_assert_eq!(numbers.len(), facts.len());
-    let services: Vec<(ServiceId, NsId, Box<str>)> = (0..256)
+    let services: Vec<(ServiceId, NsId, ServiceFacts)> = (0..256)
         .map(ServiceId)
         .filter_map(|id| {
             let (ns, label) = snapshot.directory.service(id)?;
-            Some((id, ns, text(label)))
+            let namespace = numbers.iter().find(|(number, _)| *number == ns)?.1;
+            Some((id, ns, exception(options, objects, namespace, &text(label))))
         })
         .collect();
     let pods = numbers
         .iter()
         .map(|(id, facts)| (Client::Pod(*id), Asker::Pod(facts)));
-    let others = [
+    let mut clients: Vec<(Client, Asker<'_>)> = pods.collect();
+    clients.extend([
         (Client::Node, Asker::Node),
         (Client::Unknown, Asker::Unknown),
-    ];
+    ]);
+    let policy = &snapshot.policy;
+    let office = policy.external("203.0.113.1".parse().unwrap());
+    let outside = office.map(|_| ExternalFacts {
+        tenant: Some("a".into()),
+        from: RuleSet::of(options.rules.list(), |rule| !rule.from.cidrs.is_empty()),
+    });
+    clients.extend(
+        office
+            .zip(outside.as_ref())
+            .map(|(range, facts)| (Client::External(range), Asker::External(facts))),
+    );
     let mut compared = 0;
-    for (client, asker) in pods.chain(others) {
-        let row = snapshot.policy.row(client);
+    for (client, asker) in clients {
         for &(id, namespace) in &numbers {
-            let decided = |service| decide(options, asker, Target { namespace, service });
-            let whole = decided(ServiceFacts::default());
-            let mut some = false;
-            for (service, _, name) in services.iter().filter(|(_, ns, _)| *ns == id) {
-                let single = decided(exception(options, objects, namespace, name));
+            let judged = |service| decide(options, asker, Target { namespace, service });
+            let ordinary = ServiceFacts::default();
+            let open = !is_enforced(options.mode, asker, namespace);
+            for (row, shown) in [
+                (policy.row(client), true),
+                (policy.judged_row(client), false),
+            ] {
+                let whole = (shown && open) || judged(&ordinary).visible;
+                let mut differs = false;
+                for (service, _, exception) in services.iter().filter(|(_, ns, _)| *ns == id) {
+                    let single = judged(exception);
+                    let visible = (shown && open) || single.visible;
+                    compared += 1;
+                    differs |= visible != whole && client != Client::Pod(id);
+                    prop_assert_eq!(
+                        row.permits(id, *service),
+                        visible,
+                        "{:?} and {:?} of {}: {:?}",
+                        client,
+                        exception,
+                        namespace.name,
+                        single.step
+                    );
+                    prop_assert_eq!(policy.judge(client, id, Some(*service)), single);
+                    let decided = policy.decide(client, id, Some(*service));
+                    prop_assert_eq!(decided.visible, open || single.visible);
+                }
                 compared += 1;
-                some |= single.visible;
+                let sight = match (whole, differs) {
+                    (true, false) => Sight::Whole,
+                    (true, true) => Sight::Most,
+                    (false, true) => Sight::Some,
+                    (false, false) => Sight::Hidden,
+                };
                 prop_assert_eq!(
-                    row.permits(id, *service),
-                    single.visible,
-                    "{:?} and {}/{}: {:?}",
+                    row.namespace(id),
+                    sight,
+                    "{:?} and {}",
                     client,
-                    namespace.name,
-                    name,
-                    single.step
+                    namespace.name
                 );
-                prop_assert_eq!(snapshot.policy.decide(client, id, Some(*service)), single);
             }
-            compared += 1;
-            let sight = match (whole.visible, some) {
-                (true, _) => Sight::Whole,
-                (false, true) => Sight::Some,
-                (false, false) => Sight::Hidden,
-            };
-            prop_assert_eq!(
-                row.namespace(id),
-                sight,
-                "{:?} and {}",
-                client,
-                namespace.name
-            );
-            prop_assert_eq!(snapshot.policy.decide(client, id, None), whole);
+            prop_assert_eq!(policy.judge(client, id, None), judged(&ordinary));
         }
     }
     Ok(compared)
@@ -308,7 +379,7 @@ fn compiled_rows_equal_the_decision_for_every_client_and_service() {
     let compared = Cell::new(0usize);
     let strategy = (histories(), settings(), picks());
     check(96, file!(), &strategy, |(histories, config, picks)| {
-        let config = config.replace("\"off\"", "\"enforce\"");
+        let config = config.replace("mode = \"off\"", "mode = \"enforce\"");
         let cluster = empty(&config);
         let options = &cluster.config.tenancy;
         let mut index = cluster.empty_index();
@@ -350,7 +421,10 @@ fn namespaces_whose_sources_disagree_belong_to_no_tenant() {
     let [Object::Namespace(ns)] = objects.as_slice() else {
         panic!("{objects:?}");
     };
-    let facts = cluster.config.tenancy.namespace_facts(ns);
+    let facts = cluster
+        .config
+        .tenancy
+        .namespace_facts(ns, &Namespaces(&objects));
     assert_eq!(facts.tenant, Tenant::Conflict);
     assert!(!facts.platform && !facts.shared, "{facts:?}");
 }

@@ -3,8 +3,8 @@
 
 use crate::decode::decode;
 use crate::random::{
-    NAMESPACES, OWN, Picker, SERVICES, TENANCY, TYPES, check, cluster, names, names_of, object,
-    objects, pod_address, pod_of, questions, reverse,
+    EXCEPTIONS, NAMESPACES, OWN, Picker, SERVICES, TENANCY, TYPES, check, cluster, names, names_of,
+    object, objects, pod_address, pod_of, questions, reverse,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -28,11 +28,12 @@ fn settings() -> impl Strategy<Value = String> {
         of("node", &["shared", "unknown", "platform", "deny"]),
         of("unknown", &["servfail", "strict", "refused"]),
         of("conflict", &["isolate", "first"]),
+        of("exports", &["off", "named", "named", "mutual"]),
     );
     let pods = of("pods", &["disabled", "verified"]);
-    (tenancy, pods).prop_map(|((a, b, c, d, e), pods)| {
+    (tenancy, pods, select(&EXCEPTIONS)).prop_map(|((a, b, c, d, e, f), pods, exceptions)| {
         format!(
-            "[tenancy]\nmode = \"enforce\"\n{a}{b}{c}{d}{e}{TENANCY}[kubernetes]\n{pods}\
+            "[tenancy]\nmode = \"enforce\"\n{a}{b}{c}{d}{e}{f}{TENANCY}{exceptions}[kubernetes]\n{pods}\
              zones = [\"cluster.local\", \"clusterset.local\", \"in-addr.arpa\", \"ip6.arpa\"]\n\
              multicluster = [\"clusterset.local\"]\n"
         )
@@ -367,6 +368,10 @@ fn one_tenant_that_owns_everything_is_answered_as_if_there_were_none() {
                 if let Object::Namespace(ns) = object {
                     ns.labels = Labels::from([("tenant".into(), "a".into())]);
                 }
+                // An owner may keep a service from its own tenant.
+                if let Object::Service(service) = object {
+                    service.annotations = Labels::new();
+                }
             }
             let config = |mode: &str| {
                 format!(
@@ -430,7 +435,7 @@ fn without_tenancy_what_changes_shows() {
         let other = change(&base, &cluster(other), &config, client);
         let off = config
             .replace("\"enforce\"", "\"off\"")
-            .replace("[kubernetes]", "soa_serial = \"static\"\n[kubernetes]");
+            .replace("[tenancy]\n", "[tenancy]\nsoa_serial = \"static\"\n");
         let (g, h) = (serve(base, &off), serve(other, &off));
         let differs = names.iter().any(|name| {
             [RType::A, RType::SRV, RType::PTR].iter().any(|&rtype| {

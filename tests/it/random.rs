@@ -38,6 +38,53 @@ pub(crate) const TENANCY: &str = "tenant_from = [{ label = \"tenant\" }, { label
      platform = { namespaces = [\"kube-system\"], tenants = [\"ops\"] }\n\
      shared = { namespaces = [\"shared\"], services = [\"u1/web\", \"default/kubernetes\"] }\n";
 
+/// Exceptions under which they are served: nothing, or tables behind [`TENANCY`].
+pub(crate) const EXCEPTIONS: [&str; 3] = [
+    "",
+    r#"
+[[tenancy.rule]]
+name = "b sees two of a's"
+effect = "allow"
+from = { tenants = ["b"] }
+to = { services = ["a1/web", "a2/db"] }
+[[tenancy.rule]]
+name = "nobody sees what is inner"
+effect = "deny"
+from = { tenants = ["*"], nodes = true, unknown = true }
+to = { namespaces = ["u1", "shared", "a1"], service_selector = "tier=inner" }
+[[tenancy.rule]]
+name = "one for those without a namespace"
+effect = "allow"
+from = { nodes = true, unknown = true }
+to = { services = ["b1/web"] }
+[[tenancy.rule]]
+name = "strangers do without the shared"
+effect = "deny"
+from = { unknown = true }
+to = { namespaces = ["shared"] }
+"#,
+    r#"
+[[tenancy.rule]]
+name = "by label"
+effect = "allow"
+from = { selector = "owner=a" }
+to = { tenants = ["b"], selector = "tenantdns.io/visibility=private" }
+[[tenancy.rule]]
+name = "an office"
+effect = "allow"
+from = { cidrs = ["203.0.113.0/28"], namespaces = ["u1"] }
+to = { namespaces = ["svc", "b2"] }
+[[tenancy.rule]]
+name = "not even what is mandatory"
+effect = "deny"
+from = { namespaces = ["b1"] }
+to = { services = ["default/kubernetes", "shared/web", "b2/web"] }
+[[tenancy.client]]
+cidr = "203.0.113.0/24"
+tenant = "a"
+"#,
+];
+
 /// Runs a property `cases` times. A failure is printed with its smallest case, and its seed is kept
 /// next to the test.
 pub(crate) fn check<S: Strategy>(
@@ -123,6 +170,14 @@ fn namespace() -> impl Strategy<Value = Object> {
     let owner = select(vec!["", "", "", "a", "b"]);
     let visibility = select(vec!["", "", "", "private", "shared"]);
     let role = select(vec!["", "", "", "platform"]);
+    let imports = select(vec![
+        "",
+        "",
+        "tenant:a",
+        "tenant:b, service:u1/web",
+        "service:a1/db",
+    ]);
+    let mode = select(vec!["", "", "", "enforce"]);
     (
         select(&NAMESPACES[..]),
         tenant,
@@ -130,29 +185,33 @@ fn namespace() -> impl Strategy<Value = Object> {
         visibility,
         role,
         any::<bool>(),
+        (imports, mode),
     )
-        .prop_map(|(name, tenant, owner, visibility, role, usual)| {
-            let tenant = match name.as_bytes() {
-                [t @ (b'a' | b'b'), b'1'..=b'9'] if usual => {
-                    if *t == b'a' {
-                        "a"
-                    } else {
-                        "b"
+        .prop_map(
+            |(name, tenant, owner, visibility, role, usual, (imports, mode))| {
+                let tenant = match name.as_bytes() {
+                    [t @ (b'a' | b'b'), b'1'..=b'9'] if usual => {
+                        if *t == b'a' {
+                            "a"
+                        } else {
+                            "b"
+                        }
                     }
-                }
-                _ => tenant,
-            };
-            Object::Namespace(Namespace {
-                name: name.into(),
-                labels: labels(&[
-                    ("tenant", tenant),
-                    ("owner", if usual { "" } else { owner }),
-                    ("tenantdns.io/visibility", visibility),
-                    ("tenantdns.io/role", role),
-                ]),
-                annotations: Labels::new(),
-            })
-        })
+                    _ => tenant,
+                };
+                Object::Namespace(Namespace {
+                    name: name.into(),
+                    labels: labels(&[
+                        ("tenant", tenant),
+                        ("owner", if usual { "" } else { owner }),
+                        ("tenantdns.io/visibility", visibility),
+                        ("tenantdns.io/role", role),
+                        ("tenantdns.io/mode", mode),
+                    ]),
+                    annotations: labels(&[("tenantdns.io/import-from", imports)]),
+                })
+            },
+        )
 }
 
 fn port() -> impl Strategy<Value = Port> {
@@ -213,16 +272,44 @@ fn service() -> impl Strategy<Value = Object> {
         kind,
         prop::collection::vec(port(), 0..3),
         prop::bool::weighted(0.2),
+        exports(),
     )
-        .prop_map(|(key, kind, ports, dns)| {
+        .prop_map(|(key, kind, ports, dns, (tier, annotations))| {
             Object::Service(Service {
                 key,
-                labels: labels(&[("k8s-app", if dns { "kube-dns" } else { "" })]),
-                annotations: Labels::new(),
+                labels: labels(&[
+                    ("k8s-app", if dns { "kube-dns" } else { "" }),
+                    ("tier", tier),
+                ]),
+                annotations,
                 kind,
                 ports: ports.into(),
             })
         })
+}
+
+/// What a service's owner says of who may see it: a label that rules select by, and annotations.
+fn exports() -> impl Strategy<Value = (&'static str, Labels)> {
+    let tier = select(vec!["", "", "inner"]);
+    let ours = select(vec![
+        "",
+        "",
+        "",
+        "tenant:a",
+        "tenant:b, ns:u1",
+        "ns:b1,ns:u2",
+        "ns:a1, *",
+        ".",
+        "ns:b1, .",
+    ]);
+    let istio = select(vec!["", "", "", "", "*", ".", "~", ".,b1", "a2"]);
+    (tier, ours, istio).prop_map(|(tier, ours, istio)| {
+        let annotations = [
+            ("tenantdns.io/export-to", ours),
+            ("networking.istio.io/exportTo", istio),
+        ];
+        (tier, labels(&annotations))
+    })
 }
 
 fn import() -> impl Strategy<Value = Object> {

@@ -25,6 +25,7 @@ impl Replica {
         let config = format!(
             "[server]\nlisten = [\"{dns}\"]\nthreads = 1\n[health]\nlisten = \"\"\n\
              [ready]\nlisten = \"{ready}\"\n[metrics]\nlisten = \"{metrics}\"\n\
+             [admin]\nlisten = \"\"\n\
              [kubernetes]\nstartup_timeout = \"1s\"\n\
              [source.kubernetes]\nkubeconfig = {kubeconfig:?}\n{rest}"
         );

@@ -14,8 +14,8 @@ use tenantdns::wire::RType;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// No HTTP listeners: their ports are the same for every server on the host.
-pub(crate) const QUIET: &str =
-    "[health]\nlisten = \"\"\n[ready]\nlisten = \"\"\n[metrics]\nlisten = \"\"\n";
+pub(crate) const QUIET: &str = "[health]\nlisten = \"\"\n[ready]\nlisten = \"\"\n\
+     [metrics]\nlisten = \"\"\n[admin]\nlisten = \"\"\n";
 
 /// A tenantdns that follows an API server. Ends when dropped.
 pub(crate) struct Serving {

@@ -7,6 +7,7 @@ use super::restore::Restore;
 use super::save::{Saver, Step};
 use crate::app::pages::Ago;
 use crate::app::progress::{Aged, Checkpoint, KindState, Progress};
+use crate::app::questions::{Question, Questions};
 use crate::checkpoint::Header;
 use crate::commands::findings;
 use crate::drain::Drain;
@@ -40,6 +41,7 @@ pub(super) struct Follower {
     /// Told when queries are answered.
     serving: Option<oneshot::Sender<()>>,
     settings: Settings,
+    questions: Option<Questions>,
     restore: Option<Restore>,
     saver: Option<Saver>,
     freshness: Freshness,
@@ -112,11 +114,20 @@ impl Follower {
             progress,
             serving: Some(serving),
             settings,
+            questions: None,
             identities: Identities::default(),
             dirty: false,
             published: None,
             ready: false,
             look: start,
+        }
+    }
+
+    /// Has questions answered beside it.
+    pub(super) fn with_questions(self, questions: Questions) -> Self {
+        Self {
+            questions: Some(questions),
+            ..self
         }
     }
 
@@ -145,6 +156,11 @@ impl Follower {
                 }
                 () = &mut alarm => {}
                 step = next(&mut self.saver) => self.save(step),
+                question = asked(&mut self.questions) => {
+                    if let Some(questions) = &self.questions {
+                        questions.answer(question, &self.index);
+                    }
+                }
             }
             self.turn(now());
         }
@@ -379,6 +395,13 @@ impl Follower {
             let step = next(&mut self.saver).await;
             self.save(step);
         }
+    }
+}
+
+async fn asked(questions: &mut Option<Questions>) -> Question {
+    match questions {
+        Some(questions) => questions.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ use super::super::stats::Count;
 use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
+use crate::limits::Admission;
 use crate::snapshot::Snapshot;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -84,6 +85,15 @@ enum Step {
     Full,
     /// A message of length 0, or a PROXY header without an end: the peer does not speak DNS.
     Nonsense,
+    /// The client, or its tenant, has asked as much as it may.
+    Limited,
+}
+
+impl Step {
+    /// Returns whether nothing more is to be read.
+    fn is_last(self) -> bool {
+        matches!(self, Self::Nonsense | Self::Limited)
+    }
 }
 
 impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
@@ -137,7 +147,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             match event {
                 Event::Read(0) => return Ok(()),
                 Event::Read(_) => {
-                    if self.answer().await? == Step::Nonsense {
+                    if self.answer().await?.is_last() {
                         return Ok(());
                     }
                 }
@@ -158,7 +168,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
                 Event::Stop => {
                     for _ in 0..LAST_READS {
-                        if !self.read_arrived().await || self.answer().await? == Step::Nonsense {
+                        if !self.read_arrived().await || self.answer().await?.is_last() {
                             break;
                         }
                     }
@@ -281,7 +291,13 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             };
             // Once a query, as its client may change while the connection lasts.
             let snapshot = engine.reader.load();
+            let admitted = engine.admit(&snapshot, &request) == Admission::Answer;
+            // Other clients' queries come over a forwarder's connection.
+            if !admitted && snapshot.forwarder(request.peer.ip()).is_none() {
+                break Step::Limited;
+            }
             let answered = match named {
+                _ if !admitted => 0,
                 Named::Malformed => engine.refuse_claim(message, out),
                 _ => engine.answer(&snapshot, &request, out, &shared.waiters, keep),
             };

@@ -5,7 +5,11 @@ use super::super::script::{
 };
 use super::super::{Count, bind};
 use super::SLOTS;
+use crate::limits::{Limits, Options as Rates, Rate};
+use crate::testing;
+use crate::wire::{Header, RType};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -143,4 +147,63 @@ fn every_worker_of_a_listener_answers() {
     }
     eventually(|| running.count(Count::UdpQueries) == 256);
     running.stop();
+}
+
+#[test]
+fn over_its_limit_a_client_is_told_to_come_by_tcp_then_nothing() {
+    let rate = Rate {
+        qps: NonZeroU32::MIN,
+        burst: NonZeroU32::new(2).unwrap(),
+    };
+    let rates = Rates {
+        client: Some(rate),
+        tenant: None,
+    };
+    let running = Running::with(options("127.0.0.1:0"), |setup| {
+        setup.limits = Limits::new(&rates).map(Arc::new);
+    });
+    let client = running.udp();
+    client.send(&query(1, "echo")).unwrap();
+    assert_eq!(receive_udp(&client), reply(1, "echo"));
+    let truncated = |question: &[u8]| loop {
+        client.send(question).unwrap();
+        let reply = receive_udp(&client);
+        if Header::parse(&reply).is_some_and(|header| header.truncated()) {
+            assert!(reply.len() <= question.len(), "{reply:?}");
+            assert_eq!(reply[..2], question[..2]);
+            assert_eq!(
+                reply[6..12],
+                [0, 0, 0, 0, 0, reply[11]],
+                "no record but OPT"
+            );
+            break;
+        }
+    };
+    truncated(&testing::query("web.shop.svc.cluster.local", RType::A));
+    truncated(&testing::query_edns(
+        "web.shop.svc.cluster.local",
+        RType::A,
+        1232,
+    ));
+    eventually(|| {
+        client.send(&query(2, "echo")).unwrap();
+        running.count(Count::ClientDropped) > 0
+    });
+    // The address is not forged: by TCP it is answered, as often as before.
+    let mut stream = running.tcp();
+    super::super::script::send(&mut stream, 3, "echo");
+    assert_eq!(super::super::script::receive(&mut stream), reply(3, "echo"));
+    while running.count(Count::ClientClosed) == 0 {
+        // Closed means that it can fail.
+        let _ = std::io::Write::write(
+            &mut stream,
+            &super::super::script::framed(&query(4, "echo")),
+        );
+    }
+    let stats = running.stop();
+    assert!(stats.get(Count::ClientTruncated) >= 2);
+    assert_eq!(
+        stats.get(Count::TenantDropped) + stats.get(Count::TenantTruncated),
+        0
+    );
 }

@@ -83,7 +83,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         (
             "\"a\\nb\" = 5\n",
             "1:1: a\\nb: unknown key; the keys here are `server`, `source`, `health`, \
-             `ready`, `metrics`, `tenancy`, `kubernetes`, `block`",
+             `ready`, `metrics`, `admin`, `limits`, `tenancy`, `kubernetes`, `block`",
         ),
         (
             "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\nttll = 5\n",
@@ -98,7 +98,6 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
 fn keys_of_later_versions_are_told_from_unknown_ones() {
     for key in [
         "acl",
-        "admin",
         "audit",
         "autopath",
         "cache",
@@ -131,48 +130,9 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
             "zonal",
         ),
         (
-            "[tenancy]\nprofile = \"\"",
-            "2:1: tenancy.profile",
-            "profile",
-        ),
-        ("[tenancy]\npresets = []", "2:1: tenancy.presets", "presets"),
-        (
-            "[tenancy]\nexports = \"off\"",
-            "2:1: tenancy.exports",
-            "exports",
-        ),
-        ("[tenancy]\naudit = {}", "2:1: tenancy.audit", "audit"),
-        ("[[tenancy.rule]]", "1:11: tenancy.rule", "rule"),
-        ("[[tenancy.client]]", "1:11: tenancy.client", "client"),
-        (
-            "tenancy.platform.presets = []",
-            "1:18: tenancy.platform.presets",
-            "presets",
-        ),
-        (
-            "tenancy.platform.except = \"\"",
-            "1:18: tenancy.platform.except",
-            "except",
-        ),
-        (
-            "tenancy.shared.presets = []",
-            "1:16: tenancy.shared.presets",
-            "presets",
-        ),
-        (
-            "tenancy.tenant_from = [{ parent_label = \"a\" }]",
-            "1:26: tenancy.tenant_from[0].parent_label",
-            "parent_label",
-        ),
-        (
-            "[tenancy]\nreserved_namespaces = [\"svc\", \"tlds\"]",
-            "2:31: tenancy.reserved_namespaces[1]",
-            "tlds",
-        ),
-        (
-            "[tenancy]\nreserved_namespaces = [\"special-use\"]",
-            "2:24: tenancy.reserved_namespaces[0]",
-            "special-use",
+            "[[tenancy.forwarder]]",
+            "1:11: tenancy.forwarder",
+            "forwarder",
         ),
         (
             "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n[[block.forward]]",
@@ -188,16 +148,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
         let expected = format!("{place}: `{key}` is not available in this version of tenantdns");
         check("later", text, &[&expected]);
     }
-    check(
-        "several of one entry",
-        "tenancy.tenant_from = [{ label_suffix = \"a\", level = 0 }]",
-        &[
-            "1:26: tenancy.tenant_from[0].label_suffix: `label_suffix` is not available in this \
-             version of tenantdns",
-            "1:46: tenancy.tenant_from[0].level: `level` is not available in this version of \
-             tenantdns",
-        ],
-    );
 }
 
 #[test]
@@ -261,8 +211,8 @@ fn a_value_of_another_type_is_refused_with_the_one_that_is_needed() {
             "tenancy",
             "tenant_from",
             "\"label\"",
-            "needs a list of { label = \"…\" }, { annotation = \"…\" } or { name = \"…\" }, \
-             not a string",
+            "needs a list of { label = \"…\" }, { annotation = \"…\" }, { label_suffix = \"…\" }, \
+             { parent_label = \"…\" } or { name = \"…\" }, not a string",
         ),
     ] {
         check_value(table, key, value, message);

@@ -4,8 +4,8 @@ use super::check;
 
 #[test]
 fn an_entry_of_tenant_from_is_one_source() {
-    const ONE: &str = "needs exactly one key: { label = \"…\" }, { annotation = \"…\" } or \
-         { name = \"…\" }";
+    const ONE: &str = "needs exactly one key: { label = \"…\" }, { annotation = \"…\" }, \
+         { label_suffix = \"…\" }, { parent_label = \"…\" } or { name = \"…\" }";
     let key = "is not the key of a label or annotation, as in `team` or `example.com/team`";
     for (entry, column, path, message) in [
         ("{}", 24, "", ONE.to_owned()),
@@ -49,6 +49,24 @@ fn an_entry_of_tenant_from_is_one_source() {
                 .to_owned(),
         ),
         (
+            "{ label_suffix = \"depth\" }",
+            41,
+            ".label_suffix",
+            "`depth` is not the end of a label's key, as in `.tree.hnc.x-k8s.io/depth`".to_owned(),
+        ),
+        (
+            "{ label_suffix = \".a/depth\", level = 33 }",
+            61,
+            ".level",
+            "33 is out of range; a level is 0 (the root of the tree) to 32".to_owned(),
+        ),
+        (
+            "{ label = \"a\", level = 1 }",
+            39,
+            ".level",
+            "unknown key; did you mean `label`?".to_owned(),
+        ),
+        (
             "{ lable = \"a\" }",
             26,
             ".lable",
@@ -63,8 +81,110 @@ fn an_entry_of_tenant_from_is_one_source() {
         "a text is no entry",
         "tenancy.tenant_from = [\"team\"]",
         &[
-            "1:24: tenancy.tenant_from[0]: needs { label = \"…\" }, { annotation = \"…\" } or \
-             { name = \"…\" }, not a string",
+            "1:24: tenancy.tenant_from[0]: needs { label = \"…\" }, { annotation = \"…\" }, \
+             { label_suffix = \"…\" }, { parent_label = \"…\" } or { name = \"…\" }, not a string",
+        ],
+    );
+}
+
+#[test]
+fn a_source_that_can_never_say_anything_is_refused() {
+    for (text, expected) in [
+        (
+            "tenancy.tenant_from = [{ label = \"a\" }, { label = \"a\" }]",
+            "1:41: tenancy.tenant_from[1]: label a is read already; leave out one of the two",
+        ),
+        (
+            "[tenancy]\npresets = [\"flux\", \"kiosk\", \"flux\"]",
+            "2:29: tenancy.presets[2]: label toolkit.fluxcd.io/tenant is read already; leave out \
+             one of the two",
+        ),
+        (
+            "[tenancy]\npresets = [\"flux\"]\ntenant_from = [{ label = \"toolkit.fluxcd.io/tenant\" }]",
+            "2:12: tenancy.presets[0]: label toolkit.fluxcd.io/tenant is read already; leave out \
+             one of the two",
+        ),
+        (
+            "[tenancy]\npresets = [\"capsul\"]",
+            "2:12: tenancy.presets[0]: `capsul` is not one of `capsule`, `rancher`, `hnc`, \
+             `accurate`, `kubesphere`, `gke-fleet`, `mto`, `flux`, `kiosk`, `kubeflow`",
+        ),
+        (
+            "tenancy.platform.presets = [\"k8s\"]",
+            "1:29: tenancy.platform.presets[0]: `k8s` is not one of `openshift`, `rke2`, `k3s`, \
+             `rancher`, `eks`, `gke`, `aks`",
+        ),
+        (
+            "tenancy.shared.presets = [\"consul\"]",
+            "1:27: tenancy.shared.presets[0]: `consul` is not one of `istio`, `linkerd`, `vault`, \
+             `cert-manager`, `otel`",
+        ),
+    ] {
+        check(text, text, &[expected]);
+    }
+}
+
+#[test]
+fn a_rule_says_whom_it_means_and_what() {
+    const FROM: &str = "everybody is `tenants = [\"*\"]`";
+    const TO: &str = "everything is `tenants = [\"*\"]`, which `service_selector` may narrow";
+    for (rule, lines) in [
+        (
+            "",
+            vec![
+                "1:1: tenancy.rule[0]: needs `effect`: \"allow\" or \"deny\"".to_owned(),
+                format!("1:1: tenancy.rule[0]: needs `from`; {FROM}"),
+                format!("1:1: tenancy.rule[0]: needs `to`; {TO}"),
+            ],
+        ),
+        (
+            "effect = \"allow\"\nfrom = {}\nto = { service_selector = \"a=b\" }",
+            vec![
+                format!("3:1: tenancy.rule[0].from: names nothing; {FROM}"),
+                format!("4:1: tenancy.rule[0].to: names nothing; {TO}"),
+            ],
+        ),
+        (
+            "effect = \"permit\"\nfrom.nodes = true\nto.services = [\"web\"]",
+            vec![
+                "2:10: tenancy.rule[0].effect: `permit` is not one of `allow`, `deny`".to_owned(),
+                "4:16: tenancy.rule[0].to.services[0]: `web` is not a service; one is \
+                 `namespace/name`"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "effect = \"deny\"\nfrom.cidrs = [\"10.0.0.1/8\", \"x\"]\nto.selector = \"a in\"",
+            vec![
+                "3:15: tenancy.rule[0].from.cidrs[0]: `10.0.0.1/8` has bits behind its length; \
+                 the range is `10.0.0.0/8`"
+                    .to_owned(),
+                "3:29: tenancy.rule[0].from.cidrs[1]: `x` is not a range of addresses, as in \
+                 `10.9.0.0/16`"
+                    .to_owned(),
+                selector_error("4:15: tenancy.rule[0].to.selector", "a in"),
+            ],
+        ),
+    ] {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        check(rule, &format!("[[tenancy.rule]]\n{rule}"), &lines);
+    }
+}
+
+fn selector_error(place: &str, text: &str) -> String {
+    let error = text.parse::<crate::model::Selector>().unwrap_err();
+    format!("{place}: {error}")
+}
+
+#[test]
+fn a_client_range_has_a_tenant_of_its_own() {
+    check(
+        "half of one, and one twice",
+        "[[tenancy.client]]\ncidr = \"10.9.0.0/16\"\n[[tenancy.client]]\ncidr = \"10.8.0.0/16\"\n\
+         tenant = \"a\"\n[[tenancy.client]]\ncidr = \"10.8.0.0/16\"\ntenant = \"b\"",
+        &[
+            "1:1: tenancy.client[0]: needs `cidr` and `tenant`",
+            "7:8: tenancy.client[2].cidr: 10.8.0.0/16 is somebody's already",
         ],
     );
 }
@@ -156,4 +276,75 @@ fn one_nodes_identities_answer_for_no_other_nodes_pods() {
     ] {
         check(zones, &format!("{NODE}{zones}"), &[message]);
     }
+}
+
+#[test]
+fn a_burst_goes_with_a_rate_that_it_can_keep() {
+    check(
+        "without a rate",
+        "[limits]\ntenant_burst = 5\n",
+        &["2:16: limits.tenant_burst: has no meaning without `tenant_qps`"],
+    );
+    check(
+        "too small for the clock",
+        "[limits]\nclient_qps = 501\nclient_burst = 5\n",
+        &[
+            "3:16: limits.client_burst: 5 is less than a hundredth of `client_qps`: the rate could \
+             not be reached",
+        ],
+    );
+    check(
+        "more than is told apart",
+        "[limits]\nsweep_ptr_names = 2001\n",
+        &[
+            "2:19: limits.sweep_ptr_names: 2001 is out of range; it is 0 (never) to 2000 names a minute",
+        ],
+    );
+    check(
+        "out of range",
+        "[limits]\nclient_qps = 1000001\n",
+        &[
+            "2:14: limits.client_qps: 1000001 is out of range; it is 0 (no limit) to 1000000 \
+             queries a second",
+        ],
+    );
+}
+
+#[test]
+fn what_names_tenants_is_shown_on_no_other_networks_address() {
+    let refused = |address: &str, port: u16| {
+        format!(
+            "2:10: admin.listen: `{address}` is not a loopback address: these pages name tenants, and \
+             this version shows them without TLS and without asking who reads them; write \
+             `127.0.0.1:{port}` or `unix:PATH`"
+        )
+    };
+    for (listen, address, port) in [
+        ("0.0.0.0:9154", "0.0.0.0:9154", 9154),
+        (":9154", "[::]:9154", 9154),
+        ("10.0.0.1:80", "10.0.0.1:80", 80),
+    ] {
+        let expected = refused(address, port);
+        check(
+            listen,
+            &format!("[admin]\nlisten = \"{listen}\"\n"),
+            &[&expected],
+        );
+    }
+    check(
+        "the page of everybody",
+        "[metrics]\nlisten = \"127.0.0.1:9153\"\n[admin]\nlisten = \"127.0.0.1:9153\"\n",
+        &[
+            "4:10: admin.listen: `127.0.0.1:9153` is where [metrics] is; what names tenants has an \
+             address of its own",
+        ],
+    );
+    check(
+        "a path that is none",
+        "[admin]\nlisten = \"unix:run/a\"\n",
+        &[
+            "2:10: admin.listen: `run/a` is not the path of a socket: it starts with `/` and has at \
+             most 107 octets",
+        ],
+    );
 }

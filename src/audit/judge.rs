@@ -1,0 +1,193 @@
+//! One question, judged.
+
+use crate::answer::{Outcome, Request, respond};
+use crate::snapshot::Snapshot;
+use crate::tenancy::{Client, Mode, Owner};
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Name, RData, Record};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A record set that a client does not get where the policy is enforced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Denial {
+    /// What it belongs to.
+    pub target: Target,
+    /// Why it is denied.
+    pub reason: Reason,
+}
+
+/// What a record set belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The namespace.
+    pub namespace: Box<str>,
+    /// The Service; `None` for the name of a pod.
+    pub service: Option<Box<str>>,
+}
+
+/// Why something is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Nothing shows it to the client.
+    Hidden,
+    /// The client's address is nobody's.
+    UnknownClient,
+    /// The client is a node, or a pod on its network.
+    NodeClient,
+    /// Not every kind has been read yet.
+    Unsynced,
+    /// The client's address is several pods', of which none can be told to be the right one.
+    Conflict,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::Hidden,
+        Self::UnknownClient,
+        Self::NodeClient,
+        Self::Unsynced,
+        Self::Conflict,
+    ];
+
+    /// Returns the reason's name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::UnknownClient => "unknown_client",
+            Self::NodeClient => "node_client",
+            Self::Unsynced => "unsynced",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+/// Both sides of a snapshot.
+pub struct Judge {
+    open: Snapshot,
+    enforced: Snapshot,
+    zones: Vec<Name>,
+    scratch: Vec<u8>,
+}
+
+impl Judge {
+    /// Returns the judge of what this snapshot's policy says, however it is applied.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let origins = snapshot
+            .zones
+            .iter()
+            .flat_map(|zone| &zone.options().origins);
+        let zones = origins.filter_map(|origin| Name::from_ascii(origin.to_string()).ok());
+        Self {
+            open: snapshot.applied(Mode::Off),
+            enforced: snapshot.applied(Mode::Enforce),
+            zones: zones.collect(),
+            scratch: vec![0; usize::from(u16::MAX)],
+        }
+    }
+
+    /// Returns what a client is denied of the answer to its question, each target once. The request
+    /// should be one over TCP, so that nothing is cut.
+    pub fn denials(&mut self, request: &Request<'_>) -> Vec<Denial> {
+        let open = answers(&self.open, request, &mut self.scratch);
+        if open.is_empty() {
+            return Vec::new();
+        }
+        let left: BTreeSet<String> = answers(&self.enforced, request, &mut self.scratch)
+            .iter()
+            .map(data)
+            .collect();
+        let address = request.claimed.unwrap_or_else(|| request.peer.ip());
+        let reason = self.reason(address);
+        let client = self.enforced.identify(address);
+        let lost = open.iter().filter(|record| !left.contains(&data(record)));
+        let targets = lost.filter_map(|record| self.target(client, record));
+        let targets: BTreeSet<Target> = targets.collect();
+        let denial = |target| Denial { target, reason };
+        targets.into_iter().map(denial).collect()
+    }
+
+    fn reason(&self, address: IpAddr) -> Reason {
+        match self.enforced.identify(address) {
+            _ if !self.enforced.synced => Reason::Unsynced,
+            Client::Unknown => match self.enforced.clients.owner(address) {
+                Some(Owner::Conflict) => Reason::Conflict,
+                _ => Reason::UnknownClient,
+            },
+            Client::Node => Reason::NodeClient,
+            Client::Pod(_) | Client::External(_) => Reason::Hidden,
+        }
+    }
+
+    /// Returns the hidden thing to which a record belongs: by its owner, or by the name that it leads
+    /// to. An alias that is seen and leads to what isn't belongs to neither; the records behind it do.
+    fn target(&self, client: Client, record: &Record) -> Option<Target> {
+        let led_to = match &record.data {
+            RData::PTR(name) => Some(&name.0),
+            RData::NS(name) => Some(&name.0),
+            RData::SRV(srv) => Some(&srv.target),
+            _ => None,
+        };
+        let names = led_to.into_iter().chain([&record.name]);
+        names
+            .filter_map(|name| self.named(name))
+            .find(|target| self.is_hidden(client, target))
+    }
+
+    /// Returns what a name names.
+    fn named(&self, name: &Name) -> Option<Target> {
+        let name = name.to_lowercase();
+        let zone = self.zones.iter().filter(|zone| zone.zone_of(&name));
+        let zone = zone.map(|zone| zone.iter().count()).max()?;
+        let mut labels: Vec<&[u8]> = name.iter().collect();
+        labels.truncate(labels.len().checked_sub(zone)?);
+        let text = |label: &[u8]| Some(std::str::from_utf8(label).ok()?.into());
+        match labels.as_slice() {
+            // A wildcard's answer does not say what matched.
+            labels if labels.contains(&&b"*"[..]) => None,
+            [.., service, namespace, b"svc"] => Some(Target {
+                namespace: text(namespace)?,
+                service: Some(text(service)?),
+            }),
+            [.., namespace, b"pod"] => Some(Target {
+                namespace: text(namespace)?,
+                service: None,
+            }),
+            _ => None,
+        }
+    }
+
+    fn is_hidden(&self, client: Client, target: &Target) -> bool {
+        let view = self.enforced.view(client);
+        let seen = view.namespace(target.namespace.as_bytes());
+        match &target.service {
+            Some(service) => {
+                view.service(seen, service.as_bytes()) == crate::tenancy::ServiceId::NONE
+            }
+            None => !seen.sight.is_whole(),
+        }
+    }
+}
+
+/// Returns the records of the answer section.
+fn answers(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Vec<Record> {
+    match respond(snapshot, request, out) {
+        Outcome::Reply(length, _) => {
+            let message = out.get(..length).map(Message::from_vec);
+            message
+                .and_then(Result::ok)
+                .map(|message| message.answers)
+                .unwrap_or_default()
+        }
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => Vec::new(),
+    }
+}
+
+/// Returns what of a record is compared: everything but its TTL and its weight.
+fn data(record: &Record) -> String {
+    match &record.data {
+        RData::SRV(srv) => format!("{} SRV {} {}", record.name, srv.port, srv.target),
+        other => format!("{} {} {other}", record.name, record.record_type()),
+    }
+}

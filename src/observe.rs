@@ -1,0 +1,214 @@
+//! What the answers tell of the clients: counts by kind of client, tenant and network, and whether
+//! somebody looks for names instead of asking for them. Not how it is shown, nor what an answer says.
+//!
+//! ```text
+//! Witness (a worker's)  ─► its own counts, and records through its own ring; lost where that is full
+//! Gatherer (one thread) ◄─ all of them, some times a second ─► Gathered, and Suspicions
+//! ```
+//!
+//! A worker only counts and copies: it allocates nothing, waits for nobody, and writes nothing that
+//! another worker writes. Everything that takes a decision is done by the gatherer.
+
+mod gather;
+mod gathered;
+mod record;
+mod sketch;
+mod sweep;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use gather::{Gatherer, Round, Suspicion};
+pub use gathered::{Gathered, TenantCounts};
+pub use sweep::Sort;
+
+use crate::answer::{Request, Verdict};
+use crate::ring::{Consumer, Producer, ring};
+use crate::snapshot::Snapshot;
+use crate::tenancy::{Client, ClientClass};
+use crate::wire::{RType, Rcode};
+use record::{QUESTION, Question, SIGHTING, Sighting, hash, place, qname};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tally::Tally;
+
+/// Records that wait in a worker's ring at most. The gatherer comes four times a second, and a
+/// hundred times where a quarter of this is used between two of them.
+const SIGHTINGS: usize = 4096;
+/// Questions likewise: those of nodes alone, for names that they don't see.
+const QUESTIONS: usize = 128;
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Different reverse names within a minute above which a client is suspected; 0 for never.
+    pub reverse_names: u32,
+    /// Different absent names likewise.
+    pub absent_names: u32,
+    /// Tenants that are counted apart at most; 0 where counts by client are not wanted at all.
+    pub tenants: usize,
+}
+
+impl Options {
+    /// The greatest threshold.
+    pub const MOST_NAMES: u32 = sketch::Sketch::MOST;
+
+    /// Returns whether nothing is looked for.
+    pub fn is_off(&self) -> bool {
+        self.reverse_names == 0 && self.absent_names == 0 && !self.counts_clients()
+    }
+
+    fn counts_clients(&self) -> bool {
+        self.tenants > 0
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reverse_names: 256,
+            absent_names: 500,
+            tenants: 200,
+        }
+    }
+}
+
+/// What a thread sees of its answers. A clone is the next thread's, with counts and rings of its own.
+/// The first one has none, and sees nothing.
+#[derive(Debug)]
+pub struct Witness {
+    shared: Arc<Shared>,
+    own: Option<Own>,
+}
+
+/// What all threads' witnesses have together.
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    /// The key of the names' hashes.
+    key: u64,
+    /// The gatherer's ends of those that it has not met yet.
+    unmet: Mutex<Vec<Ends>>,
+}
+
+#[derive(Debug)]
+struct Own {
+    tally: Arc<Tally>,
+    sightings: Producer<SIGHTING>,
+    questions: Producer<QUESTION>,
+}
+
+/// The gatherer's side of one [`Own`].
+#[derive(Debug)]
+struct Ends {
+    tally: Arc<Tally>,
+    sightings: Consumer<SIGHTING>,
+    questions: Consumer<QUESTION>,
+}
+
+/// Returns the first witness, for others to be cloned from, and the gatherer of all of them. `key`
+/// is random.
+pub fn observe(options: Options, key: u64) -> (Witness, Gatherer) {
+    let shared = Arc::new(Shared {
+        options,
+        key,
+        unmet: Mutex::default(),
+    });
+    let witness = Witness {
+        shared: shared.clone(),
+        own: None,
+    };
+    (witness, Gatherer::new(shared))
+}
+
+impl Witness {
+    /// Returns the witness of another thread.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let shared = self.shared.clone();
+        let tally = Arc::new(Tally::new(shared.options.counts_clients()));
+        let (sightings, seen) = ring(SIGHTINGS);
+        let (questions, asked) = ring(QUESTIONS);
+        shared.unmet().push(Ends {
+            tally: tally.clone(),
+            sightings: seen,
+            questions: asked,
+        });
+        Self {
+            own: Some(Own {
+                tally,
+                sightings,
+                questions,
+            }),
+            shared,
+        }
+    }
+
+    /// Takes note of an answer.
+    #[inline]
+    pub fn saw(&mut self, snapshot: &Snapshot, request: &Request<'_>, verdict: &Verdict) {
+        let Self { shared, own } = self;
+        let Some(own) = own else { return };
+        let client = verdict.asker;
+        let class = match verdict.client {
+            Some(class) => class,
+            None => snapshot.policy.class(client),
+        };
+        let ns = match client {
+            Client::Pod(ns) => Some(ns),
+            Client::Node | Client::External(_) | Client::Unknown => None,
+        };
+        own.tally.add(place(class), ns, verdict.rcode);
+        let in_zone = verdict.zone.is_some();
+        let reverse = in_zone && verdict.qtype == Some(RType::PTR);
+        let absent = in_zone && !reverse && verdict.rcode == Rcode::NXDOMAIN;
+        let details = shared.options.counts_clients();
+        if reverse || absent || (class == ClientClass::Unknown && details) {
+            own.note(shared, request, class, [reverse, absent]);
+        }
+        let unseen = class == ClientClass::Node && verdict.rcode == Rcode::NXDOMAIN;
+        if unseen && in_zone && details && snapshot.policy.is_enforced() {
+            own.ask(request, verdict.qtype);
+        }
+    }
+}
+
+impl Own {
+    fn note(
+        &mut self,
+        shared: &Shared,
+        request: &Request<'_>,
+        class: ClientClass,
+        [reverse, absent]: [bool; 2],
+    ) {
+        let name = qname(request.bytes).unwrap_or_default();
+        let sighting = Sighting {
+            client: request.claimed.unwrap_or_else(|| request.peer.ip()),
+            class,
+            reverse,
+            absent,
+            name: hash(shared.key, name),
+        };
+        self.sightings.push(sighting.to_words());
+    }
+
+    fn ask(&mut self, request: &Request<'_>, qtype: Option<RType>) {
+        if let (Some(name), Some(qtype)) = (qname(request.bytes), qtype) {
+            let client = request.claimed.unwrap_or_else(|| request.peer.ip());
+            let words = Question::words(request.listener, client, qtype, name);
+            self.questions.push(words);
+        }
+    }
+}
+
+impl Clone for Witness {
+    fn clone(&self) -> Self {
+        self.next()
+    }
+}
+
+impl Shared {
+    fn unmet(&self) -> MutexGuard<'_, Vec<Ends>> {
+        // A list is whole whatever happened to who held it.
+        self.unmet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,225 @@
+//! What leaves a worker, as words: who asked, and what is kept of the name.
+
+use crate::answer::{Request, Transport};
+use crate::chain::ListenerId;
+use crate::tenancy::ClientClass;
+use crate::wire::{MAX_NAME, RType, labels};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// Words of a [`Sighting`].
+pub(super) const SIGHTING: usize = 4;
+/// Words of a [`Question`].
+pub(super) const QUESTION: usize = 35;
+
+/// Octets of a message's header.
+const HEADER: usize = 12;
+
+/// A query that says something of its client. Of the name a hash is enough: only how many different
+/// ones there are is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub(super) client: IpAddr,
+    pub(super) class: ClientClass,
+    /// A reverse name was asked for.
+    pub(super) reverse: bool,
+    /// Another name of our zones was asked for, and is absent.
+    pub(super) absent: bool,
+    pub(super) name: u64,
+}
+
+impl Sighting {
+    pub(super) fn to_words(self) -> [u64; SIGHTING] {
+        let [high, low] = address_words(self.client);
+        let class = place(self.class) as u64;
+        let meta = class << 2 | u64::from(self.absent) << 1 | u64::from(self.reverse);
+        [high, low, self.name, meta]
+    }
+
+    /// Returns what the words say; words that nobody wrote say something, too.
+    pub(super) fn of([high, low, name, meta]: [u64; SIGHTING]) -> Self {
+        Self {
+            client: address(high, low),
+            class: *CLASSES
+                .get((meta >> 2) as usize)
+                .unwrap_or(&ClientClass::Unknown),
+            reverse: meta & 1 != 0,
+            absent: meta & 2 != 0,
+            name,
+        }
+    }
+}
+
+/// A question whose name matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) listener: ListenerId,
+    pub(super) client: IpAddr,
+    /// The message, without options.
+    bytes: Vec<u8>,
+}
+
+impl Question {
+    /// Returns the words of a question.
+    pub(super) fn words(
+        listener: ListenerId,
+        client: IpAddr,
+        qtype: RType,
+        name: &[u8],
+    ) -> [u64; QUESTION] {
+        let mut words = [0; QUESTION];
+        let [high, low] = address_words(client);
+        words[0] = name.len() as u64 | u64::from(qtype.0) << 16 | u64::from(listener.0) << 32;
+        (words[1], words[2]) = (high, low);
+        for (word, octets) in words[3..].iter_mut().zip(name.chunks(8)) {
+            *word = word_of(octets);
+        }
+        words
+    }
+
+    /// Returns what the words say.
+    pub(super) fn of(words: [u64; QUESTION]) -> Self {
+        let [head, high, low, ref name @ ..] = words;
+        let octets = name.iter().flat_map(|word| word.to_le_bytes());
+        let [q0, q1] = ((head >> 16) as u16).to_be_bytes();
+        let mut bytes = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        bytes.extend(octets.take((head & 0xffff) as usize));
+        bytes.extend([q0, q1, 0, 1]);
+        Self {
+            listener: ListenerId((head >> 32) as u16),
+            client: address(high, low),
+            bytes,
+        }
+    }
+
+    /// Returns the question as a query over TCP, so that nothing is cut from the answer.
+    pub(super) fn request(&self) -> Request<'_> {
+        Request {
+            listener: self.listener,
+            peer: SocketAddr::new(self.client, 0),
+            local: None,
+            claimed: None,
+            transport: Transport::Tcp,
+            now: 0,
+            entropy: 0,
+            may_wait: false,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+/// The kinds of clients, in the order of their numbers here.
+pub(super) const CLASSES: [ClientClass; 4] = [
+    ClientClass::Pod,
+    ClientClass::Platform,
+    ClientClass::Node,
+    ClientClass::Unknown,
+];
+
+/// Returns where a kind of client is in [`CLASSES`].
+pub(super) fn place(class: ClientClass) -> usize {
+    match class {
+        ClientClass::Pod => 0,
+        ClientClass::Platform => 1,
+        ClientClass::Node => 2,
+        ClientClass::External | ClientClass::Unknown => 3,
+    }
+}
+
+/// Returns the name that a message which was answered asks for, in wire form.
+pub(super) fn qname(message: &[u8]) -> Option<&[u8]> {
+    let name = message.get(HEADER..)?;
+    let length = labels(name).map(|label| label.len() + 1).sum::<usize>() + 1;
+    let name = name.get(..length)?;
+    (name.last() == Some(&0) && length <= MAX_NAME).then_some(name)
+}
+
+/// Returns a keyed hash of a name, the same for upper and lower case. Keyed, so that nobody can
+/// choose names that count as one.
+pub(super) fn hash(key: u64, name: &[u8]) -> u64 {
+    // The constants of splitmix64.
+    const MULTIPLIERS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9];
+    // Sets the bit that tells the cases apart. That it makes other octets equal as well costs the
+    // count nothing that matters.
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    let fold = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * u128::from(MULTIPLIERS[0]);
+        (product >> 64) as u64 ^ product as u64
+    };
+    let start = key ^ name.len() as u64;
+    let hash = name
+        .chunks(8)
+        .fold(start, |hash, octets| fold(hash, word_of(octets) | CASE));
+    let mixed = (hash ^ (hash >> 30)).wrapping_mul(MULTIPLIERS[1]);
+    mixed ^ (mixed >> 27)
+}
+
+fn word_of(octets: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(octets) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word)
+}
+
+fn address_words(address: IpAddr) -> [u64; 2] {
+    let bits = match address.to_canonical() {
+        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => u128::from(v6),
+    };
+    [(bits >> 64) as u64, bits as u64]
+}
+
+fn address(high: u64, low: u64) -> IpAddr {
+    let bits = u128::from(high) << 64 | u128::from(low);
+    IpAddr::V6(Ipv6Addr::from(bits)).to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::query;
+
+    #[test]
+    fn words_say_what_was_put_into_them() {
+        for client in ["10.244.1.7", "fd00::7", "::1"] {
+            for class in CLASSES {
+                for (reverse, absent) in [(false, false), (true, false), (false, true)] {
+                    let sighting = Sighting {
+                        client: client.parse().unwrap(),
+                        class,
+                        reverse,
+                        absent,
+                        name: u64::MAX - 5,
+                    };
+                    assert_eq!(Sighting::of(sighting.to_words()), sighting);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_question_is_asked_again_as_it_was() {
+        let label = "a".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}", "b".repeat(61));
+        for name in ["web.shop.svc.cluster.local", ".", "a", &longest] {
+            let message = query(name, RType::AAAA);
+            let name = qname(&message).unwrap();
+            let client = "10.0.0.1".parse().unwrap();
+            let words = Question::words(ListenerId(3), client, RType::AAAA, name);
+            let question = Question::of(words);
+            let request = question.request();
+            assert_eq!(request.bytes[HEADER..], message[HEADER..]);
+            assert_eq!(
+                (request.listener, request.peer.ip()),
+                (ListenerId(3), client)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_none() {
+        for message in [&[][..], &[0; 12], &[&[0; 12][..], &[5, 1, 2]].concat()] {
+            assert_eq!(qname(message), None, "{message:?}");
+        }
+    }
+}

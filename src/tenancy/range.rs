@@ -1,0 +1,71 @@
+//! Clients that are neither pods nor nodes: the ranges that `[[tenancy.client]]` and the rules name.
+
+use super::decide::ExternalFacts;
+use super::options::Options;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// The number of a configured range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangeId(u16);
+
+impl RangeId {
+    pub(super) fn place(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Every range, the longest prefix first, with what is said of its clients.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ranges {
+    list: Vec<(IpNet, ExternalFacts)>,
+}
+
+impl Ranges {
+    /// Returns the ranges of these settings. What is said of a range is said of the narrower ones in
+    /// it, but for the tenant, which the longest one that has one gives.
+    pub(super) fn new(options: &Options) -> Self {
+        let named = options.clients.iter().map(|client| client.cidr);
+        let rules = options
+            .rules
+            .list()
+            .iter()
+            .flat_map(|rule| &rule.from.cidrs);
+        let mut cidrs: Vec<IpNet> = named
+            .chain(rules.copied())
+            .map(|cidr| cidr.trunc())
+            .collect();
+        cidrs.sort_by_key(|cidr| (std::cmp::Reverse(cidr.prefix_len()), *cidr));
+        cidrs.dedup();
+        let facts = |cidr: &IpNet| {
+            let around = options.clients.iter().filter(|c| c.cidr.contains(cidr));
+            let longest = around.max_by_key(|client| client.cidr.prefix_len());
+            ExternalFacts {
+                tenant: longest.map(|client| client.tenant.clone()),
+                from: options.rules.of_range(cidr),
+            }
+        };
+        Self {
+            list: cidrs.iter().map(|cidr| (*cidr, facts(cidr))).collect(),
+        }
+    }
+
+    /// Returns the range of an address.
+    pub(super) fn find(&self, address: IpAddr) -> Option<RangeId> {
+        let address = address.to_canonical();
+        let place = self
+            .list
+            .iter()
+            .position(|(cidr, _)| cidr.contains(&address));
+        place.and_then(|place| Some(RangeId(place.try_into().ok()?)))
+    }
+
+    pub(super) fn of(&self, range: RangeId) -> Option<&ExternalFacts> {
+        self.list.get(range.place()).map(|(_, facts)| facts)
+    }
+
+    /// Returns what is said of the clients of each range, by number.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &ExternalFacts> {
+        self.list.iter().map(|(_, facts)| facts)
+    }
+}

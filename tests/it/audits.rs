@@ -1,0 +1,225 @@
+//! What an audit says would be denied is what enforcing denies: the same clusters behind servers
+//! that audit, enforce and do neither.
+
+use crate::decode::decode;
+use crate::random::{
+    EXCEPTIONS, OWN, Picker, TENANCY, TYPES, check, names, names_of, objects, pod_address, pod_of,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use tenantdns::answer::{Request, Transport};
+use tenantdns::audit::{Denial, Judge, Reason, Target, Window};
+use tenantdns::chain::ListenerId;
+use tenantdns::model::Object;
+use tenantdns::snapshot::Snapshot;
+use tenantdns::tenancy::ServiceId;
+use tenantdns::testing::{Cluster, ask, query};
+use tenantdns::wire::RType;
+
+fn settings() -> impl Strategy<Value = String> {
+    let of = |key: &'static str, values: &[&'static str]| {
+        select(values.to_vec()).prop_map(move |value| format!("{key} = {value:?}\n"))
+    };
+    let keys = (
+        // What a wildcard's records belong to can't be told from their names.
+        of("wildcard", &["off"]),
+        of("untenanted", &["isolated", "open"]),
+        of("node", &["shared", "unknown", "deny"]),
+        of("unknown", &["servfail", "refused", "allow"]),
+        of("exports", &["named", "mutual"]),
+        select(&EXCEPTIONS),
+    );
+    keys.prop_map(|(a, b, c, d, e, exceptions)| {
+        format!(
+            "[tenancy]\nmode = \"MODE\"\n{a}{b}{c}{d}{e}{TENANCY}{exceptions}[kubernetes]\n\
+             zones = [\"cluster.local\", \"in-addr.arpa\", \"ip6.arpa\"]\n"
+        )
+    })
+}
+
+fn serve(objects: &[Object], config: &str, mode: &str) -> Snapshot {
+    Cluster::of(objects.to_vec(), &config.replace("MODE", mode))
+        .own_addresses(&[OWN])
+        .snapshot()
+}
+
+fn request(client: IpAddr, bytes: &[u8]) -> Request<'_> {
+    Request {
+        listener: ListenerId(0),
+        peer: SocketAddr::new(client, 1024),
+        local: None,
+        claimed: None,
+        transport: Transport::Tcp,
+        now: 0,
+        entropy: 0,
+        may_wait: false,
+        bytes,
+    }
+}
+
+/// The records of an answer, without TTL and weight.
+fn records(snapshot: &Snapshot, client: IpAddr, bytes: &[u8]) -> BTreeSet<Vec<String>> {
+    let reply = ask(snapshot, client, Transport::Tcp, bytes).unwrap();
+    let lines = decode(&reply).answer.into_iter().map(|line| {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        words.remove(1);
+        if words[1] == "SRV" {
+            words.drain(2..4);
+        }
+        words
+    });
+    lines.collect()
+}
+
+/// Services and namespaces of pods that some record belongs to or leads to, and that the client does
+/// not see.
+fn hidden(enforced: &Snapshot, client: IpAddr, lost: &BTreeSet<Vec<String>>) -> BTreeSet<Target> {
+    let mut found = BTreeSet::new();
+    for record in lost {
+        let named = record.iter().filter_map(|word| {
+            let own = word.to_lowercase();
+            let own = own.strip_suffix(".cluster.local.")?.to_owned();
+            let labels: Vec<&str> = own.split('.').collect();
+            Some(match labels[..] {
+                [.., service, namespace, "svc"] => (namespace.to_owned(), Some(service.to_owned())),
+                [.., namespace, "pod"] => (namespace.to_owned(), None),
+                _ => return None,
+            })
+        });
+        // Behind an alias the records belong to what it leads to.
+        let leads = matches!(&*record[1], "PTR" | "NS" | "SRV");
+        let all: Vec<_> = named.collect();
+        let target = if leads { all.last() } else { all.first() };
+        for (namespace, service) in target.into_iter().chain(all.first()) {
+            let view = enforced.view(enforced.identify(client));
+            let seen = view.namespace(namespace.as_bytes());
+            let is_seen = match service {
+                Some(service) => view.service(seen, service.as_bytes()) != ServiceId::NONE,
+                None => seen.sight.is_whole(),
+            };
+            if !is_seen {
+                found.insert(Target {
+                    namespace: namespace.as_str().into(),
+                    service: service.as_deref().map(Into::into),
+                });
+                break;
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn an_audit_says_what_enforcing_denies() {
+    let names = names();
+    let (denied, samples) = (Cell::new(0usize), Cell::new(0usize));
+    let clients = vec![
+        pod_of("a1"),
+        pod_of("b1"),
+        pod_of("kube-system"),
+        pod_address(13),
+        "203.0.113.1".parse().unwrap(),
+    ];
+    let strategy = (objects(), settings(), select(clients), any::<u64>());
+    check(
+        128,
+        file!(),
+        &strategy,
+        |(objects, config, client, seed)| {
+            let [off, enforced] = ["off", "enforce"].map(|mode| serve(&objects, &config, mode));
+            let mut judge = Judge::new(&serve(&objects, &config, "audit"));
+            let mut again = Judge::new(&enforced);
+            let near = names_of(&objects);
+            let mut picker = Picker::new(seed);
+            for turn in 0..60 {
+                let name = picker.pick(if turn % 4 == 0 { &names } else { &near });
+                if name.starts_with("whoami.") {
+                    continue;
+                }
+                for rtype in TYPES {
+                    let bytes = query(name, rtype);
+                    let open = records(&off, client, &bytes);
+                    let left = records(&enforced, client, &bytes);
+                    let lost: BTreeSet<_> = open.difference(&left).cloned().collect();
+                    let denials = judge.denials(&request(client, &bytes));
+                    let targets = denials.iter().map(|denial| denial.target.clone()).collect();
+                    prop_assert_eq!(
+                        hidden(&enforced, client, &lost),
+                        targets,
+                        "{} {}: {:?} of {:?}",
+                        name,
+                        rtype,
+                        lost,
+                        open
+                    );
+                    prop_assert_eq!(&again.denials(&request(client, &bytes)), &denials);
+                    samples.set(samples.get() + 1);
+                    denied.set(denied.get() + denials.len());
+                }
+            }
+            Ok(())
+        },
+    );
+    assert!(
+        samples.get() >= 20_000 && denied.get() >= 500,
+        "{denied:?} of {samples:?}"
+    );
+}
+
+#[test]
+fn a_denial_has_a_reason_and_a_line() {
+    let cluster = Cluster::new(
+        r#"
+{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {tenantdns.io/tenant: red}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: bank}, spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop}, status: {phase: Running, podIP: 10.244.0.1, podIPs: [{ip: 10.244.0.1}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: b, namespace: shop}, status: {phase: Running, podIP: 10.244.0.9, podIPs: [{ip: 10.244.0.9}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: b, namespace: other}, status: {phase: Running, podIP: 10.244.0.9, podIPs: [{ip: 10.244.0.9}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n}, status: {addresses: [{type: InternalIP, address: 10.0.0.1}]}}
+"#,
+        "tenancy.mode = \"audit\"",
+    );
+    let snapshot = cluster.snapshot();
+    let mut judge = Judge::new(&snapshot);
+    let bytes = query("web.bank.svc.cluster.local.", RType::A);
+    let mut window = Window::default();
+    for (client, reason) in [
+        ("10.244.0.1", Reason::Hidden),
+        ("10.244.0.9", Reason::Conflict),
+        ("10.0.0.1", Reason::NodeClient),
+        ("10.244.0.7", Reason::UnknownClient),
+    ] {
+        let client: IpAddr = client.parse().unwrap();
+        let denials = judge.denials(&request(client, &bytes));
+        let target = Target {
+            namespace: "bank".into(),
+            service: Some("web".into()),
+        };
+        assert_eq!(denials, [Denial { target, reason }], "{client}");
+        let view = snapshot.view(snapshot.identify(client));
+        let namespace = view
+            .own_namespace()
+            .map(|n| std::str::from_utf8(n).unwrap());
+        for denial in denials.into_iter().cycle().take(2) {
+            window.add(client, namespace, view.own_tenant(), 1, denial);
+        }
+    }
+    let mut lines = Vec::new();
+    let more = window.close(("2026-01-01T00:00:10Z", 10), "audit", |line| {
+        lines.push(serde_json::to_string(line).unwrap());
+    });
+    assert_eq!((more, lines.len()), (0, 4));
+    assert_eq!(
+        lines[1],
+        r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","client":{"ip":"10.244.0.1","namespace":"shop","tenant":"red"},"target":{"namespace":"bank","service":"web"},"qtype":"A","reason":"hidden","count":2}"#
+    );
+    window.close(("", 10), "audit", |line| panic!("{line:?}"));
+}
