@@ -9,10 +9,15 @@
 //! Not here: sockets, clocks and logs. What they need to know is in the [`Verdict`].
 
 mod alias;
+mod canary;
+mod forwarded;
 mod kubernetes;
 mod records;
 mod services;
 mod wild;
+
+pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
+pub use forwarded::{Forwarded, awaited};
 
 use crate::chain::{ListenerId, Step, UpstreamId, ZoneId};
 use crate::snapshot::Snapshot;
@@ -41,7 +46,8 @@ pub struct Request<'a> {
     pub peer: SocketAddr,
     /// The address it was sent to, where known.
     pub local: Option<IpAddr>,
-    /// The client that a proxy in front named. Nobody is trusted to name one yet.
+    /// The client that a PROXY header in front of the message names. Counts only where the peer is a
+    /// forwarder that is to send one.
     pub claimed: Option<IpAddr>,
     /// How it came.
     pub transport: Transport,
@@ -91,6 +97,8 @@ pub struct Verdict {
     pub zone: Option<ZoneId>,
     /// The kind of client, where it mattered.
     pub client: Option<ClientClass>,
+    /// What came of naming the client for whom the query was forwarded; `None` where nobody did.
+    pub forwarded: Option<Forwarded>,
     /// Who asked.
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
@@ -112,7 +120,7 @@ pub struct Plan {
 /// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-    run(snapshot, request, identify(snapshot, request), None, out)
+    run(snapshot, request, None, None, out)
 }
 
 /// Answers a query as [`respond`] would answer `client`, whatever address it comes from: for
@@ -123,7 +131,7 @@ pub fn respond_as(
     client: Client,
     out: &mut [u8],
 ) -> Outcome {
-    run(snapshot, request, client, None, out)
+    run(snapshot, request, Some(client), None, out)
 }
 
 /// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`
@@ -140,13 +148,7 @@ pub fn resume(
         reply: reply.and_then(Reply::parse),
         bytes: reply,
     };
-    run(
-        snapshot,
-        request,
-        identify(snapshot, request),
-        Some(&said),
-        out,
-    )
+    run(snapshot, request, None, Some(&said), out)
 }
 
 /// One query on its way through the steps of a block.
@@ -155,6 +157,8 @@ struct Asked<'a> {
     snapshot: &'a Snapshot,
     request: &'a Request<'a>,
     client: Client,
+    /// The client's address, canonical; `None` where it was named otherwise.
+    source: Option<IpAddr>,
     query: &'a Query<'a>,
     said: Option<&'a Said<'a>>,
 }
@@ -188,15 +192,10 @@ enum Done {
     Ask(Plan),
 }
 
-/// Returns who sent a query.
-fn identify(snapshot: &Snapshot, request: &Request<'_>) -> Client {
-    snapshot.identify(request.peer.ip())
-}
-
 fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
-    client: Client,
+    client: Option<Client>,
     said: Option<&Said<'_>>,
     out: &mut [u8],
 ) -> Outcome {
@@ -204,37 +203,57 @@ fn run(
         Ok(query) => query,
         Err(QueryError::Short) => return Outcome::Drop(DropReason::Short),
         Err(QueryError::Response) => return Outcome::Drop(DropReason::Response),
-        Err(error) => return refuse_message(error, client, out),
+        Err(error) => {
+            let asker = client.unwrap_or_else(|| snapshot.identify(request.peer.ip()));
+            return refuse_message(error, asker, out);
+        }
     };
-    let limit = match request.transport {
-        Transport::Udp => ResponseBuilder::udp_limit(&query),
+    if client.is_none() && snapshot.forwarders.is_stub() {
+        return forwarded::run(snapshot, request, &query, said, out);
+    }
+    let source = request.peer.ip();
+    let asked = Asked {
+        snapshot,
+        request,
+        client: client.unwrap_or_else(|| snapshot.identify(source)),
+        source: Some(source.to_canonical()),
+        query: &query,
+        said,
+    };
+    answer(&asked, limit(request, &query), out)
+}
+
+/// Returns the octets of an answer at most.
+fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
+    match request.transport {
+        Transport::Udp => ResponseBuilder::udp_limit(query),
         Transport::Tcp => usize::from(u16::MAX),
-    };
+    }
+}
+
+/// Answers a query whose client is settled, in `limit` octets.
+fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
+    let Asked {
+        client,
+        query,
+        said,
+        ..
+    } = *asked;
     let limit = limit.min(out.len());
-    let mut builder = ResponseBuilder::new(&query, limit, out);
-    let rcode = unanswerable(&query);
-    let done = match rcode {
+    let mut builder = ResponseBuilder::new(query, limit, out);
+    let done = match unanswerable(query) {
         Some(rcode) => {
             builder.set_rcode(rcode);
             Done::Answer(None)
         }
-        None => walk(
-            &Asked {
-                snapshot,
-                request,
-                client,
-                query: &query,
-                said,
-            },
-            &mut builder,
-        ),
+        None => walk(asked, &mut builder),
     };
     match done {
         Done::Hold => Outcome::Hold,
         Done::Ask(plan) => Outcome::Ask(plan),
         Done::Next => finish(builder, (client, query.qtype), None),
         Done::Answer(at) => match (at, said.and_then(|s| s.bytes), builder.is_relay()) {
-            (None, Some(bytes), true) => relay(&query, client, bytes, limit, builder),
+            (None, Some(bytes), true) => relay(query, client, bytes, limit, builder),
             _ => finish(builder, (client, query.qtype), at),
         },
     }
@@ -249,6 +268,7 @@ fn finish(
         rcode: builder.rcode(),
         zone: at.map(|a| a.0),
         client: at.map(|a| a.1),
+        forwarded: None,
         asker,
         qtype: Some(qtype),
     };
@@ -295,7 +315,7 @@ fn walk(asked: &Asked<'_>, builder: &mut ResponseBuilder<'_>) -> Done {
         }
     }
     builder.set_rcode(if passed_on {
-        Rcode::SERVFAIL
+        unsaid(snapshot)
     } else {
         Rcode::REFUSED
     });
@@ -339,6 +359,7 @@ fn relay(
         rcode,
         zone: None,
         client: None,
+        forwarded: None,
         asker,
         qtype: Some(query.qtype),
     };
@@ -362,11 +383,21 @@ fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outco
                 rcode,
                 zone: None,
                 client: None,
+                forwarded: None,
                 asker,
                 qtype: None,
             },
         ),
         None => Outcome::Drop(DropReason::Short),
+    }
+}
+
+/// Returns what a client is told of which more can't be said: SERVFAIL, but REFUSED where others ask
+/// on behalf of it. Caches keep SERVFAIL, for everybody (CoreDNS's for five seconds).
+fn unsaid(snapshot: &Snapshot) -> Rcode {
+    match snapshot.forwarders.is_stub() {
+        true => Rcode::REFUSED,
+        false => Rcode::SERVFAIL,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The wiring: arguments to configuration, source to index, index to snapshots, snapshots to
 //! sockets. Nothing is decided here that a room could decide.
 
+mod canary;
 mod details;
 mod feed;
 mod ledger;

@@ -15,6 +15,7 @@ mod audit;
 mod document;
 mod error;
 mod file;
+mod forwarders;
 mod kubernetes;
 mod limits;
 mod pages;

@@ -13,6 +13,7 @@ mod keep;
 mod numbers;
 mod objects;
 mod owners;
+mod peers;
 mod pool;
 mod rebuild;
 mod versions;
@@ -21,12 +22,13 @@ use crate::chain::{BlockOptions, Chain};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::{Identities, Snapshot};
-use crate::tenancy::{self, ClientIndex, Compiler, Directory, NsId, ServiceId};
+use crate::tenancy::{self, ClientIndex, Compiler, Directory, Forwarders, NsId, ServiceId};
 use crate::zone::ZoneWriter;
 use copy::Copy;
 use dirty::Dirty;
 use family::Family;
 use keep::Keep;
+use peers::Peers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ pub struct Index {
     directory: Arc<Directory>,
     compiler: Compiler,
     clients: Arc<ClientIndex>,
+    peers: Peers,
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
@@ -81,6 +84,7 @@ impl Index {
             dirty: Dirty::default(),
             directory: Arc::new(Directory::new(seed.clone())),
             clients: Arc::new(ClientIndex::new(seed.clone())),
+            peers: Peers::new(Forwarders::new(&tenancy.forwarders)),
             zones: zones
                 .into_iter()
                 .map(|z| ZoneWriter::new(z, wildcards, seed))
@@ -187,6 +191,7 @@ impl Index {
                 .collect(),
             directory: self.directory.clone(),
             clients: self.clients.clone(),
+            forwarders: self.peers.forwarders().clone(),
             identities: Identities::Trusted,
             policy: self.compiler.policy().clone(),
         }

@@ -19,6 +19,7 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`canary`] | notices a cache in front that merges tenants |
 //! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`limits`] | how much clients and tenants may ask |
@@ -36,6 +37,7 @@ pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod audit;
+pub mod canary;
 pub mod chain;
 pub mod checkpoint;
 pub mod commands;

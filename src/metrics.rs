@@ -13,7 +13,7 @@ mod series;
 mod tests;
 
 pub use details::Details;
-pub use readings::{Checkpoint, Observed, Queries, Readings, Watched};
+pub use readings::{Canary, Checkpoint, Observed, Queries, Readings, Watched};
 
 use page::Page;
 

@@ -14,6 +14,7 @@ mod bind;
 mod engine;
 mod held;
 mod options;
+mod proxy;
 #[cfg(test)]
 mod script;
 mod stats;

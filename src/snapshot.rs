@@ -8,7 +8,10 @@ mod cell;
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
 use crate::chain::{Chain, ZoneId};
-use crate::tenancy::{Client, ClientIndex, Directory, Mode, Owner, Policy, View};
+use crate::tenancy::{
+    Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode, Owner, Policy,
+    View,
+};
 use crate::zone::Zone;
 use std::fmt;
 use std::net::IpAddr;
@@ -29,7 +32,9 @@ pub struct Snapshot {
     pub directory: Arc<Directory>,
     /// Whose each address is.
     pub clients: Arc<ClientIndex>,
-    /// Whether that still counts.
+    /// Who may speak for others.
+    pub forwarders: Forwarders,
+    /// Whether addresses still count.
     pub identities: Identities,
     /// Who may see what.
     pub policy: Arc<Policy>,
@@ -61,6 +66,19 @@ impl Snapshot {
             }
             client => client,
         }
+    }
+
+    /// Returns the forwarder that an address is. What it is by a pod of a Service counts as long as
+    /// addresses do.
+    pub fn forwarder(&self, address: IpAddr) -> Option<&ForwarderOptions> {
+        let trusted = self.identities == Identities::Trusted;
+        self.forwarders.find(address, trusted)
+    }
+
+    /// Returns whether an address is a forwarder's that names its clients in PROXY headers.
+    pub fn speaks_proxy(&self, address: IpAddr) -> bool {
+        let is_proxy = |forwarder: &ForwarderOptions| forwarder.identity == Identity::ProxyV2;
+        self.forwarders.speak_proxy() && self.forwarder(address).is_some_and(is_proxy)
     }
 
     /// Returns the same cluster with its policy applied to everybody, or to nobody.

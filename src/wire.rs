@@ -8,6 +8,7 @@
 //! is the name of a question, with its lower-case form and its label offsets beside the bytes that
 //! were sent.
 
+mod claim;
 mod compress;
 mod edns;
 mod header;
@@ -17,6 +18,7 @@ mod reply;
 mod response;
 mod rtype;
 
+pub use claim::{BadClaim, OPTION_ECS, claimed_address, claimed_namespace, claimed_subnet};
 pub use edns::{Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, PAYLOAD_SIZE};
 pub use header::{HEADER_LEN, Header, Opcode, Rcode};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};

@@ -98,6 +98,33 @@ fn measure(
 }
 
 #[test]
+fn a_forwarded_query_allocates_nothing() {
+    let config = "[[tenancy.forwarder]]\npeers = { cidrs = [\"192.0.2.1/32\"] }\n";
+    let objects = vec![
+        objects::service("shop", "web", &["10.96.0.1".parse().unwrap()]),
+        objects::pod("shop", "client", CLIENT.parse().unwrap()),
+    ];
+    let snapshot = Cluster::of(objects, config).snapshot();
+    let mut forwarded = query_edns("web.shop.svc.cluster.local", RType::A, 1232);
+    let length = forwarded.len();
+    forwarded[length - 1] = 8;
+    forwarded.extend([0xfd, 0xe9, 0, 4, 10, 244, 0, 7]);
+    let mut text = forwarded.clone();
+    text.truncate(length);
+    text[length - 1] = 14;
+    text.extend(b"\xfd\xe9\0\x0a10.244.0.7");
+    let mut out = vec![0; 1232];
+    for (from, bytes) in [
+        ("192.0.2.1", &forwarded),
+        ("192.0.2.1", &text),
+        (CLIENT, &forwarded),
+    ] {
+        let (said, count) = measure(&snapshot, (from, Transport::Udp), bytes, &mut out);
+        assert_eq!((said, count), (Ok((0, 1)), 0), "{from}");
+    }
+}
+
+#[test]
 fn an_allocation_is_counted() {
     assert_eq!(counted(|| Box::new(7)).1, 1);
     assert_eq!(counted(|| vec![0u8; 9].len()).1, 1);

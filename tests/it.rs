@@ -45,6 +45,10 @@ mod records;
 mod robust;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/stub.rs"]
+mod stub;
+#[path = "it/stub_peers.rs"]
+mod stub_peers;
 #[path = "it/tenants.rs"]
 mod tenants;
 #[path = "it/truncation.rs"]

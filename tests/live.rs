@@ -37,5 +37,7 @@ mod replica;
 mod scope;
 #[path = "live/serving.rs"]
 mod serving;
+#[path = "live/stub.rs"]
+mod stub;
 #[path = "live/watch.rs"]
 mod watch;

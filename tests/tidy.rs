@@ -34,6 +34,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "libc socket2 thiserror tokio",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
+    ("canary", "wire answer snapshot drain", "tokio tracing"),
     ("limits", "", ""),
     ("ring", "", ""),
     (

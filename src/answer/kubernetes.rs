@@ -2,7 +2,7 @@
 //! it found. Hidden and absent names leave here by the same lines.
 
 use super::records::Writer;
-use super::{Asked, Done, Request, failure};
+use super::{Asked, Done, Request, failure, unsaid};
 use crate::chain::ZoneId;
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Absence, View};
@@ -20,16 +20,16 @@ pub(super) fn answer(
         snapshot,
         request,
         client,
+        source,
         query,
         ..
     } = *asked;
     let zone = snapshot.zone(id)?;
     let origin = zone.origin(&query.qname)?;
-    let source = request.peer.ip().to_canonical();
     let view = snapshot.view(client);
     let answered = Done::Answer(Some((id, view.class())));
     if view.is_enforced() && !snapshot.synced {
-        failure(builder, Rcode::SERVFAIL, ExtendedError::NOT_READY);
+        failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);
         return Some(answered);
     }
     if view.is_strict() {
@@ -65,6 +65,10 @@ pub(super) fn answer(
             Some(unknown(snapshot, request, &view, source, builder).unwrap_or(answered))
         }
         Lookup::Absent(_) if zone.falls_through(&query.qname) => Some(Done::Next),
+        Lookup::Absent(_) if !snapshot.synced && snapshot.forwarders.is_stub() => {
+            failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);
+            Some(answered)
+        }
         Lookup::Absent(_) => {
             let rcode = if snapshot.synced {
                 Rcode::NXDOMAIN
@@ -116,15 +120,15 @@ fn unknown(
     snapshot: &Snapshot,
     request: &Request<'_>,
     view: &View<'_>,
-    source: IpAddr,
+    source: Option<IpAddr>,
     builder: &mut ResponseBuilder<'_>,
 ) -> Option<Done> {
-    if request.may_wait && !snapshot.knows(source) {
+    if request.may_wait && source.is_some_and(|source| !snapshot.knows(source)) {
         return Some(Done::Hold);
     }
     let rcode = match view.absence() {
         Absence::Refused => Rcode::REFUSED,
-        Absence::Servfail | Absence::Nonexistent => Rcode::SERVFAIL,
+        Absence::Servfail | Absence::Nonexistent => unsaid(snapshot),
     };
     failure(builder, rcode, ExtendedError::PROHIBITED);
     None

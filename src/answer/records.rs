@@ -202,7 +202,10 @@ impl Writer<'_, '_> {
     fn whoami(&mut self) -> Result<(), Full> {
         let mut ip = ArrayString::<64>::new();
         // An address has at most 39 characters.
-        let _ = write!(ip, "ip={}", self.asked.request.peer.ip().to_canonical());
+        let _ = match self.asked.source {
+            Some(source) => write!(ip, "ip={source}"),
+            None => write!(ip, "ip="),
+        };
         let mut class = ArrayString::<64>::new();
         let _ = write!(class, "class={}", self.view.class().as_str());
         let mut namespace = arrayvec::ArrayVec::<u8, 255>::new();

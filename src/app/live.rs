@@ -199,11 +199,17 @@ fn kinds(config: &Config) -> BTreeSet<Kind> {
             .iter()
             .filter_map(|block| block.kubernetes.as_ref())
     };
-    let tenancy = config.tenancy.mode != Mode::Off;
+    // Forwarders are pods, and so are those for whom they ask: that holds in every mode.
+    let forwarders = &config.tenancy.forwarders;
+    let tenancy = config.tenancy.mode != Mode::Off || !forwarders.is_empty();
+    let by_service = forwarders.iter().any(|table| !table.services.is_empty());
     let wanted = [
         (Kind::Namespace, true),
         (Kind::Service, true),
-        (Kind::EndpointSlice, zones().any(|zone| !zone.noendpoints)),
+        (
+            Kind::EndpointSlice,
+            by_service || zones().any(|zone| !zone.noendpoints),
+        ),
         (
             Kind::Pod,
             tenancy || zones().any(|zone| zone.pods == PodMode::Verified),

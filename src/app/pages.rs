@@ -3,13 +3,15 @@
 
 use super::progress::{KindState, Progress};
 use crate::admin;
+use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
-use crate::metrics::{self, Checkpoint, Observed, Queries, Readings, Watched};
+use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
 use crate::observe::Gathered;
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the pages are made of.
@@ -17,6 +19,8 @@ pub(super) struct Pages {
     pub(super) progress: Progress,
     pub(super) stats: Stats,
     pub(super) drain: Drain,
+    /// What was seen of caches in front, where there are forwarders.
+    pub(super) sightings: Option<Arc<Sightings>>,
     /// Reads what was gathered of the answers, where anything is.
     pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
 }
@@ -71,6 +75,12 @@ impl Pages {
                 age: checkpoint.age.map(|age| age.by(now)),
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
+            }),
+            canary: self.sightings.as_ref().map(|sightings| Canary {
+                detected: sightings.detected(),
+                clear: sightings.count(Seen::Clear),
+                cached: sightings.count(Seen::Cached),
+                silent: sightings.count(Seen::Silent),
             }),
         }
     }
@@ -157,6 +167,11 @@ fn queries(stats: &Stats) -> Queries {
             ("tenant", "closed", count(Count::TenantClosed)),
         ],
         asked: count(Count::Asked),
+        forwarded_known: count(Count::ForwardedKnown),
+        forwarded_for_nobody: count(Count::ForwardedForNobody),
+        forwarded_for_unknown: count(Count::ForwardedForUnknown),
+        forwarded_malformed: count(Count::ForwardedMalformed),
+        claims_ignored: count(Count::ClaimIgnored),
         panics: count(Count::Panics),
     }
 }
@@ -166,7 +181,6 @@ mod tests {
     use super::*;
     use crate::admin::Pages as _;
     use crate::app::progress::Aged;
-    use std::sync::Arc;
 
     fn pages(ready: bool, kinds: &[(Kind, KindState)]) -> Pages {
         let progress = Progress::default();
@@ -179,6 +193,7 @@ mod tests {
             progress,
             stats: Stats::default(),
             drain: Drain::new(),
+            sightings: None,
             gathered: None,
         }
     }

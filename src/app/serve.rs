@@ -1,5 +1,6 @@
 //! `serve`: sockets, threads and the end of them.
 
+use super::canary;
 use super::details::Details;
 use super::feed::Feed;
 use super::ledger::Ledger;
@@ -34,6 +35,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let doors = admin::bind(&config.admin)?;
     let mut feed = Feed::open(config)?;
     let (publisher, reader) = cell(feed.snapshot());
+    let canary = canary::begin(config, &reader);
     let drain = Drain::new();
     let (witness, observer) = match watched(config) {
         None => (None, None),
@@ -82,6 +84,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
                 progress: progress.clone(),
                 stats: server.stats().clone(),
                 drain: drain.clone(),
+                sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
                 gathered: gathered.map(|read| Box::new(read) as _),
             });
             let details = Details {
@@ -108,6 +111,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
             .spawn(body)
             .context("starting a thread")?
     };
+    let canary = canary.map(|canary| canary.start(&drain)).transpose()?;
     let asked = runtime.block_on(async {
         tokio::select! {
             asked = termination() => return asked,
@@ -124,7 +128,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         }
     });
     drain.start();
-    let ended = server.join();
+    let ended = server.join() & canary.is_none_or(|canary| canary.join().is_ok());
     match follower.join() {
         Ok(result) => result?,
         Err(_) => anyhow::bail!("the index's thread ended with a panic"),

@@ -5,9 +5,19 @@ use crate::index::Objects;
 use crate::model::ObjectKey;
 use crate::tenancy::{Mode, NamePattern, Options};
 
-/// Returns a line for each configured name that no object has. Without tenancy no name has a role.
+/// Returns a line for each configured name that no object has. Without tenancy only forwarders have a
+/// role.
 pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
     let mut lines = Vec::new();
+    for service in options.forwarders.iter().flat_map(|table| &table.services) {
+        let key = ObjectKey::new(&*service.namespace, &*service.name);
+        if !objects.has_service(&key) {
+            lines.push(format!(
+                "tenancy.forwarder.peers.services: there is no Service {key}; the pods of whoever \
+                 creates it may ask as anybody"
+            ));
+        }
+    }
     if options.mode == Mode::Off {
         return lines;
     }

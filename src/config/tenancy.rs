@@ -15,7 +15,7 @@ use crate::tenancy::{
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["forwarder"];
+const LATER: &[&str] = &[];
 
 /// Reads the table.
 pub(super) fn read(mut table: Section<'_>) -> Options {
@@ -82,6 +82,7 @@ pub(super) fn read(mut table: Section<'_>) -> Options {
     }
     shared.finish(&[]);
 
+    options.forwarders = super::forwarders::read(&mut table);
     let mut audit = table.table("audit");
     let to = &mut options.audit;
     audit.list("namespaces", &mut to.namespaces, "namespaces", pattern);

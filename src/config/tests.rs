@@ -3,6 +3,7 @@
 
 mod arguments;
 mod errors;
+mod forwarders;
 mod reference;
 mod tenancy;
 

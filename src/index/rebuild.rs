@@ -50,6 +50,7 @@ impl Index {
             let owner = self.client_at(address);
             Arc::make_mut(&mut self.clients).set(address, owner, &claimants);
         }
+        self.rebuild_peers(&dirty);
         for &address in dirty.pods.iter().filter(|_| pod_names) {
             self.work.addresses += 1;
             self.rebuild_pod_names(address);

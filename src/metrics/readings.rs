@@ -25,6 +25,8 @@ pub struct Readings {
     pub observed: Option<Observed>,
     /// The checkpoint, where one is kept.
     pub checkpoint: Option<Checkpoint>,
+    /// What was seen of caches in front, where there are forwarders.
+    pub canary: Option<Canary>,
 }
 
 /// What the server's threads count.
@@ -66,6 +68,16 @@ pub struct Queries {
     pub limited: Vec<(&'static str, &'static str, u64)>,
     /// Queries handed to an upstream.
     pub asked: u64,
+    /// Queries that forwarders sent for somebody known.
+    pub forwarded_known: u64,
+    /// Queries that forwarders sent for nobody.
+    pub forwarded_for_nobody: u64,
+    /// Queries that forwarders sent for somebody unknown.
+    pub forwarded_for_unknown: u64,
+    /// Queries that forwarders sent for somebody named in a way that can't be read.
+    pub forwarded_malformed: u64,
+    /// Queries of others that name a client.
+    pub claims_ignored: u64,
     /// Panics while answering.
     pub panics: u64,
 }
@@ -111,6 +123,19 @@ pub struct Checkpoint {
     pub errors: u64,
 }
 
+/// What was seen of caches in front.
+#[derive(Debug, Clone, Default)]
+pub struct Canary {
+    /// A forwarder answers from a cache.
+    pub detected: bool,
+    /// Names whose answers differed.
+    pub clear: u64,
+    /// Names whose answers were the same one.
+    pub cached: u64,
+    /// Names that were not answered.
+    pub silent: u64,
+}
+
 impl Readings {
     pub(super) fn write(&self, page: &mut Page) {
         page.count(&series::BUILD, &[self.version], 1);
@@ -136,6 +161,16 @@ impl Readings {
             page.count(&series::CHECKPOINT_WRITES, &[], checkpoint.writes);
             page.count(&series::CHECKPOINT_ERRORS, &[], checkpoint.errors);
         }
+        if let Some(canary) = &self.canary {
+            page.count(&series::CACHE_DETECTED, &[], canary.detected.into());
+            for (result, count) in [
+                ("clear", canary.clear),
+                ("cached", canary.cached),
+                ("silent", canary.silent),
+            ] {
+                page.count(&series::CANARIES, &[result], count);
+            }
+        }
     }
 }
 
@@ -145,6 +180,15 @@ impl Queries {
         page.count(&series::QUERIES, &["tcp"], self.tcp);
         page.count(&series::HELD_ENDED, &["known"], self.held_known);
         page.count(&series::HELD_ENDED, &["expired"], self.held_expired);
+        for (result, count) in [
+            ("known", self.forwarded_known),
+            ("nobody", self.forwarded_for_nobody),
+            ("unknown", self.forwarded_for_unknown),
+            ("malformed", self.forwarded_malformed),
+            ("ignored", self.claims_ignored),
+        ] {
+            page.count(&series::FORWARDED, &[result], count);
+        }
         for (reason, result, count) in &self.limited {
             page.count(&series::LIMITED, &[reason, result], *count);
         }

@@ -44,8 +44,15 @@ series! {
         "Queries over a limit";
     ASKED = counter "tenantdns_upstream_queries_total" []
         "Queries handed to an upstream";
+    FORWARDED = counter "tenantdns_forwarded_queries_total" ["result"]
+        "Queries that name a client: by forwarders, and by others, which is ignored";
     PANICS = counter "tenantdns_panics_total" []
         "Panics while answering a query, each of which cost that query alone";
+
+    CACHE_DETECTED = gauge "tenantdns_shared_cache_detected" []
+        "1 while a forwarder answers from a cache, which gives one tenant's answers to others";
+    CANARIES = counter "tenantdns_canary_looks_total" ["result"]
+        "Names asked of forwarders to notice such a cache";
 
     PUBLISHED = counter "tenantdns_snapshots_published_total" []
         "Snapshots that queries were answered from";

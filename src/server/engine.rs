@@ -6,10 +6,10 @@
 use super::held::{HeldQuery, ReplyTo, Upstream};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
-use crate::answer::{Outcome, Plan, Request, Transport, respond};
+use crate::answer::{Forwarded, Outcome, Plan, Request, Transport, awaited, respond};
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
-use crate::wire::{HEADER_LEN, Header, Query, Rcode, ResponseBuilder};
+use crate::wire::{HEADER_LEN, Header, Query, QueryError, Rcode, ResponseBuilder};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,11 @@ use std::time::Instant;
 pub trait Answerer: Clone + Send + 'static {
     /// Answers a query into `out`, as [`respond`] does.
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
+
+    /// Returns the address that a held query waits to be somebody's.
+    fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
+        awaited(snapshot, request)
+    }
 
     /// Returns whether a held query of this client can be answered now.
     fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {
@@ -137,7 +142,7 @@ impl<A: Answerer> Engine<A> {
         snapshot: &Snapshot,
         request: &Request<'_>,
     ) -> Admission {
-        let client = request.claimed.unwrap_or_else(|| request.peer.ip());
+        let client = self.answerer.awaited(snapshot, request);
         let tenant = || snapshot.view(snapshot.identify(client)).own_tenant();
         let stream = request.transport == Transport::Tcp;
         let admission = limits.admit(client, tenant, stream, request.now);
@@ -181,7 +186,7 @@ impl<A: Answerer> Engine<A> {
             Answered::Nothing => 0,
             Answered::Hold => {
                 let given_back = match keep() {
-                    Some(reply) => match waiters.hold(HeldQuery::new(request, reply)) {
+                    Some(reply) => match waiters.hold(self.held(snapshot, request, reply)) {
                         None => {
                             self.counters.add(Count::Held, 1);
                             return 0;
@@ -207,12 +212,17 @@ impl<A: Answerer> Engine<A> {
             }
             Answered::Ask(plan) => match keep() {
                 Some(reply) if self.has_upstream() => {
-                    self.ask(HeldQuery::new(request, reply), plan, snapshot);
+                    self.ask(self.held(snapshot, request, reply), plan, snapshot);
                     0
                 }
                 _ => self.fail(request.bytes, out),
             },
         }
+    }
+
+    fn held(&self, snapshot: &Snapshot, request: &Request<'_>, reply: ReplyTo) -> HeldQuery {
+        let client = self.answerer.awaited(snapshot, request);
+        HeldQuery::new(request, client, reply)
     }
 
     /// Answers a query once, panics included.
@@ -230,8 +240,11 @@ impl<A: Answerer> Engine<A> {
             answerer.answer(snapshot, request, buffer)
         });
         match outcome {
-            Ok(Outcome::Reply(length, _)) => {
+            Ok(Outcome::Reply(length, verdict)) => {
                 self.counters.add(Count::Answered, 1);
+                if let Some(forwarded) = verdict.forwarded {
+                    self.counters.add(count_of(forwarded), 1);
+                }
                 Answered::Reply(length.min(out.len()))
             }
             Ok(Outcome::Drop(_)) => {
@@ -265,6 +278,19 @@ impl<A: Answerer> Engine<A> {
         self.upstream.is_some()
     }
 
+    /// Writes FORMERR for a query whose client was named in a way that can't be read, and returns its
+    /// length; 0 where it is no query.
+    pub(super) fn refuse_claim(&self, query: &[u8], out: &mut [u8]) -> usize {
+        let header = Header::parse(query).filter(|header| !header.is_response());
+        let Some(header) = header else {
+            self.counters.add(Count::Dropped, 1);
+            return 0;
+        };
+        self.counters.add(Count::Answered, 1);
+        self.counters.add(Count::ForwardedMalformed, 1);
+        ResponseBuilder::error(QueryError::Question(header), out).unwrap_or(0)
+    }
+
     /// Writes SERVFAIL for a query that nothing can answer, and returns its length.
     pub(super) fn fail(&self, query: &[u8], out: &mut [u8]) -> usize {
         self.counters.add(Count::Answered, 1);
@@ -277,6 +303,16 @@ impl<A: Answerer> Engine<A> {
             }
             Err(_) => header_servfail(query, out),
         }
+    }
+}
+
+fn count_of(forwarded: Forwarded) -> Count {
+    match forwarded {
+        Forwarded::Known => Count::ForwardedKnown,
+        Forwarded::ForNobody => Count::ForwardedForNobody,
+        Forwarded::ForUnknown => Count::ForwardedForUnknown,
+        Forwarded::Malformed => Count::ForwardedMalformed,
+        Forwarded::Ignored => Count::ClaimIgnored,
     }
 }
 

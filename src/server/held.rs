@@ -15,6 +15,8 @@ pub struct HeldQuery {
     peer: SocketAddr,
     local: Option<IpAddr>,
     claimed: Option<IpAddr>,
+    /// The address that has to be somebody's.
+    client: IpAddr,
     transport: Transport,
     received: u64,
     bytes: Box<[u8]>,
@@ -41,12 +43,13 @@ pub trait Upstream: Send + Sync {
 }
 
 impl HeldQuery {
-    pub(super) fn new(request: &Request<'_>, reply: ReplyTo) -> Self {
+    pub(super) fn new(request: &Request<'_>, client: IpAddr, reply: ReplyTo) -> Self {
         Self {
             listener: request.listener,
             peer: request.peer,
             local: request.local,
             claimed: request.claimed,
+            client,
             transport: request.transport,
             received: request.now,
             bytes: request.bytes.into(),
@@ -76,7 +79,7 @@ impl HeldQuery {
 
     /// Returns the address whose owner must be known for an answer.
     pub(super) fn client(&self) -> IpAddr {
-        self.claimed.unwrap_or_else(|| self.peer.ip())
+        self.client
     }
 
     /// Sends the reply to the client, and returns whether it could be sent. Does not wait for the

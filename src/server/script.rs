@@ -71,6 +71,7 @@ impl Answerer for Script {
                 rcode,
                 zone: None,
                 client: None,
+                forwarded: None,
                 asker: Client::Unknown,
                 qtype: None,
             },

@@ -53,6 +53,16 @@ pub enum Count {
     TenantClosed,
     /// Queries handed to the upstream.
     Asked,
+    /// Queries that a forwarder sent for a client that is known.
+    ForwardedKnown,
+    /// Queries that a forwarder sent without saying for whom.
+    ForwardedForNobody,
+    /// Queries that a forwarder sent for somebody whom nobody knows.
+    ForwardedForUnknown,
+    /// Queries in which a forwarder said for whom in a way that can't be read, or twice.
+    ForwardedMalformed,
+    /// Queries in which somebody who is no forwarder named a client.
+    ClaimIgnored,
     /// Panics while answering a query.
     Panics,
 }

@@ -5,6 +5,7 @@
 
 use super::engine::{Answerer, Engine};
 use super::held::ReplyTo;
+use super::proxy::{self, Header, Named};
 use super::stats::Count;
 use super::sys::{Datagrams, Receiver, SLOTS, Sender};
 use super::waiters::Waiters;
@@ -12,7 +13,9 @@ use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
 use crate::drain::Drain;
 use crate::limits::Admission;
+use crate::snapshot::Snapshot;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -68,17 +71,40 @@ impl<A: Answerer> Worker<A> {
     fn answer(&mut self, received: usize, receiver: &Receiver, sender: &mut Sender) {
         let now = self.engine.clock.now();
         let snapshot = self.engine.reader.load();
+        let speak_proxy = snapshot.forwarders.speak_proxy();
         let mut unanswerable = 0;
         for slot in 0..received {
             let Some((bytes, route)) = receiver.datagram(slot) else {
                 unanswerable += 1;
                 continue;
             };
+            let (named, bytes) = match speak_proxy {
+                false => (Named::Nobody, bytes),
+                true => match unwrapped(&snapshot, route.peer.ip(), bytes) {
+                    Some(unwrapped) => unwrapped,
+                    None => {
+                        unanswerable += 1;
+                        continue;
+                    }
+                },
+            };
+            let out = sender.buffer();
+            let claimed = match named {
+                Named::Nobody => None,
+                Named::Client(address) => Some(address),
+                Named::Malformed => {
+                    let length = self.engine.refuse_claim(bytes, out);
+                    if length > 0 {
+                        sender.push(length, route);
+                    }
+                    continue;
+                }
+            };
             let request = Request {
                 listener: self.listener,
                 peer: route.peer,
                 local: route.local,
-                claimed: None,
+                claimed,
                 transport: Transport::Udp,
                 now,
                 entropy: self.engine.entropy(),
@@ -86,7 +112,6 @@ impl<A: Answerer> Worker<A> {
                 bytes,
             };
             let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
-            let out = sender.buffer();
             let engine = &mut self.engine;
             let length = match engine.admit(&snapshot, &request) {
                 Admission::Answer => engine.answer(&snapshot, &request, out, &self.waiters, keep),
@@ -103,6 +128,20 @@ impl<A: Answerer> Worker<A> {
         counters.add(Count::UdpQueries, received as u64);
         counters.add(Count::UdpUnanswerable, unanswerable);
         counters.add(Count::UdpSendFailed, sent.failed as u64);
+    }
+}
+
+/// Takes the PROXY header off a datagram of a forwarder that sends them. Returns whom it names and
+/// the message, or `None` where the message can't be told from the header.
+#[inline(never)]
+fn unwrapped<'b>(snapshot: &Snapshot, peer: IpAddr, bytes: &'b [u8]) -> Option<(Named, &'b [u8])> {
+    if !snapshot.speaks_proxy(peer) {
+        return Some((Named::Nobody, bytes));
+    }
+    match proxy::read(bytes) {
+        Header::Absent => Some((Named::Nobody, bytes)),
+        Header::Incomplete | Header::Broken => None,
+        Header::Whole(length, named) => Some((named, bytes.get(length..)?)),
     }
 }
 

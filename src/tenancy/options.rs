@@ -6,6 +6,7 @@ mod source;
 pub use rule::{ClientRange, Effect, From, Rule, Rules, Tenants, To};
 pub use source::{Parentage, Preset, TenantSource};
 
+use super::ForwarderOptions;
 use crate::model::Selector;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub own_namespace: Option<Box<str>>,
     /// `reserved_namespaces`: names that tenants must not answer for, sorted.
     pub reserved_namespaces: Vec<Box<str>>,
+    /// `[[tenancy.forwarder]]`: who may speak for others.
+    pub forwarders: Vec<ForwarderOptions>,
     /// `wildcard`: whether `*` and `any` are wildcards.
     pub wildcard: Wildcard,
     /// `soa_serial`: what the SOA serial says.
@@ -70,6 +73,7 @@ impl Default for Options {
             audit: Audit::default(),
             own_namespace: None,
             reserved_namespaces: ["cluster", "local", "pod", "svc"].map(Into::into).to_vec(),
+            forwarders: Vec::new(),
             wildcard: Wildcard::Auto,
             soa_serial: SoaSerial::Auto,
         }

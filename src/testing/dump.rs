@@ -61,6 +61,9 @@ pub fn dump(snapshot: &Snapshot) -> Vec<String> {
         };
         lines.insert(format!("{address} is {owner}"));
     }
+    for peer in snapshot.forwarders.peers() {
+        lines.insert(format!("forwarder {peer:?}"));
+    }
     for (at, zone) in snapshot.zones.iter().enumerate() {
         zone.describe(&ns, &service, &namespaces, &mut |line| {
             lines.insert(format!("zone {at}: {line}"));

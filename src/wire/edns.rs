@@ -1,6 +1,7 @@
 //! EDNS: the OPT pseudo record of a query, and what our own says (RFC 6891).
 
 use super::RType;
+use super::claim::BadClaim;
 
 /// The UDP payload size that our OPT advertises, and the most that we send over UDP: what passes
 /// every path without fragments (RFC 9715, DNS flag day 2020).
@@ -62,6 +63,29 @@ impl<'a> Edns<'a> {
             Some((code, value))
         })
         .take(MAX_OPTIONS)
+    }
+
+    /// Returns whether there may be an option of this code: one is there, or behind the options that
+    /// are read for everybody something can't be.
+    pub fn may_have(&self, code: u16) -> bool {
+        !matches!(self.sole(code), Ok(None))
+    }
+
+    /// Returns the value of the option of this code, which may be there once. All options are read,
+    /// however many: this is for peers that are trusted to say something.
+    ///
+    /// # Errors
+    /// It is there twice, or an option runs past the end.
+    pub(super) fn sole(&self, code: u16) -> Result<Option<&'a [u8]>, BadClaim> {
+        let (mut rest, mut found) = (self.options, None);
+        while !rest.is_empty() {
+            let (other, value, next) = split_option(rest).ok_or(BadClaim)?;
+            if other == code && found.replace(value).is_some() {
+                return Err(BadClaim);
+            }
+            rest = next;
+        }
+        Ok(found)
     }
 }
 

@@ -73,6 +73,25 @@ impl<'a> Reply<'a> {
             .flatten()
     }
 
+    /// Returns the serial of the SOA record that comes first in the authority section, where one does
+    /// and there are no answers: that of a negative answer.
+    pub fn soa_serial(self) -> Option<u32> {
+        let [_, answers, authority, _] = self.header.counts;
+        if answers > 0 || authority == 0 {
+            return None;
+        }
+        let (_, fixed_at) = read_name(self.message, self.answers_at)?;
+        let fixed = self.message.get(fixed_at..)?.first_chunk::<10>()?;
+        let [t0, t1, ..] = *fixed;
+        if RType(u16::from_be_bytes([t0, t1])) != RType::SOA {
+            return None;
+        }
+        let (_, mailbox_at) = read_name(self.message, fixed_at + 10)?;
+        let (_, serial_at) = read_name(self.message, mailbox_at)?;
+        let serial = self.message.get(serial_at..)?.first_chunk::<4>()?;
+        Some(u32::from_be_bytes(*serial))
+    }
+
     /// Returns the record at `at`, and moves behind it. The inner `None` is one to leave out.
     fn record(self, at: &mut usize) -> Option<Option<ReplyRecord<'a>>> {
         let (owner, fixed_at) = read_name(self.message, *at)?;
@@ -140,6 +159,24 @@ fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_serial_of_a_negative_answer_is_read_or_there_is_none() {
+        let soa = b"\x03\0\0\x06\0\x01\0\0\0\x05\0\x16\0\0\x0a\x0b\x0c\x0d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let head = b"\0\x01\x84\x03\0\x01\0\0\0\x01\0\0\x01a\0\0\x10\0\x01";
+        let serial = |bytes: &[u8]| Reply::parse(bytes).and_then(Reply::soa_serial);
+        let whole = [&head[..], b"\xc0\x0c", &soa[2..]].concat();
+        assert_eq!(serial(&whole), Some(0x0a0b_0c0d));
+        for end in 0..whole.len() - 16 {
+            assert_eq!(serial(&whole[..end]), None, "{end} octets");
+        }
+        let mut with_answer = whole.clone();
+        with_answer[7] = 1;
+        assert_eq!(serial(&with_answer), None);
+        let mut other_type = whole;
+        other_type[head.len() + 3] = 2;
+        assert_eq!(serial(&other_type), None);
+    }
 
     #[test]
     fn data_that_may_be_compressed_is_not_carried_over() {

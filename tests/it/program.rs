@@ -327,7 +327,9 @@ fn check_passes_what_is_right_and_notes_names_that_nobody_has() {
     let folder = Folder::new("check");
     let config = folder.write(
         "some.toml",
-        "[tenancy]\nplatform = { namespaces = [\"kube-system\", \"monitoring\"] }\n",
+        "[tenancy]\nplatform = { namespaces = [\"kube-system\", \"monitoring\"] }\n\
+         [[tenancy.forwarder]]\n\
+         peers = { services = [\"kube-system/kube-dns\", \"kube-system/front\"] }\n",
     );
     let config = config.to_str().unwrap();
     let arguments = ["check", "--config", config, "--manifests", QUICKSTART];
@@ -339,6 +341,11 @@ fn check_passes_what_is_right_and_notes_names_that_nobody_has() {
         "{text}"
     );
     assert!(!text.contains("matches kube-system"), "{text}");
+    assert!(
+        text.contains("forwarder.peers.services: there is no Service kube-system/front;"),
+        "{text}"
+    );
+    assert!(!text.contains("Service kube-system/kube-dns"), "{text}");
 }
 
 #[test]

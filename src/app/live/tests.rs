@@ -453,6 +453,21 @@ fn with_tenancy_off_the_kinds_are_those_that_coredns_watches() {
             format!("{OFF}{MULTICLUSTER}"),
             "Namespace Service EndpointSlice ServiceImport",
         ),
+        // Whom a forwarder names must be known, and whether it is a pod, in every mode.
+        (
+            format!(
+                "{OFF}[[tenancy.forwarder]]\npeers = {{ cidrs = [\"10.0.0.1/32\"] }}\n\
+                 [kubernetes]\nnoendpoints = true"
+            ),
+            "Namespace Service Pod Node",
+        ),
+        (
+            format!(
+                "{OFF}[[tenancy.forwarder]]\npeers = {{ services = [\"a/b\"] }}\n\
+                 [kubernetes]\nnoendpoints = true"
+            ),
+            "Namespace Service EndpointSlice Pod Node",
+        ),
         (
             "[tenancy]\nmode = \"audit\"".to_owned(),
             "Namespace Service EndpointSlice Pod Node",

@@ -5,11 +5,13 @@
 
 use super::super::engine::Answerer;
 use super::super::held::ReplyTo;
+use super::super::proxy::{self, Header, Named};
 use super::super::stats::Count;
 use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
 use crate::limits::Admission;
+use crate::snapshot::Snapshot;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -39,6 +41,8 @@ pub(super) struct Connection<A, S> {
     shared: Rc<Shared<A>>,
     stream: S,
     origin: Origin,
+    /// Whom the PROXY header in front of the first query names, once that is known.
+    named: Option<Named>,
     /// What was read and not answered: part of a message, once [`Connection::answer`] is done.
     input: Vec<u8>,
     /// What was answered and not taken by the stream.
@@ -79,7 +83,7 @@ enum Step {
     Incomplete,
     /// The scratch is full.
     Full,
-    /// A message of length 0: the peer does not speak DNS.
+    /// A message of length 0, or a PROXY header without an end: the peer does not speak DNS.
     Nonsense,
     /// The client, or its tenant, has asked as much as it may.
     Limited,
@@ -99,6 +103,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             shared,
             stream,
             origin,
+            named: None,
             input: Vec::new(),
             output: Vec::new(),
             dirty: false,
@@ -241,6 +246,13 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
         let shared = self.shared.clone();
         let mut core = shared.core.borrow_mut();
         let Answering { engine, scratch } = &mut *core;
+        let named = match self.named {
+            Some(named) => named,
+            None => match self.take_header(&engine.reader.load()) {
+                Ok(named) => *self.named.insert(named),
+                Err(step) => return Ok(step),
+            },
+        };
         let (mut read, mut filled, mut queries) = (0, 0, 0);
         let step = loop {
             let rest = &self.input[read..];
@@ -262,7 +274,10 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 listener: self.origin.listener,
                 peer: self.origin.peer,
                 local: self.origin.local,
-                claimed: None,
+                claimed: match named {
+                    Named::Client(address) => Some(address),
+                    Named::Nobody | Named::Malformed => None,
+                },
                 transport: Transport::Tcp,
                 now: engine.clock.now(),
                 entropy: engine.entropy(),
@@ -276,10 +291,16 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             };
             // Once a query, as its client may change while the connection lasts.
             let snapshot = engine.reader.load();
-            if engine.admit(&snapshot, &request) != Admission::Answer {
+            let admitted = engine.admit(&snapshot, &request) == Admission::Answer;
+            // Other clients' queries come over a forwarder's connection.
+            if !admitted && snapshot.forwarder(request.peer.ip()).is_none() {
                 break Step::Limited;
             }
-            let answered = engine.answer(&snapshot, &request, out, &shared.waiters, keep);
+            let answered = match named {
+                _ if !admitted => 0,
+                Named::Malformed => engine.refuse_claim(message, out),
+                _ => engine.answer(&snapshot, &request, out, &shared.waiters, keep),
+            };
             if let Ok(length @ 1..) = u16::try_from(answered) {
                 out_prefix.copy_from_slice(&length.to_be_bytes());
                 filled += PREFIX + answered;
@@ -307,6 +328,28 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             }
         }
         Ok(step)
+    }
+
+    /// Takes the PROXY header off the input, where the peer is a forwarder that sends them. An error
+    /// is that it is not all there yet, or never will be.
+    fn take_header(&mut self, snapshot: &Snapshot) -> Result<Named, Step> {
+        if !snapshot.speaks_proxy(self.origin.peer.ip()) {
+            return Ok(Named::Nobody);
+        }
+        match proxy::read(&self.input) {
+            Header::Absent => Ok(Named::Nobody),
+            Header::Broken => Err(Step::Nonsense),
+            Header::Incomplete => {
+                if let Progress::Silent(_) = self.progress {
+                    self.progress = Progress::Partial(Instant::now());
+                }
+                Err(Step::Incomplete)
+            }
+            Header::Whole(length, named) => {
+                self.input.drain(..length);
+                Ok(named)
+            }
+        }
     }
 
     async fn send_late(&mut self, reply: &[u8]) -> Result<(), Closed> {
