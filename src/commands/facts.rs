@@ -163,7 +163,7 @@ impl Facts {
         if !reader.problems.is_empty() {
             return Err(ConfigError::Invalid(reader.problems));
         }
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         Ok(Self {
             path: path.to_owned(),
             config: read.config.map(|config| folder.join(config)),

@@ -174,9 +174,9 @@ impl<'a> Targets<'a> {
 }
 
 fn answers(zone: &zone::Options, namespace: &Namespace) -> bool {
-    let listed = |name: &Box<str>| name.eq_ignore_ascii_case(&namespace.name);
+    let mut listed = zone.namespaces.iter();
     let selected = zone.namespace_labels.as_ref();
-    (zone.namespaces.is_empty() || zone.namespaces.iter().any(listed))
+    (zone.namespaces.is_empty() || listed.any(|name| name.eq_ignore_ascii_case(&namespace.name)))
         && selected.is_none_or(|selector| selector.matches(&namespace.labels))
 }
 

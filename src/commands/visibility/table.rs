@@ -84,7 +84,7 @@ impl<'a> Visibility<'a> {
             .namespaces
             .iter()
             .copied()
-            .filter(|name| everywhere(&name));
+            .filter(|name| everywhere(name));
         let namespaces: Vec<&str> = namespaces.collect();
         let mut services: Vec<Path<'a>> =
             extents.iter().flat_map(|e| &e.services).copied().collect();
