@@ -99,6 +99,8 @@ pub struct Verdict {
     pub client: Option<ClientClass>,
     /// What came of naming the client for whom the query was forwarded; `None` where nobody did.
     pub forwarded: Option<Forwarded>,
+    /// The client's address, where one is known: that which a forwarder named, or the query's source.
+    pub source: Option<IpAddr>,
     /// Who asked.
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
@@ -233,12 +235,7 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
 
 /// Answers a query whose client is settled, in `limit` octets.
 fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
-    let Asked {
-        client,
-        query,
-        said,
-        ..
-    } = *asked;
+    let Asked { query, said, .. } = *asked;
     let limit = limit.min(out.len());
     let mut builder = ResponseBuilder::new(query, limit, out);
     let done = match unanswerable(query) {
@@ -251,17 +248,17 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     match done {
         Done::Hold => Outcome::Hold,
         Done::Ask(plan) => Outcome::Ask(plan),
-        Done::Next => finish(builder, (client, query.qtype), None),
+        Done::Next => finish(builder, asked, None),
         Done::Answer(at) => match (at, said.and_then(|s| s.bytes), builder.is_relay()) {
-            (None, Some(bytes), true) => relay(query, client, bytes, limit, builder),
-            _ => finish(builder, (client, query.qtype), at),
+            (None, Some(bytes), true) => relay(asked, bytes, limit, builder),
+            _ => finish(builder, asked, at),
         },
     }
 }
 
 fn finish(
     builder: ResponseBuilder<'_>,
-    (asker, qtype): (Client, RType),
+    asked: &Asked<'_>,
     at: Option<(ZoneId, ClientClass)>,
 ) -> Outcome {
     let verdict = Verdict {
@@ -269,8 +266,9 @@ fn finish(
         zone: at.map(|a| a.0),
         client: at.map(|a| a.1),
         forwarded: None,
-        asker,
-        qtype: Some(qtype),
+        source: asked.source,
+        asker: asked.client,
+        qtype: Some(asked.query.qtype),
     };
     Outcome::Reply(builder.finish(), verdict)
 }
@@ -348,8 +346,7 @@ fn ask(
 
 /// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
 fn relay(
-    query: &Query<'_>,
-    asker: Client,
+    asked: &Asked<'_>,
     reply: &[u8],
     limit: usize,
     mut builder: ResponseBuilder<'_>,
@@ -360,15 +357,16 @@ fn relay(
         zone: None,
         client: None,
         forwarded: None,
-        asker,
-        qtype: Some(query.qtype),
+        source: asked.source,
+        asker: asked.client,
+        qtype: Some(asked.query.qtype),
     };
     if reply.len() > limit {
         builder.set_rcode(rcode);
         builder.set_truncated();
         return Outcome::Reply(builder.finish(), verdict);
     }
-    Outcome::Reply(builder.replace(query.header.id, reply), verdict)
+    Outcome::Reply(builder.replace(asked.query.header.id, reply), verdict)
 }
 
 fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {
@@ -384,6 +382,7 @@ fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outco
                 zone: None,
                 client: None,
                 forwarded: None,
+                source: None,
                 asker,
                 qtype: None,
             },

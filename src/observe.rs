@@ -28,6 +28,7 @@ use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{RType, Rcode};
 use record::{QUESTION, Question, SIGHTING, Sighting, hash, place, qname};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tally::Tally;
 
@@ -191,11 +192,11 @@ impl Witness {
         let absent = in_zone && !reverse && verdict.rcode == Rcode::NXDOMAIN;
         let details = shared.options.counts_clients();
         if reverse || absent || (class == ClientClass::Unknown && details) {
-            own.note(shared, request, class, [reverse, absent]);
+            own.note(shared, (request, verdict), class, [reverse, absent]);
         }
         let unseen = class == ClientClass::Node && verdict.rcode == Rcode::NXDOMAIN;
         if unseen && in_zone && details && snapshot.policy.is_enforced() {
-            Own::ask(&mut own.questions, request, verdict.qtype);
+            Own::ask(&mut own.questions, request, verdict);
         }
         let audited = match shared.options.audited {
             Audited::Nobodys => false,
@@ -203,7 +204,7 @@ impl Witness {
             Audited::All => true,
         };
         if audited && in_zone {
-            Own::ask(&mut own.audited, request, verdict.qtype);
+            Own::ask(&mut own.audited, request, verdict);
         }
     }
 }
@@ -212,13 +213,13 @@ impl Own {
     fn note(
         &mut self,
         shared: &Shared,
-        request: &Request<'_>,
+        (request, verdict): (&Request<'_>, &Verdict),
         class: ClientClass,
         [reverse, absent]: [bool; 2],
     ) {
         let name = qname(request.bytes).unwrap_or_default();
         let sighting = Sighting {
-            client: request.claimed.unwrap_or_else(|| request.peer.ip()),
+            client: asker(request, verdict),
             class,
             reverse,
             absent,
@@ -227,13 +228,18 @@ impl Own {
         self.sightings.push(sighting.to_words());
     }
 
-    fn ask(questions: &mut Producer<QUESTION>, request: &Request<'_>, qtype: Option<RType>) {
-        if let (Some(name), Some(qtype)) = (qname(request.bytes), qtype) {
-            let client = request.claimed.unwrap_or_else(|| request.peer.ip());
+    fn ask(questions: &mut Producer<QUESTION>, request: &Request<'_>, verdict: &Verdict) {
+        if let (Some(name), Some(qtype)) = (qname(request.bytes), verdict.qtype) {
+            let client = asker(request, verdict);
             let words = Question::words(request.listener, client, qtype, name);
             questions.push(words);
         }
     }
+}
+
+/// Returns the address of whoever asked, also behind a forwarder.
+fn asker(request: &Request<'_>, verdict: &Verdict) -> IpAddr {
+    verdict.source.unwrap_or_else(|| request.peer.ip())
 }
 
 impl Clone for Witness {

@@ -74,7 +74,6 @@ pub(super) fn answer(asked: &Asked<'_>, found: &Found<'_>, most: usize, out: &mu
         let _ = builder.push_soa(at, soa.ttl, soa.numbers);
     }
     let class = asked.snapshot.view(asked.client).class();
-    let asked = (asked.client, asked.query.qtype);
     finish(builder, asked, Some((found.id, class)))
 }
 

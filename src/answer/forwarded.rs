@@ -206,7 +206,16 @@ fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Out
         Rcode::REFUSED => failure(&mut builder, rcode, ExtendedError::PROHIBITED),
         _ => builder.set_rcode(rcode),
     }
-    super::finish(builder, (Client::Unknown, query.qtype), None)
+    let verdict = Verdict {
+        rcode,
+        zone: None,
+        client: None,
+        forwarded: None,
+        source: None,
+        asker: Client::Unknown,
+        qtype: Some(query.qtype),
+    };
+    Outcome::Reply(builder.finish(), verdict)
 }
 
 /// Adds what came of naming the client to an outcome.

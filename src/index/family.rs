@@ -65,7 +65,7 @@ impl Family {
 
     fn parent(&self, at: usize, namespace: Option<&Namespace>) -> Option<Box<str>> {
         let parent = namespace?.labels.get(self.labels.get(at)?)?;
-        Some(parent.into()).filter(|parent: &Box<str>| !parent.is_empty())
+        (!parent.is_empty()).then(|| parent.into())
     }
 
     fn has_children(&self, label: &str, name: &str) -> bool {

@@ -72,6 +72,7 @@ impl Answerer for Script {
                 zone: None,
                 client: None,
                 forwarded: None,
+                source: None,
                 asker: Client::Unknown,
                 qtype: None,
             },

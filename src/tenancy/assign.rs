@@ -120,7 +120,7 @@ fn root(namespace: &Namespace, parentage: &Parentage, kin: &dyn Kin) -> Said {
     };
     let parent = |namespace: &Namespace| -> Option<Box<str>> {
         let value = namespace.labels.get(&parentage.label)?;
-        Some(value.into()).filter(|value: &Box<str>| !value.is_empty())
+        (!value.is_empty()).then(|| value.into())
     };
     if let Some((_, true)) = kind(namespace) {
         return Said::Unclear;

@@ -26,7 +26,7 @@ pub struct Compiler {
     mentions: BTreeMap<Box<str>, usize>,
     by_name: BTreeMap<Box<str>, NsId>,
     /// What has changed: namespaces, and services of them.
-    dirty: BTreeMap<NsId, BTreeSet<ServiceId>>,
+    dirty: Dirty,
     /// Everything has.
     anew: bool,
     decisions: Cell<u64>,
@@ -147,25 +147,21 @@ impl Compiler {
     pub fn refresh(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
         let anew = std::mem::take(&mut self.anew);
-        if anew {
-            dirty = self.all();
+        if dirty.is_empty() && !anew {
+            return;
         }
         for (ns, services) in &mut dirty {
             services.extend(self.exceptions.get(ns).into_iter().flatten());
         }
-        let mut all = None;
         for number in self.classes.numbers() {
             let before = self.policy.class_rows(number);
             let next = match (self.classes.facts(number), before) {
                 (None, None) => continue,
                 (None, Some(_)) => None,
                 (Some(facts), Some(rows)) if !anew => {
-                    Some(self.refreshed(Asker::Pod(facts), rows, &dirty))
+                    Some(self.refreshed(Asker::Pod(facts), rows, Some(&dirty)))
                 }
-                (Some(facts), _) => {
-                    let all = all.get_or_insert_with(|| self.all());
-                    Some(self.refreshed(Asker::Pod(facts), &Rows::default(), all))
-                }
+                (Some(facts), _) => Some(self.refreshed(Asker::Pod(facts), &Rows::default(), None)),
             };
             if next.is_none() {
                 self.classes.free(number);
@@ -174,16 +170,14 @@ impl Compiler {
                 Arc::make_mut(&mut self.policy).rows.set(number.0, next);
             }
         }
-        if dirty.is_empty() {
-            return;
-        }
         let policy = &self.policy;
-        let node = self.refreshed(Asker::Node, &policy.node, &dirty);
-        let unknown = self.refreshed(Asker::Unknown, &policy.unknown, &dirty);
+        let dirty = (!anew).then_some(&dirty);
+        let node = self.refreshed(Asker::Node, &policy.node, dirty);
+        let unknown = self.refreshed(Asker::Unknown, &policy.unknown, dirty);
         let externals = policy.externals.iter();
         let externals: Vec<Rows> = externals
             .zip(policy.ranges.facts())
-            .map(|(rows, facts)| self.refreshed(Asker::External(facts), rows, &dirty))
+            .map(|(rows, facts)| self.refreshed(Asker::External(facts), rows, dirty))
             .collect();
         let policy = Arc::make_mut(&mut self.policy);
         (policy.node, policy.unknown) = (node, unknown);
@@ -192,61 +186,78 @@ impl Compiler {
         }
     }
 
-    /// Every namespace with its exceptions.
-    fn all(&self) -> BTreeMap<NsId, BTreeSet<ServiceId>> {
-        let facts = self.policy.facts.iter();
-        let namespaces = facts.filter_map(|(ns, facts)| facts.as_ref().map(|_| NsId(ns)));
-        let exceptions = |ns| self.exceptions.get(&ns).cloned().unwrap_or_default();
-        namespaces.map(|ns| (ns, exceptions(ns))).collect()
-    }
-
-    /// Returns rows with these namespaces decided anew, and these services of them; the same ones
-    /// where nothing differs.
-    fn refreshed(
-        &self,
-        asker: Asker<'_>,
-        before: &Rows,
-        dirty: &BTreeMap<NsId, BTreeSet<ServiceId>>,
-    ) -> Rows {
-        let mut judged = before.judged.clone();
-        let mut shown = before.shown.clone();
-        let ordinary = ServiceFacts::default();
-        for (&ns, services) in dirty {
-            let namespace = self.facts(ns);
-            let enforced = namespace.is_none_or(|facts| self.policy.enforces(asker, facts));
-            let sees = |service: &ServiceFacts| {
-                namespace.is_some_and(|namespace| {
-                    self.decisions.set(self.decisions.get() + 1);
-                    let target = Target { namespace, service };
-                    decide(self.policy.options(), asker, target).visible
-                })
-            };
-            let whole = sees(&ordinary);
-            let differs: Vec<(ServiceId, bool)> = services
-                .iter()
-                .map(|&service| (service, sees(self.policy.service(service)) != whole))
-                .collect();
-            let mixed = differs.iter().any(|(_, differs)| *differs);
-            update(&mut judged, ns, whole, &differs, mixed);
-            if enforced {
-                update(&mut shown, ns, whole, &differs, mixed);
-            } else {
-                let none: Vec<_> = differs
-                    .iter()
-                    .map(|(service, _)| (*service, false))
-                    .collect();
-                update(&mut shown, ns, true, &none, false);
+    /// Returns rows with these namespaces decided anew, and these services of them; all of them where
+    /// none are given. The same rows where nothing differs.
+    fn refreshed(&self, asker: Asker<'_>, before: &Rows, dirty: Option<&Dirty>) -> Rows {
+        let mut rows = before.clone();
+        let mut differs = Vec::new();
+        match dirty {
+            Some(dirty) => {
+                for (ns, services) in dirty {
+                    self.decide(
+                        asker,
+                        &mut rows,
+                        *ns,
+                        services.iter().copied(),
+                        &mut differs,
+                    );
+                }
+            }
+            None => {
+                let facts = self.policy.facts.iter();
+                for (ns, _) in facts.filter(|(_, facts)| facts.is_some()) {
+                    let ns = NsId(ns);
+                    let services = self.exceptions.get(&ns).into_iter().flatten().copied();
+                    self.decide(asker, &mut rows, ns, services, &mut differs);
+                }
             }
         }
-        if Arc::ptr_eq(&judged, &before.judged) && Arc::ptr_eq(&shown, &before.shown) {
-            return before.clone();
+        let same =
+            Arc::ptr_eq(&rows.judged, &before.judged) && Arc::ptr_eq(&rows.shown, &before.shown);
+        if !same && rows.shown == rows.judged {
+            rows.shown = rows.judged.clone();
         }
-        if shown == judged {
-            shown = judged.clone();
+        rows
+    }
+
+    /// Decides about a namespace and about those of its services that may differ from it.
+    fn decide(
+        &self,
+        asker: Asker<'_>,
+        rows: &mut Rows,
+        ns: NsId,
+        services: impl Iterator<Item = ServiceId>,
+        differs: &mut Vec<(ServiceId, bool)>,
+    ) {
+        let namespace = self.facts(ns);
+        let enforced = namespace.is_none_or(|facts| self.policy.enforces(asker, facts));
+        let sees = |service: &ServiceFacts| {
+            namespace.is_some_and(|namespace| {
+                self.decisions.set(self.decisions.get() + 1);
+                let target = Target { namespace, service };
+                decide(self.policy.options(), asker, target).visible
+            })
+        };
+        let whole = sees(&ServiceFacts::default());
+        differs.clear();
+        differs.extend(services.map(|id| (id, sees(self.policy.service(id)) != whole)));
+        let mixed = differs.iter().any(|(_, differs)| *differs);
+        update(&mut rows.judged, ns, whole, differs, mixed);
+        if !enforced {
+            differs.iter_mut().for_each(|(_, differs)| *differs = false);
         }
-        Rows { shown, judged }
+        update(
+            &mut rows.shown,
+            ns,
+            whole || !enforced,
+            differs,
+            mixed && enforced,
+        );
     }
 }
+
+/// Namespaces, and services of them.
+type Dirty = BTreeMap<NsId, BTreeSet<ServiceId>>;
 
 /// Sets a namespace in a row, where it is not so already.
 fn update(

@@ -181,7 +181,7 @@ pub fn decide(options: &Options, asker: Asker<'_>, target: Target<'_>) -> Decisi
                 Step::Export,
             )
         })
-        .unwrap_or(Decision::of(false, Step::Hidden))
+        .unwrap_or_else(|| Decision::of(false, Step::Hidden))
 }
 
 fn traits<'a>(options: &'a Options, asker: Asker<'a>) -> Traits<'a> {

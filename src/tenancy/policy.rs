@@ -75,8 +75,8 @@ impl Policy {
     /// Returns the policy of these settings, before any namespace is known.
     pub fn new(options: Options) -> Self {
         let reserved = options.reserved_namespaces.iter();
-        let lower = |name: &Box<str>| name.bytes().map(|b| b.to_ascii_lowercase()).collect();
-        let mut reserved: Vec<Box<[u8]>> = reserved.map(lower).collect();
+        let lower = reserved.map(|name| name.to_ascii_lowercase().into_bytes().into());
+        let mut reserved: Vec<Box<[u8]>> = lower.collect();
         reserved.sort_unstable();
         let ranges = Ranges::new(&options);
         Self {

@@ -129,11 +129,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
             "zonal",
         ),
         (
-            "[[tenancy.forwarder]]",
-            "1:11: tenancy.forwarder",
-            "forwarder",
-        ),
-        (
             "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n[[block.forward]]",
             "4:9: block[0].forward",
             "forward",
