@@ -136,9 +136,16 @@ fn change(base: &[Object], other: &[Object], config: &str, client: IpAddr) -> Ve
         .cloned()
         .collect();
     let taken: BTreeSet<_> = visible.iter().map(|o| (o.kind(), o.key())).collect();
+    // A slice shows the name of a service that is not there. The service may keep it back when it
+    // comes: that is a change of something that was seen.
+    let was_seen = |object: &Object| {
+        let key = object.key();
+        let is_service = matches!(object, Object::Service(_) | Object::ServiceImport(_));
+        is_service && sees(&view, &key.namespace, &key.name)
+    };
     let mut added: Vec<Object> = other
         .iter()
-        .filter(|o| !taken.contains(&(o.kind(), o.key())))
+        .filter(|o| !taken.contains(&(o.kind(), o.key())) && !was_seen(o))
         .cloned()
         .collect();
     loop {
