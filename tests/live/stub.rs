@@ -92,7 +92,7 @@ impl Stub {
         folder.write("objects/base.yaml", &manifests());
         let metrics = free_port();
         let more = format!(
-            "\n[health]\nlisten = \"\"\n[ready]\nlisten = \"\"\n\
+            "\n[health]\nlisten = \"\"\n[ready]\nlisten = \"\"\n[admin]\nlisten = \"\"\n\
              [metrics]\nlisten = \"127.0.0.1:{metrics}\"\n"
         );
         let config = match identity {
