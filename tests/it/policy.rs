@@ -406,3 +406,15 @@ fn a_change_of_one_tenant_is_a_few_lines() {
     let text = difference(&old, &off);
     assert!(text.lines().count() < 6 * 510, "{}", text.lines().count());
 }
+
+#[test]
+fn each_profile_has_an_example_whose_facts_hold() {
+    for (profile, facts) in [("enterprise", 16), ("kaas", 9), ("saas", 5)] {
+        let (status, said, errors) = run(&format!(
+            "policy test ../../../examples/{profile}/facts.yaml"
+        ));
+        assert_eq!(status, Some(0), "{profile}: {said}{errors}");
+        let count = format!("{facts} facts: {facts} hold, 0 do not");
+        assert!(said.contains(&count), "{profile}: {said}");
+    }
+}
