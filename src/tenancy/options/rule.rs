@@ -135,11 +135,26 @@ impl From {
         labels: &Labels,
         selectors: bool,
     ) -> bool {
-        let selected = |s: &Selector| selectors && s.matches(labels);
-        self.tenants.has(tenant)
-            || self.namespaces.iter().any(|p| p.matches(name))
-            || self.selector.as_ref().is_some_and(selected)
+        let selector = self.selector.as_ref().filter(|_| selectors);
+        is_named(
+            &self.tenants,
+            &self.namespaces,
+            selector,
+            (name, tenant, labels),
+        )
     }
+}
+
+/// Returns whether a namespace, by its name, tenant and labels, is among those that a rule names.
+fn is_named(
+    tenants: &Tenants,
+    namespaces: &[NamePattern],
+    selector: Option<&Selector>,
+    (name, tenant, labels): (&str, &Tenant, &Labels),
+) -> bool {
+    tenants.has(tenant)
+        || namespaces.iter().any(|pattern| pattern.matches(name))
+        || selector.is_some_and(|selector| selector.matches(labels))
 }
 
 impl To {
@@ -151,10 +166,13 @@ impl To {
         labels: &Labels,
         selectors: bool,
     ) -> bool {
-        let selected = |s: &Selector| selectors && s.matches(labels);
-        self.tenants.has(tenant)
-            || self.namespaces.iter().any(|p| p.matches(name))
-            || self.selector.as_ref().is_some_and(selected)
+        let selector = self.selector.as_ref().filter(|_| selectors);
+        is_named(
+            &self.tenants,
+            &self.namespaces,
+            selector,
+            (name, tenant, labels),
+        )
     }
 
     /// Returns whether the namespace is written out in full: what is reserved is shown, and what is
