@@ -103,6 +103,8 @@ pub struct Verdict {
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
+    /// Octets of the QNAME, which stands behind the header; 0 where the message could not be read.
+    pub qname: u8,
 }
 
 /// What to ask an upstream, as plain data. Going on needs nothing else: the answer is a function of
@@ -214,6 +216,7 @@ enum Done {
     Ask(Box<Plan>),
 }
 
+#[inline(always)]
 fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
@@ -255,6 +258,7 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
 }
 
 /// Answers a query whose client is settled, in `limit` octets.
+#[inline(always)]
 fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     match plain::answer(asked, limit, out) {
         Some(outcome) => outcome,
@@ -263,6 +267,7 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
 }
 
 /// Answers a query by the steps of its block, whatever it asks for.
+#[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let Asked { query, said, .. } = *asked;
     let limit = limit.min(out.len());
@@ -298,6 +303,7 @@ fn finish(
         source: asked.source,
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        qname: asked.query.qname.as_wire().len() as u8,
     };
     Outcome::Reply(builder.finish(), verdict)
 }
@@ -389,6 +395,7 @@ fn relay(
         source: asked.source,
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        qname: asked.query.qname.as_wire().len() as u8,
     };
     if reply.len() > limit {
         builder.set_rcode(rcode);
@@ -414,6 +421,7 @@ fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outco
                 source: None,
                 asker,
                 qtype: None,
+                qname: 0,
             },
         ),
         None => Outcome::Drop(DropReason::Short),

@@ -8,7 +8,7 @@ use crate::zone::Plain;
 
 /// Answers a query in at most `limit` octets, or returns `None` where it is to be answered the
 /// other way, whatever is in `out` by then.
-#[inline]
+#[inline(always)]
 pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<Outcome> {
     let Asked {
         snapshot,
@@ -38,7 +38,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
             pushed.ok()?;
             None
         }
-        Plain::Services(node, selector) => {
+        Plain::Service(node, port) => {
             let mut writer = Writer {
                 asked: *asked,
                 zone,
@@ -46,11 +46,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
                 view,
                 builder: &mut builder,
             };
-            writer.services(&node, &selector).ok()?;
-            // Ports without number make no record.
-            if builder.count(Section::Answer) == 0 {
-                return None;
-            }
+            writer.cluster_service(&node, port).ok()?;
             None
         }
         Plain::NoData => Some(Rcode::NOERROR),

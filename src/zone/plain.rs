@@ -14,8 +14,8 @@ use crate::wire::{QName, RType};
 pub enum Plain<'a> {
     /// Addresses of the type asked for, one behind the other; there is at least one.
     Addresses(&'a [u8]),
-    /// SRV records of a service with cluster addresses.
-    Services(ServiceNode<'a>, Selector<'a>),
+    /// A service with cluster addresses, and the number of the one port that was asked for.
+    Service(ServiceNode<'a>, u16),
     /// The name exists, without records of this type.
     NoData,
     /// The name is not in the view.
@@ -25,7 +25,7 @@ pub enum Plain<'a> {
 impl Zone {
     /// Looks up `qname` as `view` sees it, where that is somebody's whom we know. Returns what was
     /// found and the origin that the name is below, or `None` where [`Zone::lookup`] is to be asked.
-    #[inline]
+    #[inline(always)]
     pub fn plain<'a>(
         &'a self,
         view: &View<'a>,
@@ -41,7 +41,7 @@ impl Zone {
         Some((self.below(view, own, qname, qtype)?, origin))
     }
 
-    #[inline]
+    #[inline(always)]
     fn below<'a>(
         &'a self,
         view: &View<'a>,
@@ -92,10 +92,16 @@ impl Zone {
             (Body::Cluster, 3, RType::A | RType::AAAA) => {
                 row(node.cluster_row(qtype), node.has_cluster_addresses())
             }
-            (Body::Cluster, 5, RType::SRV) => match node.addresses(&selector) {
-                Some(_) => Some(Plain::Services(node, selector)),
-                None => Some(Plain::Absent),
-            },
+            (Body::Cluster, 5, RType::SRV) => {
+                let mut ports = node.ports().iter().filter(|port| selector.matches(port));
+                match (ports.next(), ports.next()) {
+                    (Some(port), None) if node.has_cluster_addresses() => {
+                        Some(Plain::Service(node, port.number?))
+                    }
+                    (None, _) => Some(Plain::Absent),
+                    _ => None,
+                }
+            }
             (Body::Headless, 3, RType::A | RType::AAAA) => {
                 let endpoints = node.endpoints();
                 row(endpoints.in_row(qtype)?, !endpoints.is_empty())
