@@ -55,7 +55,9 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     ("telemetry", "", "*"),
     // The API's objects become the model's here, and nowhere else.
-    ("watch", "model index", "*"),
+    ("watch", "model index protobuf", "*"),
+    ("protobuf", "", "thiserror"),
+    ("tap", "wire protobuf", "thiserror"),
     ("cache", "wire", "thiserror"),
     ("forward", "wire answer cache server", "thiserror tokio"),
     ("metrics", "", "prometheus"),
