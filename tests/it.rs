@@ -23,6 +23,8 @@ mod events;
 mod examples;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/judging.rs"]
+mod judging;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

@@ -22,7 +22,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "ipnet",
     ),
     ("answer", "wire zone tenancy chain snapshot", "arrayvec"),
-    ("audit", "snapshot tenancy answer", "hickory_proto serde"),
+    (
+        "audit",
+        "snapshot tenancy answer chain",
+        "hickory_proto serde",
+    ),
     (
         "manifests",
         "model index",
@@ -50,7 +54,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     (
         "commands",
-        "wire cow model tenancy zone chain snapshot index answer manifests config forward cache",
+        "wire cow model tenancy zone chain snapshot index answer audit manifests config forward cache",
         "*",
     ),
     ("telemetry", "", "*"),
