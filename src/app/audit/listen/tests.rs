@@ -123,7 +123,7 @@ async fn what_a_stream_tells_until_it_ends() {
             query("a.", RType::A),
             true,
             [0; 3],
-            "a frame of 305397760 octets; at most 262144 are read",
+            "a frame of 305398016 octets; at most 262144 are read",
         ),
         (
             "what came before what is wrong",
