@@ -40,9 +40,10 @@ impl Ranges {
         let facts = |cidr: &IpNet| {
             let around = options.clients.iter().filter(|c| c.cidr.contains(cidr));
             let longest = around.max_by_key(|client| client.cidr.prefix_len());
+            let tenant = longest.map(|client| client.tenant.clone());
             ExternalFacts {
-                tenant: longest.map(|client| client.tenant.clone()),
-                from: options.rules.of_range(cidr),
+                from: options.rules.of_range(cidr, tenant.as_deref()),
+                tenant,
             }
         };
         Self {
