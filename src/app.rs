@@ -17,7 +17,7 @@ mod questions;
 mod serve;
 
 use crate::chain::BlockOptions;
-use crate::commands::{explain, findings};
+use crate::commands::{absent_tenants, explain, findings};
 use crate::config::{
     Args, Check, Command, Config, ConfigError, EXIT_DONE, EXIT_FAILED, Explain, Output, Policy,
 };
@@ -103,13 +103,18 @@ fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
         }
         return Ok(gate);
     }
-    let offline = Offline::open(config)?;
+    let mut offline = Offline::open(config)?;
+    let snapshot = offline.snapshot();
     let diagnostics = offline.source.diagnostics();
     for diagnostic in &diagnostics {
         writeln!(out, "{diagnostic}")?;
     }
-    for finding in findings(&config.tenancy, offline.index.objects()) {
-        writeln!(out, "note: {finding}")?;
+    let doubts = findings(&config.tenancy, offline.index.objects());
+    for doubt in doubts
+        .iter()
+        .chain(&absent_tenants(&offline.index, &snapshot))
+    {
+        writeln!(out, "note: {doubt}")?;
     }
     let objects = offline.index.objects();
     writeln!(

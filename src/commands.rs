@@ -18,7 +18,7 @@ mod visibility;
 pub use difference::Difference;
 pub use explain::{Explanation, explain};
 pub use facts::{Fact, Facts};
-pub use findings::findings;
+pub use findings::{absent_tenants, findings};
 pub use gate::Gate;
 pub use losses::Losses;
 pub use suggest::Suggestions;
