@@ -33,7 +33,7 @@
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
 //!
-//! ARCHITECTURE.md has the two flows and the invariants with the tests that hold them.
+//! ARCHITECTURE.md has the flows and the invariants with the tests that hold them.
 
 pub mod admin;
 pub mod answer;

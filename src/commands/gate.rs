@@ -9,7 +9,7 @@ use std::fmt::{self, Display};
 use std::io::{self, BufRead};
 
 /// Millionths of a whole.
-const WHOLE: u64 = 1_000_000;
+const WHOLE: u128 = 1_000_000;
 
 /// What a log says of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +42,16 @@ impl Gate {
             let Entry::Closing(ts, counts) = entry else {
                 return;
             };
-            self.counts.judged += counts.judged;
-            self.counts.unknown += counts.unknown;
-            self.counts.node_hidden += counts.node_hidden;
-            self.counts.unlisted += counts.unlisted;
-            self.counts.lost += counts.lost;
+            let sum = &mut self.counts;
+            for (sum, count) in [
+                (&mut sum.judged, counts.judged),
+                (&mut sum.unknown, counts.unknown),
+                (&mut sum.node_hidden, counts.node_hidden),
+                (&mut sum.unlisted, counts.unlisted),
+                (&mut sum.lost, counts.lost),
+            ] {
+                *sum = sum.saturating_add(count);
+            }
             self.span = Some(match self.span.take() {
                 None => (ts.clone(), ts),
                 Some((first, last)) => (first.min(ts.clone()), last.max(ts)),
@@ -61,8 +66,8 @@ impl Gate {
     pub fn passes(&self) -> bool {
         // Nothing says nothing.
         self.counts.judged > 0
-            && self.unidentified().saturating_mul(WHOLE)
-                <= u64::from(self.most).saturating_mul(self.counts.judged)
+            && u128::from(self.unidentified()) * WHOLE
+                <= u128::from(self.most) * u128::from(self.counts.judged)
     }
 
     fn unidentified(&self) -> u64 {

@@ -2,7 +2,9 @@
 //! would take away out, and what is made of that.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,8 +13,8 @@ use tenantdns::chain::ListenerId;
 use tenantdns::commands::Suggestions;
 use tenantdns::snapshot::Snapshot;
 use tenantdns::tenancy::Mode;
-use tenantdns::testing::Cluster;
-use tenantdns::wire::Name;
+use tenantdns::testing::{Cluster, query};
+use tenantdns::wire::{Name, RType};
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -256,6 +258,105 @@ fn a_log_is_followed_through_rotation_and_emptying() {
         "{notes}"
     );
 }
+
+/// A control frame of dnstap's streams.
+fn control(kind: u8) -> Vec<u8> {
+    let content = b"protobuf:dnstap.Dnstap";
+    let mut body = vec![0, 0, 0, kind, 0, 0, 0, 1, 0, 0, 0, content.len() as u8];
+    body.extend(content);
+    [&[0, 0, 0, 0, 0, 0, 0, body.len() as u8], &body[..]].concat()
+}
+
+/// A query of a pod of the quickstart, as dnstap tells it.
+fn told(name: &str) -> Vec<u8> {
+    let asked = query(name, RType::A);
+    let mut message = vec![8, 5, 34, 4, 127, 0, 0, 11, 82, asked.len() as u8];
+    message.extend(asked);
+    let tap = [&[114, message.len() as u8], &message[..], &[120, 1]].concat();
+    [&(tap.len() as u32).to_be_bytes(), &tap[..]].concat()
+}
+
+/// Sends a whole stream both ways, as CoreDNS does; returns what was said to it.
+fn send(mut socket: impl Read + Write, frames: &[u8]) -> Vec<u8> {
+    let mut said = vec![0; control(1).len()];
+    socket.write_all(&control(4)).unwrap();
+    socket.read_exact(&mut said).unwrap();
+    assert_eq!(said, control(1), "ACCEPT");
+    socket.write_all(&control(2)).unwrap();
+    socket.write_all(frames).unwrap();
+    socket
+        .write_all(&[0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 3])
+        .unwrap();
+    let mut said = Vec::new();
+    socket.read_to_end(&mut said).unwrap();
+    said
+}
+
+#[test]
+fn dnstap_is_read_beside_whatever_else_is_sent() {
+    const FINISH: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 5];
+    let ledger = told("ledger.bank.svc.cluster.local");
+    let folder = Folder::new("tapped");
+    let path = folder.path("tap");
+    // Left behind by one that was killed.
+    drop(UnixListener::bind(&path).unwrap());
+    let place = format!("unix:{path}");
+    for dnstap in [&*place, "127.0.0.1:0"] {
+        let mut auditing = Auditing::start(Folder::new("tapping"), &["--dnstap", dnstap]);
+        let mut notes = BufReader::new(auditing.child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("judging dnstap at ") {
+            line.clear();
+            assert!(notes.read_line(&mut line).unwrap() > 0);
+        }
+        let address = line.trim().strip_prefix("judging dnstap at tcp://");
+        let connect = || -> Box<dyn Stream> {
+            match address {
+                Some(address) => Box::new(TcpStream::connect(address).unwrap()),
+                None => Box::new(UnixStream::connect(&path).unwrap()),
+            }
+        };
+        let mut half_open = Vec::new();
+        for hostile in [
+            &b""[..],
+            b"GET / HTTP/1.1\r\n\r\n",
+            &control(4)[..10],
+            &[&control(2)[..], &[0xff; 8]].concat(),
+            &[&control(2)[..], &ledger[..20]].concat(),
+            &[&control(2)[..], &[0, 0, 0, 2, 0xff, 0xff]].concat(),
+        ] {
+            let mut socket = connect();
+            // It may have been closed already.
+            let _ = socket.write_all(hostile);
+            half_open.push(socket);
+        }
+        assert_eq!(send(connect(), &ledger.repeat(3)), FINISH);
+        let mut stays = connect();
+        stays
+            .write_all(&[&control(2)[..], &ledger].concat())
+            .unwrap();
+        let denials = auditing.judged(4);
+        assert!(
+            denials
+                .iter()
+                .all(|denial| denial.starts_with("127.0.0.11 web-0 bank/ledger A hidden"))
+        );
+        auditing.child.stderr = Some(notes.into_inner());
+        let (status, notes) = auditing.interrupt();
+        assert_eq!(status, Some(0), "{notes}");
+        assert!(
+            notes.contains("1 lines or frames could not be read."),
+            "{notes}"
+        );
+    }
+    assert!(
+        !Path::new(&path).exists(),
+        "the socket's file is left behind"
+    );
+}
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
 
 #[test]
 fn what_an_audit_can_not_begin_with_is_said() {
@@ -527,6 +628,48 @@ fn with_what_is_suggested_the_denials_vanish() {
     .unwrap();
     let (status, said, _) = run(&["policy", "suggest", "--audit-log", &path], "");
     assert_eq!((status, said), (Some(0), text));
+}
+
+#[test]
+fn what_the_page_shows_is_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/audit.md")).unwrap();
+    let indented = |text: &str| -> String {
+        let lines = text.lines();
+        lines
+            .map(|line| format!("    {line}").trim_end().to_owned() + "\n")
+            .collect()
+    };
+    let shows = |text: &str| assert!(page.contains(&indented(text)), "{}", indented(text));
+    let queries = std::fs::read_to_string(root.join("examples/quickstart-coredns.log")).unwrap();
+    let arguments = ["audit", "--coredns-log", "-", "--manifests", QUICKSTART];
+    let (_, lines, summary) = run(&arguments, &queries);
+    shows(&summary);
+    // Whenever that was, and however long it took.
+    let lines: Vec<String> = lines
+        .lines()
+        .map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["ts"] = "2026-01-01T00:00:10Z".into();
+            line["window_s"] = 10.into();
+            line.to_string()
+        })
+        .collect();
+    // The page breaks the lines.
+    for shown in [
+        r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","client":{"ip":"127.0.0.11","namespace":"shop","pod":"web-0","tenant":"shop"},"target":{"namespace":"bank","service":"ledger"},"qtype":"A","reason":"hidden","count":2}"#,
+        r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","queries":{"judged":8,"unknown":2,"node_hidden":0,"unlisted":0,"lost":0}}"#,
+    ] {
+        let value: serde_json::Value = serde_json::from_str(shown).unwrap();
+        assert!(lines.contains(&value.to_string()), "{lines:?}");
+        assert!(page.replace("\n     \"", "\"").contains(shown), "{shown}");
+    }
+    let log = lines.join("\n");
+    let (_, suggested, _) = run(&["policy", "suggest", "--audit-log", "-"], &log);
+    shows(&suggested);
+    let (status, gate, _) = run(&["check", "--audit-log", "-"], &log);
+    assert_eq!(status, Some(1));
+    shows(&gate);
 }
 
 #[test]
