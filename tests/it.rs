@@ -51,6 +51,8 @@ mod snapshots;
 mod stub;
 #[path = "it/stub_peers.rs"]
 mod stub_peers;
+#[path = "it/tapped.rs"]
+mod tapped;
 #[path = "it/tenants.rs"]
 mod tenants;
 #[path = "it/truncation.rs"]

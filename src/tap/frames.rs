@@ -111,7 +111,7 @@ impl Frames {
             return Ok(None);
         };
         let size = length as usize;
-        if size > LARGEST_CONTROL || size < 4 {
+        if !(4..=LARGEST_CONTROL).contains(&size) {
             return Err(FrameError::Control(size));
         }
         if self.bytes.len() < body + size {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -47,9 +47,6 @@ struct Reader {
     piece: Vec<u8>,
 }
 
-/// Nobody wants to hear more.
-struct Done;
-
 impl Reader {
     fn new(heard: Sender<Heard>) -> Self {
         Self {
@@ -66,65 +63,66 @@ impl Reader {
             match self.read(input) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(_) => return,
+                Err(_) if self.heard.is_closed() => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the log can't be read to its end");
+                    break;
+                }
             }
         }
-        let mut last = Heard::default();
-        if let Some(line) = self.lines.end() {
-            last.take(line);
-        }
-        let _ = self.heard.blocking_send(last);
+        self.end_line();
     }
 
-    /// Reads a file, and those that come to be in its place.
-    fn follow(&mut self, path: &PathBuf, mut file: File) {
-        loop {
-            match self.read(&mut file) {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(Done) => return,
-            }
-            if self.heard.is_closed() {
-                return;
-            }
-            match next(path, &mut file) {
-                Ok(Some(next)) => {
-                    // What was written before it was moved away has been read above, but for what
-                    // came between that and this.
-                    if self.drain(&mut file).is_err() {
-                        return;
-                    }
-                    file = next;
-                }
-                Ok(None) => thread::park_timeout(POLL),
+    /// Reads a file, and those that come to be in its place, while anybody listens.
+    fn follow(&mut self, path: &Path, mut file: File) {
+        let mut in_trouble = false;
+        while !self.heard.is_closed() {
+            let turn = self.turn(path, &mut file);
+            let was_in_trouble = std::mem::replace(&mut in_trouble, turn.is_err());
+            match turn {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // Nobody listens any longer, or it has been said.
+                Err(_) if was_in_trouble || self.heard.is_closed() => {}
                 Err(error) => {
                     tracing::warn!(%error, path = %path.display(), "the log can't be read; trying again");
-                    thread::park_timeout(POLL * 5);
                 }
             }
+            thread::park_timeout(POLL);
         }
     }
 
-    /// Reads what is left of a file, and ends its last line.
-    fn drain(&mut self, file: &mut File) -> Result<(), Done> {
+    /// Reads on, and returns whether there was anything to be read.
+    fn turn(&mut self, path: &Path, file: &mut File) -> io::Result<bool> {
+        if self.read(file)? > 0 {
+            return Ok(true);
+        }
+        let Some(next) = next(path, file)? else {
+            return Ok(false);
+        };
+        // What was written to the old one between the last reading and its being moved away.
         while self.read(file)? > 0 {}
+        self.end_line();
+        *file = next;
+        Ok(true)
+    }
+
+    /// Passes on a line that has no end.
+    fn end_line(&mut self) {
         let mut last = Heard::default();
         if let Some(line) = self.lines.end() {
             last.take(line);
+            // Nobody may listen any longer.
+            let _ = self.heard.blocking_send(last);
         }
-        self.heard.blocking_send(last).map_err(|_| Done)
     }
 
     /// Reads a piece and passes it on; returns how many octets there were.
-    fn read(&mut self, input: &mut impl Read) -> Result<usize, Done> {
+    fn read(&mut self, input: &mut impl Read) -> io::Result<usize> {
         let size = loop {
             match input.read(&mut self.piece) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the log can't be read");
-                    break 0;
-                }
-                Ok(size) => break size,
+                other => break other?,
             }
         };
         self.lines.feed(self.piece.get(..size).unwrap_or_default());
@@ -134,11 +132,11 @@ impl Reader {
         }
         let too_long = self.lines.too_long();
         heard.garbled += too_long - std::mem::replace(&mut self.too_long, too_long);
-        if heard.queries.is_empty() && heard.garbled == 0 {
-            return Ok(size);
+        let is_empty = heard.queries.is_empty() && heard.garbled == 0;
+        if !is_empty && self.heard.blocking_send(heard).is_err() {
+            return Err(ErrorKind::BrokenPipe.into());
         }
-        let sent = self.heard.blocking_send(heard);
-        sent.map(|()| size).map_err(|_| Done)
+        Ok(size)
     }
 }
 
