@@ -3,7 +3,7 @@
 
 use super::Tapped;
 use crate::protobuf::{Malformed, fields};
-use crate::wire::{Name, NameBuf, QClass, Query};
+use crate::wire::{Name, NameBuf, QClass, QNameBuffer, Query, RType};
 use std::net::IpAddr;
 
 /// `Message.Type`: what a server was asked, by a stub or as the authority. What it answered is told
@@ -73,8 +73,9 @@ fn client(octets: &[u8]) -> Option<IpAddr> {
     any.ok().map(|address| address.to_canonical())
 }
 
-fn question(message: &[u8]) -> Option<(Name, crate::wire::RType)> {
-    let query = Query::parse(message).ok()?;
+fn question(message: &[u8]) -> Option<(Name, RType)> {
+    let mut buffer = QNameBuffer::default();
+    let query = Query::parse(message, &mut buffer).ok()?;
     let mut name = NameBuf::new();
     name.push_wire(query.qname.as_wire()).ok()?;
     (query.qclass == QClass::IN).then(|| (name.to_name(), query.qtype))
@@ -84,7 +85,6 @@ fn question(message: &[u8]) -> Option<(Name, crate::wire::RType)> {
 mod tests {
     use super::*;
     use crate::testing::query;
-    use crate::wire::RType;
 
     /// Writes a field: a number, or bytes.
     fn number(field: u8, value: u8) -> Vec<u8> {
