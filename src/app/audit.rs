@@ -22,6 +22,7 @@ use std::pin::pin;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 /// Pieces of what was told that wait to be judged. Whoever tells more waits.
 const WAITING: usize = 64;
@@ -108,6 +109,7 @@ impl Audit {
     async fn run(&mut self, tap: &Tap, drain: &Drain) -> anyhow::Result<()> {
         let mut told = pin!(termination());
         let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Until everything has been read, everybody is somebody else.
         while !self.reader.load().synced {
             tokio::select! {
