@@ -12,6 +12,7 @@ mod alias;
 mod canary;
 mod forwarded;
 mod kubernetes;
+mod plain;
 mod records;
 mod services;
 mod wild;
@@ -133,6 +134,32 @@ pub fn respond_as(
     run(snapshot, request, Some(client), None, out)
 }
 
+/// Answers a query by the short way, where it is for that, and by the long one, each into a buffer
+/// of its own: they are to say the same.
+#[cfg(any(test, feature = "testing"))]
+pub fn respond_both_ways(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    [short, long]: [&mut [u8]; 2],
+) -> Option<[Option<Outcome>; 2]> {
+    let mut buffer = QNameBuffer::default();
+    let query = Query::parse(request.bytes, &mut buffer).ok()?;
+    let source = request.peer.ip();
+    let asked = Asked {
+        snapshot,
+        request,
+        client: snapshot.identify(source),
+        source: Some(source.to_canonical()),
+        query: &query,
+        said: None,
+    };
+    let limit = limit(request, &query);
+    Some([
+        plain::answer(&asked, limit, short),
+        Some(answer_in_steps(&asked, limit, long)),
+    ])
+}
+
 /// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`
 /// is what the upstream said, or `None` where it said nothing that can be used.
 pub fn resume(
@@ -229,6 +256,14 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
 
 /// Answers a query whose client is settled, in `limit` octets.
 fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
+    match plain::answer(asked, limit, out) {
+        Some(outcome) => outcome,
+        None => answer_in_steps(asked, limit, out),
+    }
+}
+
+/// Answers a query by the steps of its block, whatever it asks for.
+fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let Asked { query, said, .. } = *asked;
     let limit = limit.min(out.len());
     let mut builder = ResponseBuilder::new(query, limit, out);

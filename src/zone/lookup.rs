@@ -302,7 +302,7 @@ impl Zone {
     }
 
     /// Finds a namespace that both the view and the zone's options show.
-    fn see(&self, view: &View<'_>, label: &[u8]) -> Seen {
+    pub(super) fn see(&self, view: &View<'_>, label: &[u8]) -> Seen {
         self.narrow(view.namespace(label))
     }
 
