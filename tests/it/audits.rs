@@ -262,3 +262,49 @@ fn a_denial_has_a_reason_and_a_line() {
         r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","queries":{"judged":6,"unknown":2,"node_hidden":1,"unlisted":0,"lost":0}}"#
     );
 }
+
+#[test]
+fn a_pod_is_named_where_it_alone_has_the_address() {
+    let pod = |name: &str, namespace: &str, rest: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, {rest}}}\n---\n"
+        )
+    };
+    let status = |ip: &str, phase: &str| {
+        format!("status: {{phase: {phase}, podIP: {ip}, podIPs: [{{ip: {ip}}}]}}")
+    };
+    let text = [
+        pod("alone", "a", &status("10.244.0.1", "Running")),
+        pod("one", "a", &status("10.244.0.2", "Running")),
+        pod("other", "a", &status("10.244.0.2", "Running")),
+        pod("mine", "a", &status("10.244.0.3", "Running")),
+        pod("theirs", "b", &status("10.244.0.3", "Running")),
+        pod("ended", "a", &status("10.244.0.4", "Succeeded")),
+        pod("next", "a", &status("10.244.0.4", "Running")),
+        pod(
+            "on-host",
+            "a",
+            &format!(
+                "spec: {{hostNetwork: true}}, {}",
+                status("10.0.0.1", "Running")
+            ),
+        ),
+    ];
+    let index = Cluster::new(&text.concat(), "").index();
+    let ns = index.namespace_id("a").unwrap();
+    for (address, name) in [
+        ("10.244.0.1", Some("alone")),
+        ("::ffff:10.244.0.1", Some("alone")),
+        ("10.244.0.2", None),
+        // That the address is a conflict is said elsewhere.
+        ("10.244.0.3", Some("mine")),
+        ("10.244.0.4", Some("next")),
+        ("10.0.0.1", None),
+        ("10.244.0.9", None),
+    ] {
+        let found = index
+            .objects()
+            .pod_with_address(ns, address.parse().unwrap());
+        assert_eq!(found, name, "{address}");
+    }
+}
