@@ -7,6 +7,8 @@ etcd as the API server stores them: each would take two requests otherwise, one 
 import base64
 import json
 import multiprocessing
+import os
+import shutil
 import time
 
 import api
@@ -14,6 +16,22 @@ import objects
 
 PROCESSES = 2
 BATCH = 100  # etcd takes 128 operations in one transaction
+
+
+def loaded(program, folder, cluster, cpus):
+    """The API server with the cluster's objects, which are created where they aren't there yet."""
+    mark, now = folder / "loaded", objects.fingerprint(cluster)
+    if not mark.exists() or mark.read_text() != now:
+        if folder.exists():
+            shutil.rmtree(folder)
+        everywhere = api.ApiServer(program, folder, set(range(os.cpu_count())))
+        everywhere.start()
+        try:
+            load(everywhere, cluster)
+        finally:
+            everywhere.stop()
+        mark.write_text(now)
+    return api.ApiServer(program, folder, cpus)
 
 
 def load(server, cluster):
@@ -51,27 +69,34 @@ def _create(ca, cluster, kind, part):
 
 def _put(_, cluster, kind, part):
     client, count, batch = api.Client(api.ETCD), 0, []
-
-    def send():
-        status, answer = client.request("POST", "/v3/kv/txn", {"success": batch})
-        if status != 200:
-            raise RuntimeError(f"etcd: {status} {answer[:500]!r}")
-        batch.clear()
-
     for thing in objects.of(cluster, kind, part, PROCESSES):
-        key, value = _key(thing).encode(), json.dumps(thing, separators=(",", ":")).encode()
-        entry = {"key": base64.b64encode(key).decode(), "value": base64.b64encode(value).decode()}
-        batch.append({"requestPut": entry})
+        batch.append(thing)
         count += 1
         if len(batch) == BATCH:
-            send()
+            put(client, batch)
+            batch.clear()
     if batch:
-        send()
+        put(client, batch)
     return count
 
 
-def _key(thing):
-    name = thing["metadata"]["name"]
-    if thing["kind"] == "Node":
-        return f"/registry/minions/{name}"
-    return f"/registry/pods/{thing['metadata']['namespace']}/{name}"
+def put(client, things):
+    """Writes the objects into etcd, past the API server, in one transaction."""
+    operations = []
+    for thing in things:
+        key, value = key_of(thing).encode(), json.dumps(thing, separators=(",", ":")).encode()
+        entry = {"key": base64.b64encode(key).decode(), "value": base64.b64encode(value).decode()}
+        operations.append({"requestPut": entry})
+    status, answer = client.request("POST", "/v3/kv/txn", {"success": operations})
+    if status != 200:
+        raise RuntimeError(f"etcd: {status} {answer[:500]!r}")
+
+
+def key_of(thing):
+    """Where the API server keeps the object in etcd."""
+    name, namespace = thing["metadata"]["name"], thing["metadata"].get("namespace")
+    return {
+        "Node": f"/registry/minions/{name}",
+        "Pod": f"/registry/pods/{namespace}/{name}",
+        "EndpointSlice": f"/registry/endpointslices/{namespace}/{name}",
+    }[thing["kind"]]

@@ -1,9 +1,5 @@
-"""The figures as a table beside their goals, and its place in docs/performance.md."""
+"""The figures as a table beside their goals."""
 
-import pathlib
-import re
-
-BEGIN, END = "<!-- begin: make bench-scale -->", "<!-- end: make bench-scale -->"
 SERVERS = {"tenantdns-enforce": "tenantdns", "tenantdns-off": "tenancy off", "coredns": "CoreDNS"}
 
 
@@ -109,15 +105,3 @@ def cell(figure, form, goal, server, name):
         return "–"
     missed = goal is not None and value > goal and name != "coredns"
     return form.format(value) + (" (missed)" if missed else "")
-
-
-def write(path, text):
-    """Puts the section in the place of the one before, or at the end of the file."""
-    path = pathlib.Path(path)
-    old = path.read_text() if path.exists() else "# Performance\n"
-    new = f"{BEGIN}\n{text}\n{END}"
-    if BEGIN in old:
-        pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
-        path.write_text(re.sub(pattern, lambda _: new, old, flags=re.DOTALL))
-    else:
-        path.write_text(f"{old.rstrip()}\n\n\n{new}\n")

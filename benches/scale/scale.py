@@ -18,16 +18,14 @@ import multiprocessing
 import os
 import pathlib
 import platform
-import subprocess
 import sys
 import tempfile
 import time
 
-import api
 import figures
 import load
-import objects
 import report
+import section
 import servers
 from cluster import SIZES, Cluster
 
@@ -82,29 +80,12 @@ def main():
     text = report.section(results)
     print(f"\n{text}")
     if chosen.write:
-        report.write(REPOSITORY / "docs/performance.md", text)
+        section.write(REPOSITORY / "docs/performance.md", "make bench-scale", text)
     return 1 if report.wrong(results) else 0
 
 
 def results_of(chosen, size):
     return chosen.work / size / "results.json"
-
-
-def loaded(chosen, size, cluster):
-    """The API server with the cluster's objects, which are created where they aren't there yet."""
-    folder = chosen.work / size
-    mark, now = folder / "loaded", objects.fingerprint(cluster)
-    if not mark.exists() or mark.read_text() != now:
-        if folder.exists():
-            subprocess.run(["rm", "-rf", folder], check=True)
-        everywhere = api.ApiServer(chosen.apiserver, folder, set(range(os.cpu_count())))
-        everywhere.start()
-        try:
-            load.load(everywhere, cluster)
-        finally:
-            everywhere.stop()
-        mark.write_text(now)
-    return api.ApiServer(chosen.apiserver, folder, {int(chosen.other_cpu)})
 
 
 def measure(chosen, size):
@@ -114,7 +95,9 @@ def measure(chosen, size):
     # Pauses of our own would count as the server's. There are no cycles to collect.
     gc.disable()
     os.sched_setaffinity(0, range(os.cpu_count()))
-    server = loaded(chosen, size, cluster)
+    server = load.loaded(
+        chosen.apiserver, chosen.work / size, cluster, cpus={int(chosen.other_cpu)}
+    )
     if chosen.load_only:
         return
     os.sched_setaffinity(0, {int(chosen.other_cpu)})

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Counts the instructions that a query takes in user space, and fails where they grew.
+
+instructions.py            compares with gate.json: more than 3 % above it fails
+instructions.py --update   writes what it counted there
+
+The whole program runs under callgrind and answers the mixes over its sockets, so that everything is
+in it but the kernel. No load of the machine changes the figure; what it depends on is in README.md.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import client
+import configurations
+import fixture
+from shared import HERE, REPOSITORY
+
+MIXES = ("hit-a", "k8s-mix", "nxdomain", "srv", "headless", "ptr", "denied", "unknown")
+GATE = HERE / "gate.json"
+SLACK = 1.03
+LINES = 5_000  # of each mix, all of them asked in each count
+
+
+def arguments():
+    folder = pathlib.Path(tempfile.gettempdir())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    option = parser.add_argument
+    option("--tenantdns", default=REPOSITORY / "target/release/tenantdns", help="a release build")
+    option("--work", default=folder / "tenantdns-gate", type=pathlib.Path, help="for files")
+    option("--starts", default=3, type=int, help="processes to count, each with hash seeds of its own")
+    option("--update", action="store_true", help="write gate.json")
+    return parser.parse_args()
+
+
+def main():
+    given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    needed = {"valgrind": "valgrind", "callgrind_control": "valgrind", "gcc": "gcc libc6-dev"}
+    if missing := {package for name, package in needed.items() if not configurations.program(name)}:
+        raise SystemExit(f"missing: apt-get install {' '.join(sorted(missing))}")
+    if not pathlib.Path(given.tenantdns).exists():
+        raise SystemExit(f"{given.tenantdns} is missing: cargo build --release")
+    given.work.mkdir(parents=True, exist_ok=True)
+    programs = client.build(given.work / "programs", configurations.program("gcc"))
+    programs["tenantdns"] = pathlib.Path(given.tenantdns).resolve()
+    made = fixture.Fixture("small", given.work, LINES)
+    made.make()
+    counts = [count(given, programs, made) for _ in range(given.starts)]
+    found = {mix: [one[mix] for one in counts] for mix in MIXES}
+    if given.update:
+        kept = {"rustc": rustc(), "instructions": {m: round(statistics.median(v)) for m, v in found.items()}}
+        GATE.write_text(json.dumps(kept, indent=2) + "\n")
+    kept = json.loads(GATE.read_text())
+    print(table(found, kept["instructions"]))
+    if rustc() != kept["rustc"]:
+        print(f"gate.json is from {kept['rustc']}, this is {rustc()}: what differs may be the compiler's")
+    if worse := grown(found, kept["instructions"]):
+        raise SystemExit(
+            f"more than {SLACK - 1:.0%} above benches/peers/gate.json: {', '.join(worse)}\n"
+            "Find what the change made longer; where it is worth that, say so in the commit and"
+            " run `make bench-gate UPDATE=1`."
+        )
+
+
+def grown(found, gate):
+    """The mixes whose median is above the gate and the slack."""
+    return [mix for mix, values in found.items() if statistics.median(values) > gate[mix] * SLACK]
+
+
+def table(found, gate):
+    lines = ["| queries | instructions each | of the starts | gate |", "|---|---|---|---|"]
+    for mix, values in found.items():
+        spread = f"{min(values):,.0f}–{max(values):,.0f}"
+        lines.append(f"| {mix} | {statistics.median(values):,.0f} | {spread} | {gate[mix]:,} |")
+    return "\n".join(lines)
+
+
+def count(given, programs, made):
+    """One start of the program: instructions a query, by mix."""
+    cpus = frozenset(range(os.cpu_count()))
+    place = configurations.Place(given.work / "counted", made, programs, cpus=cpus)
+    server = configurations.tenantdns(place)
+    dump = place.folder / "callgrind"
+    options = ["-q", "--tool=callgrind", f"--callgrind-out-file={dump}"]
+    server.command = ["valgrind", *options, *server.command]
+    asking = client.Client(programs["udpblast"], set(cpus), shares_cores=True)
+    try:
+        server.start(made.first_service())
+        return {mix: _count(server, dump, asking, made.mix(mix)) for mix in MIXES}
+    finally:
+        server.stop()
+        for old in place.folder.glob("callgrind*"):
+            old.unlink()
+
+
+def _count(server, dump, asking, mix):
+    def ask():
+        if not asking.ask_all(server, mix, LINES, limit=60):
+            raise SystemExit(f"{mix.name} was not answered in a minute; see {server.log}")
+
+    ask()  # warm: code that runs once, pages that are touched first
+    for old in dump.parent.glob("callgrind.*"):
+        old.unlink()
+    control(server, "--zero")
+    ask()
+    control(server, "--dump")
+    return total(_dumped(dump)) / LINES
+
+
+def control(server, what):
+    command = ["callgrind_control", what, str(server.process.pid)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _dumped(dump, limit=30):
+    """The text of the dump, once it is whole."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        for path in dump.parent.glob("callgrind.*"):
+            if "\ntotals:" in (text := path.read_text()):
+                return text
+        time.sleep(0.02)
+    raise SystemExit(f"callgrind wrote no dump beside {dump}")
+
+
+def total(text):
+    """The instructions of a callgrind file, of all its threads."""
+    return sum(int(n) for n in re.findall(r"^totals: (\d+)", text, re.MULTILINE))
+
+
+def rustc():
+    done = subprocess.run(["rustc", "--version"], capture_output=True, text=True, cwd=REPOSITORY)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
