@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt fmt-check clippy test peers test-live doc bench bench-scale run deny
+.PHONY: help check fmt fmt-check clippy test peers test-live doc bench bench-scale bench-peers bench-gate run deny
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,14 @@ bench: ## Runs the benchmarks
 bench-scale: peers ## Measures this and CoreDNS on a large cluster (SIZE=small: on a small one)
 	$(CARGO) build --release
 	benches/scale/scale.py $(if $(SIZE),--size $(SIZE)) $(if $(WRITE),--write)
+
+bench-peers: ## Measures this beside gdnsd, NSD, Knot, CoreDNS (SIZE=large, QUICK=1, WRITE=1)
+	$(CARGO) build --release
+	benches/peers/peers.py $(if $(SIZE),--size $(SIZE)) $(if $(QUICK),--quick) $(if $(WRITE),--write)
+
+bench-gate: ## Fails where a query takes more instructions than it did (UPDATE=1: writes what it takes)
+	$(CARGO) build --release
+	benches/peers/instructions.py $(if $(UPDATE),--update)
 
 run: ## Serves examples/quickstart on 127.0.0.1:5300
 	$(CARGO) run --release -- serve --manifests examples/quickstart

@@ -4,6 +4,7 @@ They are written into etcd, from where the API server tells them to who watches.
 """
 
 import itertools
+import json
 import multiprocessing
 import time
 
@@ -28,10 +29,10 @@ class Writer:
         self.process.start()
 
     def stop(self):
-        """How many changes there were; and each changed name, who may ask, and its new address."""
+        """Changes a second; and each changed name, a client that sees it, and its last address."""
         self.ending.set()
         try:
-            count, addresses = self.receiver.recv()
+            rate, addresses = self.receiver.recv()
         except EOFError:
             raise SystemExit("the writer of changes failed") from None
         self.process.join()
@@ -39,10 +40,10 @@ class Writer:
             (service.fqdn, self.shape.clients[service.namespace], address)
             for service, address in zip(self.services, addresses)
         ]
-        return count, last
+        return rate, last
 
 
-def _write(ca, shape, services, rate, ending, sender):
+def _write(ca, shape, services, wanted, ending, sender):
     client = api.Client(api.PORT, ca)
     slices = []
     for service in services:
@@ -50,14 +51,14 @@ def _write(ca, shape, services, rate, ending, sender):
         status, answer = client.request("GET", path)
         if status != 200:
             raise SystemExit(f"GET {path}: {status}")
-        slices.append(api.json.loads(answer))
+        slices.append(json.loads(answer))
     etcd, began = api.Client(api.ETCD), time.monotonic()
     # Other addresses than the ones that an earlier run left.
     first = time.time_ns() // 1000
     numbers = (cluster.v4("10.208.0.0", (first + n) % (1 << 21)) for n in itertools.count())
     turn, count = itertools.cycle(slices), 0
     while not ending.is_set():
-        owed = min(int((time.monotonic() - began) * rate) - count, len(slices))
+        owed = min(int((time.monotonic() - began) * wanted) - count, len(slices))
         batch = list(itertools.islice(turn, max(0, owed)))
         for made in batch:
             made["endpoints"][0]["addresses"] = [next(numbers)]
@@ -67,7 +68,8 @@ def _write(ca, shape, services, rate, ending, sender):
                 load.put(etcd, batch[rest : rest + load.BATCH])
         count += len(batch)
         time.sleep(TICK)
-    sender.send((count, [made["endpoints"][0]["addresses"][0] for made in slices]))
+    rate = count / (time.monotonic() - began)
+    sender.send((rate, [made["endpoints"][0]["addresses"][0] for made in slices]))
 
 
 def wait_until_seen(server, last):

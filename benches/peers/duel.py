@@ -172,14 +172,15 @@ def changes(bench, _):
             bench.running(configurations.tenantdns(place)) as ours,
             bench.running(configurations.gdnsd(bench.place("gdnsd"))) as other,
         ):
-            began = time.monotonic()
+            # The API server and the writer need what the client leaves of its cores.
+            client = Client(bench.programs["udpblast"], set(bench.other_cpus), shares_cores=True)
             writer = changes_at_rate.Writer(server, bench.fixture.cluster, CHANGES)
             try:
-                bench.duel("changes", ours, other, "k8s-mix", rate=RATE)
+                bench.duel("changes", ours, other, "k8s-mix", rate=RATE, client=client)
             finally:
-                count, last = writer.stop()
+                rate, last = writer.stop()
             changes_at_rate.wait_until_seen(ours, last)
-            bench.results[-1]["changes_a_second"] = count / (time.monotonic() - began)
+            bench.results[-1]["changes_a_second"] = rate
 
 
 SECTIONS = {

@@ -69,7 +69,7 @@ def arguments():
 def main():
     given = arguments()
     # So that servers are stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     multiprocessing.set_start_method("fork")
     kept = given.work / given.size / "results.json"
     if not given.report:
@@ -163,10 +163,10 @@ def versions(programs):
 def about(given, bench):
     """The results, and what was measured, where and when."""
     shape = bench.fixture.cluster
-    options = {"--quick": given.quick, f"--size {given.size}": True}
+    quick = " QUICK=1" if given.quick else ""
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     return {
-        "command": "benches/peers/peers.py " + " ".join(o for o, on in options.items() if on),
+        "command": f"make bench-peers SIZE={given.size}{quick} WRITE=1",
         "services": len(shape.services),
         "pods": len(shape.pods),
         "namespaces": len(shape.tenants),

@@ -23,7 +23,7 @@ WORKERS_GOAL = 1.05
 
 def section(found):
     """Everything of one run that was measured."""
-    parts = ["## Beside other servers", "", f"    {found['command']}", "", about(found)]
+    parts = ["### Beside other servers", "", f"    {found['command']}", "", about(found)]
     for make in (against_each, times_the_floor, tenancy, workers, wildcard, latency):
         lines = list(make(found["results"]))
         if lines:
