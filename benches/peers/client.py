@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 
-from servers import favored, machine_cpu
+from servers import PRIORITY, favored, machine_cpu
 from shared import HERE
 
 WINDOW = 128
@@ -47,8 +47,9 @@ def build(folder, compiler="gcc"):
 class Client:
     """Sends the queries of a mix to a server, from other cores than the server's."""
 
-    def __init__(self, program, cpus, shares_cores=False):
+    def __init__(self, program, cpus, shares_cores=False, priority=PRIORITY):
         self.program, self.cpus, self.shares_cores = program, cpus, shares_cores
+        self.priority = priority
         self.rng = random.Random(1)
 
     def ask_all(self, server, mix, queries=20_000, limit=20):
@@ -82,7 +83,7 @@ class Client:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: favored(self.cpus),
+            preexec_fn=lambda: favored(self.cpus, self.priority),
         )
         out, errors = process.communicate()
         if process.returncode:

@@ -173,7 +173,8 @@ def changes(bench, _):
             bench.running(configurations.gdnsd(bench.place("gdnsd"))) as other,
         ):
             # The API server and the writer need what the client leaves of its cores.
-            client = Client(bench.programs["udpblast"], set(bench.other_cpus), shares_cores=True)
+            program, cpus = bench.programs["udpblast"], set(bench.other_cpus)
+            client = Client(program, cpus, shares_cores=True, priority=0)
             writer = changes_at_rate.Writer(server, bench.fixture.cluster, CHANGES)
             try:
                 bench.duel("changes", ours, other, "k8s-mix", rate=RATE, client=client)

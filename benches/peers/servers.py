@@ -56,14 +56,14 @@ class Server:
         return sum(cpu_of(pid) for pid in tree(self.process.pid))
 
 
-def favored(cpus):
-    """To run in a new process: a session of its own, on these cores, at a high priority."""
+def favored(cpus, priority=PRIORITY):
+    """To run in a new process: a session of its own, on these cores, at this priority."""
     os.setsid()
     os.sched_setaffinity(0, cpus)
     try:
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, 0, priority)
         # Where sessions are scheduled as groups, a process's own priority counts within them alone.
-        pathlib.Path("/proc/self/autogroup").write_text(str(PRIORITY))
+        pathlib.Path("/proc/self/autogroup").write_text(str(priority))
     except OSError:
         pass
 

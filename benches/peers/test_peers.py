@@ -12,6 +12,7 @@ import fixture
 import instructions
 import mixes
 import paired
+import purposes
 import tables
 from shared import cluster, section
 
@@ -181,6 +182,20 @@ class Gate(unittest.TestCase):
         self.assertEqual(
             set(json.loads(instructions.GATE.read_text())["instructions"]), set(instructions.MIXES)
         )
+
+
+class Purposes(unittest.TestCase):
+    def test_a_sample_is_for_what_its_stack_says_first_in_the_list_of_rules(self):
+        kernel = "ffffffff0 {} ([kernel.kallsyms])"
+        for frames, expected in (
+            (["7f respond (/usr/bin/tenantdns)"], purposes.OWN),
+            ([kernel.format("udp_recvmsg"), kernel.format("__x64_sys_recvmmsg")], "receiving"),
+            # What the softirq delivers is in the stack of the system call that sends.
+            ([kernel.format("net_rx_action"), kernel.format("__x64_sys_sendmmsg")],
+             "delivery to the client's socket"),
+            ([kernel.format("entry_SYSCALL_64")], purposes.REST),
+        ):  # fmt: skip
+            self.assertEqual(purposes.purpose("\n".join(frames)), expected)
 
 
 def results(ratio):
