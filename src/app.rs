@@ -2,6 +2,7 @@
 //! sockets. Nothing is decided here that a room could decide.
 
 mod canary;
+mod conditions;
 mod details;
 mod feed;
 mod ledger;
@@ -90,11 +91,20 @@ fn run_check(config: &Config) -> anyhow::Result<u8> {
         writeln!(out, "configuration: ok")?;
         return Ok(EXIT_DONE);
     }
-    let offline = Offline::open(config)?;
+    let mut offline = Offline::open(config)?;
     let diagnostics = offline.source.diagnostics();
     for diagnostic in &diagnostics {
         writeln!(out, "{diagnostic}")?;
     }
+    // What becomes of objects shows when the policy is compiled.
+    offline.snapshot();
+    let conditions = conditions::findings(&offline);
+    for finding in &conditions {
+        let note = if finding.fails { "" } else { "note: " };
+        writeln!(out, "{note}{}", finding.text)?;
+    }
+    let failing = conditions.iter().filter(|finding| finding.fails).count();
+    let problems = diagnostics.len() + failing;
     for finding in findings(&config.tenancy, offline.index.objects()) {
         writeln!(out, "note: {finding}")?;
     }
@@ -107,9 +117,9 @@ fn run_check(config: &Config) -> anyhow::Result<u8> {
         objects.slices.len(),
         objects.pods.len(),
         objects.nodes.len(),
-        diagnostics.len(),
+        problems,
     )?;
-    Ok(if diagnostics.is_empty() {
+    Ok(if problems == 0 {
         EXIT_DONE
     } else {
         EXIT_FAILED

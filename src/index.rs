@@ -14,8 +14,10 @@ mod numbers;
 mod objects;
 mod owners;
 mod peers;
+mod policies;
 mod pool;
 mod rebuild;
+mod status;
 mod versions;
 
 use crate::chain::{BlockOptions, Chain};
@@ -37,7 +39,7 @@ use versions::Ledger;
 pub use copy::Copied;
 pub use event::{Audit, Event, Trust, Version};
 pub use keep::Kept;
-pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
+pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Policies, Services, Slices};
 pub use rebuild::Work;
 
 /// The single writer of snapshots.

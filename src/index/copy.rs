@@ -76,6 +76,18 @@ impl Objects {
                 let all = self.namespaces.values().cloned().map(Object::Namespace);
                 (all.collect(), None)
             }
+            Kind::DnsGrant => {
+                let all = self.policies.grants().cloned().map(Object::DnsGrant);
+                (all.collect(), None)
+            }
+            Kind::DnsExport => {
+                let all = self.policies.exports().cloned().map(Object::DnsExport);
+                (all.collect(), None)
+            }
+            Kind::DnsImport => {
+                let all = self.policies.imports().cloned().map(Object::DnsImport);
+                (all.collect(), None)
+            }
             Kind::Node => page(self.nodes.from(row), limit, |node| {
                 Object::Node(node.clone())
             }),
@@ -119,6 +131,18 @@ impl Objects {
                 Some(Object::EndpointSlice(slice.clone()))
             }
             Kind::Pod => Some(Object::Pod(self.pod_of(self.pod(key)?))),
+            Kind::DnsGrant => {
+                let grant = self.policies.grant(&key.name)?;
+                Some(Object::DnsGrant(grant.clone()))
+            }
+            Kind::DnsExport => {
+                let export = self.policies.export(key)?;
+                Some(Object::DnsExport(export.clone()))
+            }
+            Kind::DnsImport => {
+                let import = self.policies.import(key)?;
+                Some(Object::DnsImport(import.clone()))
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Keep {
 pub struct Kept {
     /// All labels of Services, slices and Pods: some zone, or `platform.except`, selects by them.
     pub labels: bool,
-    /// All labels of Services: some rule selects by them.
+    /// All labels of Services: rules select by them, and DnsGrants may come that do.
     pub service_labels: bool,
     /// The annotations of Services that say who may see them.
     pub exports: bool,
@@ -41,7 +41,7 @@ impl Keep {
         Self {
             kept: Kept {
                 labels,
-                service_labels: labels || (counts && tenancy.selects_services()),
+                service_labels: labels || counts,
                 exports: counts,
                 targets: zones().any(|zone| zone.endpoint_pod_names),
             },
@@ -57,7 +57,10 @@ impl Keep {
     /// Takes out what nothing reads, and shares what others have as well.
     pub(super) fn trim(&mut self, object: &mut Object) {
         match object {
-            Object::Namespace(_) => {}
+            Object::Namespace(_)
+            | Object::DnsGrant(_)
+            | Object::DnsExport(_)
+            | Object::DnsImport(_) => {}
             Object::Service(Service {
                 labels,
                 annotations,

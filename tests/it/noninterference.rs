@@ -109,7 +109,12 @@ fn is_invisible(
                 // A hostNetwork pod says of its node's address that it is no pod's.
                 && !(pod.host_network && nodes_settled)
         }
-        Object::Node(_) => false,
+        Object::DnsExport(export) => {
+            let mut services = export.services.iter();
+            !services.any(|name| sees(view, &key.namespace, name))
+        }
+        Object::DnsImport(_) => sight == Sight::Hidden,
+        Object::Node(_) | Object::DnsGrant(_) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::checkpoint::{Header, Writer};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::index::{Copied, Event, Trust, Version};
-use crate::model::Kind;
+use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::{Identities, SnapshotReader, cell};
 use crate::tenancy::Owner;
 use crate::testing::Cluster;
@@ -44,6 +44,8 @@ impl Source for Received {
     }
 
     fn relist(&self, _kind: Kind) {}
+
+    fn tell(&self, _statuses: Vec<PolicyStatus>) {}
 }
 
 impl Trial {
