@@ -472,9 +472,12 @@ fn with_tenancy_off_the_kinds_are_those_that_coredns_watches() {
         ),
         (
             "[tenancy]\nmode = \"audit\"".to_owned(),
-            "Namespace Service EndpointSlice Pod Node",
+            "Namespace Service EndpointSlice Pod Node DnsGrant DnsExport DnsImport",
         ),
-        (String::new(), "Namespace Service EndpointSlice Pod Node"),
+        (
+            String::new(),
+            "Namespace Service EndpointSlice Pod Node DnsGrant DnsExport DnsImport",
+        ),
     ] {
         let watched = kinds(&Config::from_toml(&config, "f.toml").unwrap());
         let names: Vec<&str> = watched.into_iter().map(Kind::as_str).collect();
