@@ -73,10 +73,10 @@ impl Selector {
             // Each by itself, so that none can be more than one requirement.
             let key = key_of(key, key)?;
             let texts_of = values.iter().map(|value| text(value, false));
-            let values = texts_of.collect::<Result<Vec<_>, _>>()?.join(",");
+            let list = texts_of.collect::<Result<Vec<_>, _>>()?.join(",");
             texts.push(match (operator, values.is_empty()) {
-                ("In", false) => format!("{key} in ({values})"),
-                ("NotIn", false) => format!("{key} notin ({values})"),
+                ("In", false) => format!("{key} in ({list})"),
+                ("NotIn", false) => format!("{key} notin ({list})"),
                 ("Exists", true) => key.into(),
                 ("DoesNotExist", true) => format!("!{key}"),
                 _ => return Err(SelectorError::BadOperator(key, operator.into())),
