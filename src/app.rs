@@ -52,6 +52,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Visibility(command) => policy::visibility(config()?, command),
         Command::Policy(Policy::Test(command)) => policy::test(command),
         Command::Policy(Policy::Diff(command)) => Ok(policy::diff(command)),
+        Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(_) => run_check(&config()?),
     }
 }

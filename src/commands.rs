@@ -1,5 +1,6 @@
 //! What the program does beside serving: each command is a function from values to text.
 
+mod admission;
 mod difference;
 mod explain;
 mod facts;
@@ -11,6 +12,7 @@ mod summary;
 mod trial;
 mod visibility;
 
+pub use admission::{Allowed, admission};
 pub use difference::Difference;
 pub use explain::{Explanation, explain};
 pub use facts::{Fact, Facts};

@@ -24,7 +24,7 @@ mod rules;
 mod tenant;
 mod view;
 
-pub use assign::Kin;
+pub use assign::{Kin, TENANT_LABEL};
 pub use client::{Client, ClientIndex, Owner};
 pub use compile::Compiler;
 pub use decide::{Asker, Decision, ExternalFacts, Step, Target, decide};
@@ -37,5 +37,5 @@ pub use policy::{ClientClass, Policy};
 pub use range::RangeId;
 pub use row::{Row, Sight};
 pub use rules::RuleSet;
-pub use tenant::{NamespaceFacts, ServiceFacts, ServiceTraits, Tenant};
+pub use tenant::{NamespaceFacts, ServiceFacts, ServiceTraits, Tenant, VISIBILITY_LABEL};
 pub use view::{Absence, Seen, View};

@@ -8,6 +8,8 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "live/admission.rs"]
+mod admission;
 #[path = "live/apiserver.rs"]
 mod apiserver;
 #[path = "live/checkpoint.rs"]

@@ -34,6 +34,7 @@ impl Args {
             Command::Explain(explain) => Some(&explain.inputs),
             Command::Visibility(visibility) => Some(&visibility.inputs),
             Command::Check(check) => Some(&check.inputs),
+            Command::Policy(Policy::Admission(admission)) => Some(&admission.inputs),
             Command::Policy(_) => None,
         }
     }
@@ -122,6 +123,8 @@ pub enum Policy {
     /// Say who sees something else under NEW than under OLD; exit status 1 where anybody does, 2
     /// where it can't be told
     Diff(PolicyDiff),
+    /// Print the ValidatingAdmissionPolicy that guards what a configuration reads on namespaces
+    Admission(PolicyAdmission),
 }
 
 /// `policy test`.
@@ -136,6 +139,20 @@ pub struct PolicyTest {
     /// Test what enforcing would answer, whatever the configuration's mode
     #[arg(long)]
     pub enforce: bool,
+}
+
+/// `policy admission`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct PolicyAdmission {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Group that may change what is guarded; repeatable
+    #[arg(long, value_name = "GROUP", default_value = "system:masters")]
+    pub allow_group: Vec<String>,
+    /// User that may, such as a controller's system:serviceaccount:NAMESPACE:NAME; repeatable
+    #[arg(long, value_name = "USER")]
+    pub allow_user: Vec<String>,
 }
 
 /// `policy diff`.

@@ -85,6 +85,11 @@ impl Selector {
         texts.join(",").parse()
     }
 
+    /// Returns the keys of the labels that it reads.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().map(|r| &*r.key)
+    }
+
     /// Returns whether the selector has no requirement, and so matches everything.
     pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()

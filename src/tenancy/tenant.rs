@@ -103,7 +103,8 @@ pub struct ServiceTraits<'a> {
     pub dns: bool,
 }
 
-const VISIBILITY_LABEL: &str = "tenantdns.io/visibility";
+/// On a Namespace: who sees its services.
+pub const VISIBILITY_LABEL: &str = "tenantdns.io/visibility";
 const MODE_LABEL: &str = "tenantdns.io/mode";
 
 impl Options {

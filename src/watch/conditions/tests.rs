@@ -108,7 +108,11 @@ async fn only_what_differs_is_written_and_not_again() {
     // What another replica has written counts as much.
     let changed = status(1, "NoDestination");
     conditions.want(vec![changed.clone()]);
-    conditions.saw(Kind::DnsExport, key(), having(&changed, 1, &bare(1), "then"));
+    conditions.saw(
+        Kind::DnsExport,
+        key(),
+        having(&changed, 1, &bare(1), "then"),
+    );
     assert_eq!(written_after(&conditions).await, None);
     conditions.gone(Kind::DnsExport, &key());
     conditions.want(vec![wanted]);
@@ -126,7 +130,11 @@ async fn replicas_that_disagree_write_less_and_less_often() {
         one.saw(Kind::DnsExport, key(), theirs.clone());
         pauses.push(written_after(&one).await.unwrap());
     }
-    for (pause, least) in pauses.iter().skip(1).zip([48, 96, 192, 384, 768, 1536, 2880]) {
+    for (pause, least) in pauses
+        .iter()
+        .skip(1)
+        .zip([48, 96, 192, 384, 768, 1536, 2880])
+    {
         assert!(*pause >= Duration::from_secs(least), "{pauses:?}");
     }
 }

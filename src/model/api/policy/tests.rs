@@ -57,7 +57,17 @@ fn a_text_in_a_selector_is_never_more_than_one_requirement() {
 
 #[test]
 fn whatever_stands_in_a_field_is_survived_and_told() {
-    let odd = ["null", "true", "7", r#""text""#, "[]", "[7]", "[[]]", "{}", r#"{"a": 1}"#];
+    let odd = [
+        "null",
+        "true",
+        "7",
+        r#""text""#,
+        "[]",
+        "[7]",
+        "[[]]",
+        "{}",
+        r#"{"a": 1}"#,
+    ];
     for value in odd {
         for spec in [
             value.to_owned(),
@@ -79,7 +89,10 @@ fn whatever_stands_in_a_field_is_survived_and_told() {
         );
         let raw = || serde_json::from_str::<Raw<'_>>(&text).unwrap();
         assert!(!export(raw()).unwrap().meta.flaws.is_empty(), "{text}");
-        assert!(!policy_import(raw()).unwrap().meta.flaws.is_empty(), "{text}");
+        assert!(
+            !policy_import(raw()).unwrap().meta.flaws.is_empty(),
+            "{text}"
+        );
     }
 }
 
