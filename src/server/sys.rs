@@ -17,7 +17,9 @@ pub use host::interface_addresses;
 pub(super) use message::{Route, canonical};
 
 use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in6};
-use message::{Control, address_header, empty_header, empty_name, empty_vector, read_route};
+use message::{
+    Control, empty_header, empty_name, empty_vector, point, read_route, write_local, write_name,
+};
 use std::io;
 use std::mem::size_of;
 use std::net::UdpSocket;
@@ -87,8 +89,9 @@ impl Datagrams {
             iov_len: bytes.len(),
         };
         let mut header = empty_header();
-        let names = (&mut name, &mut control);
-        address_header(&mut header.msg_hdr, names, &mut vector, (route, self.v6));
+        header.msg_hdr.msg_namelen = write_name(&mut name, route.peer, self.v6) as _;
+        header.msg_hdr.msg_controllen = write_local(&mut control, route, self.v6) as _;
+        point(&mut header.msg_hdr, (&mut name, &mut control), &mut vector);
         loop {
             // SAFETY: `header` points at `name`, `control` and `vector`, which live until the end
             // of this function, and `vector` at `bytes`; the lengths are theirs.
@@ -113,7 +116,8 @@ pub(super) struct Receiver {
     controls: [Control; SLOTS],
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
-    routes: [Option<Route>; SLOTS],
+    /// How many of them the kernel may have written to.
+    used: usize,
     lost: u32,
 }
 
@@ -125,7 +129,7 @@ impl Receiver {
             controls: [Control([0; 96]); SLOTS],
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
-            routes: [None; SLOTS],
+            used: SLOTS,
             lost: 0,
         })
     }
@@ -139,7 +143,10 @@ impl Receiver {
         let slots = self.bytes.chunks_exact_mut(STRIDE);
         let parts = self.names.iter_mut().zip(&mut self.controls);
         let arrays = self.vectors.iter_mut().zip(&mut self.headers);
-        for ((bytes, (name, control)), (vector, header)) in slots.zip(parts).zip(arrays) {
+        // The others are as they were: a batch of one is not to cost what one of all would.
+        for ((bytes, (name, control)), (vector, header)) in
+            slots.zip(parts).zip(arrays).take(self.used)
+        {
             *vector = iovec {
                 iov_base: bytes.as_mut_ptr().cast(),
                 iov_len: SLOT,
@@ -173,33 +180,31 @@ impl Receiver {
             )
         };
         let Ok(received) = usize::try_from(received) else {
+            // What of them was written to is not said.
+            self.used = SLOTS;
             return Err(io::Error::last_os_error());
         };
-        for slot in 0..received.min(SLOTS) {
-            self.routes[slot] = self.read_route(slot);
-        }
+        // The one behind the last may have been begun.
+        self.used = (received + 1).min(SLOTS);
         Ok(received.min(SLOTS))
     }
 
     /// Returns a datagram of the last batch; `None` where nobody could be answered: source port 0,
     /// or cut short.
-    pub(super) fn datagram(&self, slot: usize) -> Option<(&[u8], &Route)> {
-        let length = self.headers.get(slot)?.msg_len as usize;
-        let route = self.routes.get(slot)?.as_ref()?;
-        let bytes = self.bytes.get(slot * STRIDE..)?.get(..length.min(SLOT))?;
-        Some((bytes, route))
+    #[inline]
+    pub(super) fn datagram(&mut self, slot: usize) -> Option<(&[u8], Route)> {
+        let header = self.headers.get(slot)?;
+        let (name, control) = (self.names.get(slot)?, self.controls.get_mut(slot)?);
+        let (route, lost) = read_route(&header.msg_hdr, control, name);
+        self.lost = lost.unwrap_or(self.lost);
+        let length = (header.msg_len as usize).min(SLOT);
+        let bytes = self.bytes.get(slot * STRIDE..)?.get(..length)?;
+        Some((bytes, route?))
     }
 
     /// Returns how many datagrams the socket lost so far because nobody read them in time.
     pub(super) fn lost(&self) -> u32 {
         self.lost
-    }
-
-    fn read_route(&mut self, slot: usize) -> Option<Route> {
-        let header = self.headers[slot].msg_hdr;
-        let (route, lost) = read_route(header, &mut self.controls[slot], &self.names[slot]);
-        self.lost = lost.unwrap_or(self.lost);
-        route
     }
 }
 
@@ -212,8 +217,8 @@ pub(super) struct Sender {
     controls: [Control; SLOTS],
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
-    answers: [Option<(usize, Route)>; SLOTS],
     filled: usize,
+    v6: bool,
 }
 
 /// What became of a batch of answers.
@@ -225,15 +230,16 @@ pub(super) struct Sent {
 }
 
 impl Sender {
-    pub(super) fn new() -> Box<Self> {
+    /// Returns buffers for a socket that is an IPv6 one or not.
+    pub(super) fn new(to: &Datagrams) -> Box<Self> {
         Box::new(Self {
             bytes: vec![0; SLOTS * ANSWER],
             names: [empty_name(); SLOTS],
             controls: [Control([0; 96]); SLOTS],
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
-            answers: [None; SLOTS],
             filled: 0,
+            v6: to.v6,
         })
     }
 
@@ -245,9 +251,15 @@ impl Sender {
     }
 
     /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route`.
+    #[inline]
     pub(super) fn push(&mut self, length: usize, route: &Route) {
-        if let Some(answer) = self.answers.get_mut(self.filled) {
-            *answer = Some((length.min(ANSWER), *route));
+        let slot = self.filled;
+        let parts = self.names.get_mut(slot).zip(self.controls.get_mut(slot));
+        let arrays = self.vectors.get_mut(slot).zip(self.headers.get_mut(slot));
+        if let (Some((name, control)), Some((vector, header))) = (parts, arrays) {
+            vector.iov_len = length.min(ANSWER);
+            header.msg_hdr.msg_namelen = write_name(name, route.peer, self.v6) as _;
+            header.msg_hdr.msg_controllen = write_local(control, route, self.v6) as _;
             self.filled += 1;
         }
     }
@@ -256,25 +268,17 @@ impl Sender {
     /// route or firewall is no other client's concern.
     pub(super) fn flush(&mut self, to: &Datagrams) -> Sent {
         let filled = std::mem::take(&mut self.filled);
-        let slots = self.bytes.chunks_exact_mut(ANSWER).zip(&self.answers);
+        let slots = self.bytes.chunks_exact_mut(ANSWER);
         let parts = self.names.iter_mut().zip(&mut self.controls);
         let arrays = self.vectors.iter_mut().zip(&mut self.headers);
-        for (((bytes, answer), names), (vector, header)) in
-            slots.zip(parts).zip(arrays).take(filled)
-        {
-            let Some((length, route)) = answer else {
-                continue;
-            };
-            *vector = iovec {
-                iov_base: bytes.as_mut_ptr().cast(),
-                iov_len: *length,
-            };
-            address_header(&mut header.msg_hdr, names, vector, (route, to.v6));
+        for ((bytes, parts), (vector, header)) in slots.zip(parts).zip(arrays).take(filled) {
+            vector.iov_base = bytes.as_mut_ptr().cast();
+            point(&mut header.msg_hdr, parts, vector);
         }
         let mut result = Sent::default();
         while result.sent + result.failed < filled {
             let rest = &mut self.headers[result.sent + result.failed..filled];
-            // SAFETY: `rest` has as many headers as are passed; each was addressed above and
+            // SAFETY: `rest` has as many headers as are passed; each was pointed above and
             // points at its own name, control buffer and vector in `self`, which neither move nor
             // are referred to otherwise during the call.
             let sent = unsafe {
