@@ -18,6 +18,7 @@ mod policies;
 mod pool;
 mod rebuild;
 mod status;
+mod unlabeled;
 mod versions;
 
 use crate::chain::{BlockOptions, Chain};
@@ -34,6 +35,7 @@ use peers::Peers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use unlabeled::Unlabeled;
 use versions::Ledger;
 
 pub use copy::Copied;
@@ -63,6 +65,7 @@ pub struct Index {
     work: Work,
     ledger: Ledger,
     copy: Option<Copy>,
+    unlabeled: Unlabeled,
     generation: u64,
     serial: u32,
 }
@@ -99,6 +102,7 @@ impl Index {
             work: Work::default(),
             ledger: Ledger::default(),
             copy: None,
+            unlabeled: Unlabeled::default(),
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0
@@ -119,8 +123,12 @@ impl Index {
                     self.put(kind, key, None);
                 }
                 self.awaited.remove(&kind);
+                self.labels_listed(kind);
             }
-            Event::Listing(kind, trust) => self.ledger.begin(&mut self.objects, kind, trust),
+            Event::Listing(kind, trust) => {
+                self.ledger.begin(&mut self.objects, kind, trust);
+                self.unlabeled.begin(kind);
+            }
             Event::ApplyAt(object, version) => {
                 let (kind, key) = (object.kind(), object.key());
                 self.put_at(kind, &key, Some(object), version);

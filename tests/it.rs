@@ -23,6 +23,8 @@ mod events;
 mod examples;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/labels.rs"]
+mod labels;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

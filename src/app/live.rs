@@ -48,7 +48,7 @@ impl Live {
             own_namespace: own_namespace(),
             ..config.tenancy.clone()
         };
-        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed);
+        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed).with_labels_on_demand();
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),

@@ -31,9 +31,11 @@ pub(super) struct Copy {
 }
 
 impl Index {
-    /// Begins a copy, and drops one that is under way.
+    /// Begins a copy, and drops one that is under way. None is begun while labels that are read are not
+    /// known.
     pub fn begin_copy(&mut self) {
-        self.copy = Some(Copy::default());
+        // A copy without labels that are read would be served from as if it had them.
+        self.copy = self.unlabeled.is_empty().then(Copy::default);
     }
 
     /// Returns the next step of the copy, with about `limit` objects; [`Copied::Changes`] ends it.

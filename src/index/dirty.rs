@@ -18,6 +18,8 @@ pub(super) struct Dirty {
     pub(super) pods: BTreeSet<IpAddr>,
     /// Some DnsGrant came, changed or went.
     pub(super) grants: bool,
+    /// Labels of Services are known that were not.
+    pub(super) labels: bool,
     /// Services that DnsExports name, which did.
     pub(super) offers: BTreeSet<ObjectKey>,
     /// Namespaces whose DnsImports did.

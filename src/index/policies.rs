@@ -1,12 +1,14 @@
 //! Events of our own kinds into the tables, and what they make anew: facts and rows, never zones.
 
 use super::Index;
+use super::dirty::Dirty;
 use crate::model::{DnsExport, DnsGrant, DnsImport, ObjectKey};
 use crate::tenancy::{NsId, ServiceId, rules_of};
 use std::collections::BTreeSet;
 
 impl Index {
     pub(super) fn put_grant(&mut self, key: &ObjectKey, next: Option<DnsGrant>) {
+        self.want_labels(next.as_ref());
         self.objects.policies.put_grant(&key.name, next);
         // Whether the rules are others is seen when they are made.
         self.dirty.grants = true;
@@ -37,31 +39,28 @@ impl Index {
     }
 
     /// Makes anew what objects of our own kinds have changed.
-    pub(super) fn rebuild_policies(
-        &mut self,
-        grants: bool,
-        consents: &BTreeSet<NsId>,
-        offers: &BTreeSet<ObjectKey>,
-    ) {
-        if grants && self.rebuild_grants() {
-            // Everything has been said anew.
+    pub(super) fn rebuild_policies(&mut self, dirty: &Dirty) {
+        let others = dirty.grants && self.remake_rules();
+        if others || dirty.labels {
+            self.say_everything();
             return;
         }
-        consents.iter().for_each(|&ns| self.say_namespace(ns));
-        for service in offers {
+        dirty.consents.iter().for_each(|&ns| self.say_namespace(ns));
+        for service in &dirty.offers {
             if let Some(id) = self.objects.service_id(service) {
                 self.classify(id);
             }
         }
     }
 
-    /// Makes the rules anew, and returns whether they are others than before. If so, every namespace
-    /// and every service is looked at: rules are known by their places.
-    fn rebuild_grants(&mut self) -> bool {
+    /// Makes the rules anew, and returns whether they are others than before.
+    fn remake_rules(&mut self) -> bool {
         let rules = self.objects.policies.grants().flat_map(rules_of);
-        if !self.compiler.set_grants(rules) {
-            return false;
-        }
+        self.compiler.set_grants(rules)
+    }
+
+    /// Says anew what every namespace and every service is: rules are known by their places.
+    fn say_everything(&mut self) {
         let names: Vec<NsId> = {
             let all = self.objects.namespaces.keys();
             all.filter_map(|name| self.objects.numbers.find_ns(name))
@@ -74,6 +73,5 @@ impl Index {
         let imports = self.objects.imports.from(0).map(|(id, _)| id);
         let all: BTreeSet<u32> = services.chain(imports).collect();
         all.into_iter().for_each(|id| self.classify(ServiceId(id)));
-        true
     }
 }

@@ -50,7 +50,7 @@ impl Index {
             let owner = self.client_at(address);
             Arc::make_mut(&mut self.clients).set(address, owner, &claimants);
         }
-        self.rebuild_policies(dirty.grants, &dirty.consents, &dirty.offers);
+        self.rebuild_policies(&dirty);
         self.rebuild_peers(&dirty);
         for &address in dirty.pods.iter().filter(|_| pod_names) {
             self.work.addresses += 1;
@@ -178,6 +178,7 @@ impl Index {
                     name: &key.name,
                     labels,
                     annotations: service.map_or(&nothing, |service| &service.annotations),
+                    labels_known: self.unlabeled.is_empty(),
                     offers: offers.as_deref().unwrap_or_default(),
                     dns: labeled || own,
                 };

@@ -95,6 +95,8 @@ pub struct ServiceTraits<'a> {
     pub name: &'a str,
     /// Its labels.
     pub labels: &'a Labels,
+    /// Whether those are all that it has. What is denied by labels that are not known is denied.
+    pub labels_known: bool,
     /// Its annotations.
     pub annotations: &'a Labels,
     /// What DnsExports of its namespace say of it, by their names.
@@ -168,7 +170,10 @@ impl Options {
         let is = |s: &super::ServiceRef| *s.namespace == *namespace && *s.name == *name;
         let means = |index: usize, rule: &Rule| {
             let whole = ns.to_selected.has(index);
-            rule.to.has_service(namespace, name, service.labels, whole)
+            let labels = service.labels_known.then_some(service.labels);
+            let denies = rule.is_deny();
+            rule.to
+                .has_service((namespace, name), labels, whole, denies)
         };
         let exports = match self.exports {
             Exporting::Off => Exports::read_narrowing(service.annotations, namespace),

@@ -250,6 +250,7 @@ fn exception(
         let traits = ServiceTraits {
             name,
             labels,
+            labels_known: true,
             annotations,
             offers: &offers,
             dns,

@@ -334,6 +334,9 @@ fn kinds_that_come_later_are_read_and_a_missing_role_is_named() {
     let account = kubeconfig(&api, "tenantdns", &grants(RBAC));
     team(&api, "a", "127.4.0.1");
     let web = team(&api, "b", "127.4.0.2");
+    let mut inner = service("a", "inner");
+    inner["metadata"]["labels"] = json!({"tier": "inner"});
+    let inner = api.create(&inner);
     // Neither that the kinds are not there nor that they may not be read is in the way.
     let mut early = follow("policy-early", &account, "");
     let first = early.address();
@@ -378,6 +381,15 @@ fn kinds_that_come_later_are_read_and_a_missing_role_is_named() {
     api.replace(&role);
     let told = ["Accepted=True/Accepted", "Programmed=True/Programmed"];
     fares(&api, &allow, 1, told);
-    // Only the role's holder is meant to write them; what it writes are conditions.
-    assert!(api.get(&allow)["spec"] == allow["spec"]);
+
+    // Labels of services are read from when on a grant selects by them.
+    let selector = json!({"matchLabels": {"tier": "inner"}});
+    let by_label = json!({"tenants": ["*"], "serviceSelector": selector});
+    let select = grant("inner", "Allow", &json!({"namespaces": ["b"]}), &by_label);
+    api.create(&select);
+    let inner = inner["spec"]["clusterIP"].as_str().unwrap();
+    for server in [first, late.address()] {
+        expect(server, "127.4.0.2", "inner.a.svc.cluster.local", inner);
+        expect(server, "127.4.0.2", "web.a.svc.cluster.local", "NXDOMAIN");
+    }
 }

@@ -194,6 +194,13 @@ impl Follower {
         if let Some(saver) = &mut self.saver {
             saver.changed();
         }
+        for kind in self.index.take_lists() {
+            tracing::info!(
+                kind = kind.as_str(),
+                "a DnsGrant selects by labels that were left out: listing again"
+            );
+            source.relist(kind);
+        }
         for (kind, objects) in self.index.take_repairs() {
             let name = kind.as_str();
             tracing::warn!(

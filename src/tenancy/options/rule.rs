@@ -221,16 +221,20 @@ impl To {
         self.services.iter().any(is_it)
     }
 
-    /// Returns whether a service is meant, in a namespace that is meant as a whole or not.
+    /// Returns whether a service is meant, in a namespace that is meant as a whole or not. `unlabeled`
+    /// says whether labels that are not known count as selected.
     pub(in crate::tenancy) fn has_service(
         &self,
-        namespace: &str,
-        name: &str,
-        labels: &Labels,
+        (namespace, name): (&str, &str),
+        labels: Option<&Labels>,
         whole: bool,
+        unlabeled: bool,
     ) -> bool {
-        let narrowed = self.service_selector.as_ref();
-        (whole || self.lists_service(namespace, name)) && narrowed.is_none_or(|s| s.matches(labels))
+        let selected = self
+            .service_selector
+            .as_ref()
+            .is_none_or(|selector| labels.map_or(unlabeled, |labels| selector.matches(labels)));
+        (whole || self.lists_service(namespace, name)) && selected
     }
 }
 
