@@ -22,7 +22,7 @@ use message::{
 };
 use std::io;
 use std::mem::size_of;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
@@ -38,29 +38,37 @@ const SLOT: usize = 65_536;
 /// compete for the same few sets of the first and second level caches.
 const STRIDE: usize = SLOT + 3 * 64;
 
-/// A UDP socket and whether it is an IPv6 one: names and control messages differ.
+/// A UDP socket and what it listens on.
 #[derive(Debug)]
 pub(super) struct Datagrams {
     pub(super) socket: UdpSocket,
+    /// Whether it is an IPv6 one: names and control messages differ.
     v6: bool,
+    /// The address that every datagram is sent to, where it is one: then the kernel need not tell it
+    /// with each of them, and answers leave from it anyway.
+    only: Option<IpAddr>,
 }
 
 // === impl Datagrams ===
 
 impl Datagrams {
-    /// Sets what a socket needs before it is bound: the asked address with every datagram, the
-    /// count of lost ones, and answers that routers may fragment.
+    /// Sets what a socket needs before it is bound to an address: the asked one with every datagram,
+    /// where that is not the same for all, the count of lost ones, and answers that routers may
+    /// fragment.
     ///
     /// # Errors
     /// The kernel can't tell the asked address.
-    pub(super) fn prepare(socket: &socket2::Socket, v6: bool) -> io::Result<()> {
+    pub(super) fn prepare(socket: &socket2::Socket, address: IpAddr) -> io::Result<()> {
         let fd = socket.as_raw_fd();
-        if v6 {
-            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        let several = address.is_unspecified();
+        if address.is_ipv6() {
+            if several {
+                set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            }
             // A sandboxed kernel may lack this and the next two; serving goes on without them.
             let omit = libc::IPV6_PMTUDISC_OMIT;
             let _ = set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, omit);
-        } else {
+        } else if several {
             set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         }
         // RFC 9715 section 3.1: without it a forged ICMP could shrink the path MTU, or DF drop
@@ -71,9 +79,22 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Takes a bound socket.
-    pub(super) fn new(socket: UdpSocket, v6: bool) -> Self {
-        Self { socket, v6 }
+    /// Takes a socket that is bound to an address.
+    pub(super) fn new(socket: UdpSocket, address: IpAddr) -> Self {
+        Self {
+            socket,
+            v6: address.is_ipv6(),
+            only: Some(address.to_canonical()).filter(|address| !address.is_unspecified()),
+        }
+    }
+
+    /// Writes the control message that makes the asked address the source, and returns its octets.
+    #[inline]
+    fn write_source(&self, control: &mut Control, route: &Route) -> usize {
+        match self.only {
+            Some(_) => 0,
+            None => write_local(control, route, self.v6),
+        }
     }
 
     /// Sends one datagram.
@@ -90,7 +111,7 @@ impl Datagrams {
         };
         let mut header = empty_header();
         header.msg_hdr.msg_namelen = write_name(&mut name, route.peer, self.v6) as _;
-        header.msg_hdr.msg_controllen = write_local(&mut control, route, self.v6) as _;
+        header.msg_hdr.msg_controllen = self.write_source(&mut control, route) as _;
         point(&mut header.msg_hdr, (&mut name, &mut control), &mut vector);
         loop {
             // SAFETY: `header` points at `name`, `control` and `vector`, which live until the end
@@ -118,11 +139,14 @@ pub(super) struct Receiver {
     headers: [mmsghdr; SLOTS],
     /// How many of them the kernel may have written to.
     used: usize,
+    /// The address that every datagram is sent to, where it is one.
+    only: Option<IpAddr>,
     lost: u32,
 }
 
 impl Receiver {
-    pub(super) fn new() -> Box<Self> {
+    /// Returns buffers for what a socket receives.
+    pub(super) fn new(from: &Datagrams) -> Box<Self> {
         Box::new(Self {
             bytes: vec![0; SLOTS * STRIDE],
             names: [empty_name(); SLOTS],
@@ -130,6 +154,7 @@ impl Receiver {
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
             used: SLOTS,
+            only: from.only,
             lost: 0,
         })
     }
@@ -195,7 +220,7 @@ impl Receiver {
     pub(super) fn datagram(&mut self, slot: usize) -> Option<(&[u8], Route)> {
         let header = self.headers.get(slot)?;
         let (name, control) = (self.names.get(slot)?, self.controls.get_mut(slot)?);
-        let (route, lost) = read_route(&header.msg_hdr, control, name);
+        let (route, lost) = read_route(&header.msg_hdr, control, name, self.only);
         self.lost = lost.unwrap_or(self.lost);
         let length = (header.msg_len as usize).min(SLOT);
         let bytes = self.bytes.get(slot * STRIDE..)?.get(..length)?;
@@ -218,7 +243,6 @@ pub(super) struct Sender {
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
     filled: usize,
-    v6: bool,
 }
 
 /// What became of a batch of answers.
@@ -230,8 +254,7 @@ pub(super) struct Sent {
 }
 
 impl Sender {
-    /// Returns buffers for a socket that is an IPv6 one or not.
-    pub(super) fn new(to: &Datagrams) -> Box<Self> {
+    pub(super) fn new() -> Box<Self> {
         Box::new(Self {
             bytes: vec![0; SLOTS * ANSWER],
             names: [empty_name(); SLOTS],
@@ -239,7 +262,6 @@ impl Sender {
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
             filled: 0,
-            v6: to.v6,
         })
     }
 
@@ -250,16 +272,16 @@ impl Sender {
         &mut self.bytes[start..end]
     }
 
-    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route`.
+    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route` of `to`.
     #[inline]
-    pub(super) fn push(&mut self, length: usize, route: &Route) {
+    pub(super) fn push(&mut self, length: usize, route: &Route, to: &Datagrams) {
         let slot = self.filled;
         let parts = self.names.get_mut(slot).zip(self.controls.get_mut(slot));
         let arrays = self.vectors.get_mut(slot).zip(self.headers.get_mut(slot));
         if let (Some((name, control)), Some((vector, header))) = (parts, arrays) {
             vector.iov_len = length.min(ANSWER);
-            header.msg_hdr.msg_namelen = write_name(name, route.peer, self.v6) as _;
-            header.msg_hdr.msg_controllen = write_local(control, route, self.v6) as _;
+            header.msg_hdr.msg_namelen = write_name(name, route.peer, to.v6) as _;
+            header.msg_hdr.msg_controllen = to.write_source(control, route) as _;
             self.filled += 1;
         }
     }

@@ -40,7 +40,7 @@ pub(super) struct Worker<A> {
 impl<A: Answerer> Worker<A> {
     /// Answers queries until `drain` is set, and then those that have already arrived.
     pub(super) fn run(mut self, drain: &Drain) {
-        let (mut receiver, mut sender) = (Receiver::new(), Sender::new(&self.socket));
+        let (mut receiver, mut sender) = (Receiver::new(&self.socket), Sender::new());
         let mut lost = 0;
         while !drain.is_started() {
             match receiver.receive(&self.socket, true) {
@@ -95,7 +95,7 @@ impl<A: Answerer> Worker<A> {
                 Named::Malformed => {
                     let length = self.engine.refuse_claim(bytes, out);
                     if length > 0 {
-                        sender.push(length, &route);
+                        sender.push(length, &route, &self.socket);
                     }
                     continue;
                 }
@@ -119,7 +119,7 @@ impl<A: Answerer> Worker<A> {
                 Admission::Refuse(_) => 0,
             };
             if length > 0 {
-                sender.push(length, &route);
+                sender.push(length, &route, &self.socket);
             }
         }
         drop(snapshot);

@@ -208,10 +208,18 @@ pub struct QName<'a> {
 }
 
 /// Room for what a [`QName`] is read into. Not part of it, so that a name is passed on by pointers.
-#[derive(Default)]
 pub struct QNameBuffer {
     lower: ArrayVec<u8, MAX_NAME>,
-    starts: ArrayVec<u8, { MAX_LABELS + 1 }>,
+    starts: [u8; MAX_LABELS + 1],
+}
+
+impl Default for QNameBuffer {
+    fn default() -> Self {
+        Self {
+            lower: ArrayVec::new(),
+            starts: [0; MAX_LABELS + 1],
+        }
+    }
 }
 
 impl<'a> QName<'a> {
@@ -222,21 +230,21 @@ impl<'a> QName<'a> {
     #[inline]
     pub fn parse(bytes: &'a [u8], buffer: &'a mut QNameBuffer) -> Option<(Self, &'a [u8])> {
         let QNameBuffer { lower, starts } = buffer;
-        starts.clear();
-        let mut at = 0usize;
+        let (mut at, mut count) = (0usize, 0usize);
         loop {
             let len = usize::from(*bytes.get(at)?);
-            starts.try_push(u8::try_from(at).ok()?).ok()?;
-            at += 1;
+            // What is cut off here is found to be too long below.
+            *starts.get_mut(count)? = at as u8;
+            (at, count) = (at + 1 + len, count + 1);
             if len == 0 {
                 break;
             }
             if len > MAX_LABEL {
                 return None;
             }
-            at += len;
         }
         let (wire, rest) = bytes.split_at_checked(at).filter(|_| at <= MAX_NAME)?;
+        let starts = starts.get(..count)?;
         // Length octets are at most 63, so that lower-casing every octet leaves them alone.
         let lower = if has_uppercase(wire) {
             lower.clear();
@@ -300,14 +308,16 @@ impl<'a> QName<'a> {
     }
 }
 
-/// Every octet is looked at, whichever comes first: sixteen of them are one step.
+/// Returns whether a letter is in upper case. Sixteen octets are one step, the last of them again
+/// with those before them where they are fewer.
+#[inline]
 fn has_uppercase(octets: &[u8]) -> bool {
     let is_upper = |octet: &u8| octet.wrapping_sub(b'A') < 26;
-    let (chunks, rest) = octets.as_chunks::<16>();
-    let found = |octets: &[u8]| octets.iter().fold(false, |found, o| found | is_upper(o));
-    chunks
-        .iter()
-        .fold(found(rest), |upper, chunk| upper | found(chunk))
+    let found = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, o| found | is_upper(o));
+    match octets.last_chunk::<16>() {
+        Some(last) => octets.as_chunks().0.iter().any(found) || found(last),
+        None => octets.iter().any(is_upper),
+    }
 }
 
 impl fmt::Debug for QName<'_> {

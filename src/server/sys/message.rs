@@ -34,18 +34,20 @@ pub(in crate::server) fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// Reads what the kernel said of a received datagram: its route, `None` where it can't be answered,
-/// and how many datagrams the socket has lost, where it says.
+/// and how many datagrams the socket has lost, where it says. It was sent to `only`, where that is
+/// known beforehand.
 #[inline]
 pub(super) fn read_route(
     received: &msghdr,
     control: &mut Control,
     name: &sockaddr_in6,
+    only: Option<IpAddr>,
 ) -> (Option<Route>, Option<u32>) {
     let mut header = empty_header().msg_hdr;
     header.msg_control = control.0.as_mut_ptr().cast();
     // The kernel never claims more; the bound is what the reads below rely on.
     header.msg_controllen = received.msg_controllen.min(control.0.len() as _);
-    let (mut local, mut interface, mut lost) = (None, 0, None);
+    let (mut local, mut interface, mut lost) = (only, 0, None);
     // SAFETY: `msg_control` is this Control, of at least `msg_controllen` octets.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(&header) };
     while !message.is_null() {
