@@ -113,15 +113,8 @@ pub fn watch(api: &Api, options: &Options) -> Watch {
             }
             .run(),
         );
-        let follower = Follower::new(
-            link,
-            timers,
-            sender,
-            health,
-            tell,
-            wants,
-            conditions.clone(),
-        );
+        let follower = Follower::new(link, timers, sender, health, tell, wants);
+        let follower = follower.with_conditions(conditions.clone());
         tasks.spawn(follower.run());
     }
     if !ours.is_empty() {

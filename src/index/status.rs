@@ -50,8 +50,8 @@ impl Index {
         export: &DnsExport,
         tenants: &Tenants<'_>,
     ) -> PolicyStatus {
-        let gives = !export.services.is_empty()
-            && !(export.tenants.is_empty() && export.namespaces.is_empty());
+        let to_nobody = export.tenants.is_empty() && export.namespaces.is_empty();
+        let gives = !(export.services.is_empty() || to_nobody);
         let mut accepted = entries_accepted(&export.meta, gives);
         let unknown: Vec<&str> = {
             let names = export.tenants.iter().map(|name| &**name);
@@ -94,8 +94,10 @@ impl Index {
         if found.is_empty() {
             return fails("ServiceNotFound", missing_text);
         }
-        let known = |name: &&Box<str>| tenants.contains_key(&***name);
-        let to_tenants: Vec<&str> = export.tenants.iter().filter(known).map(|t| &**t).collect();
+        let to_tenants = export.tenants.iter().map(|name| &**name);
+        let to_tenants: Vec<&str> = to_tenants
+            .filter(|name| tenants.contains_key(name))
+            .collect();
         if to_tenants.is_empty() && export.namespaces.is_empty() {
             return fails("NoDestination", "nobody is meant".to_owned());
         }

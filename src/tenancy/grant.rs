@@ -26,7 +26,7 @@ pub fn rules_of(grant: &DnsGrant) -> Vec<Rule> {
         from: from.clone(),
         to: To {
             tenants: tenants(&to.tenants),
-            namespaces: to.namespaces.iter().map(pattern).collect(),
+            namespaces: to.namespaces.iter().map(|name| pattern(name)).collect(),
             services: to.services.iter().map(service).collect(),
             selector: to.selector.clone(),
             service_selector: to.service_selector.clone(),
@@ -41,7 +41,8 @@ fn clients(grant: &DnsGrant) -> From {
         let more = tenants(&entry.tenants);
         from.tenants.all |= more.all;
         from.tenants.names.extend(more.names);
-        from.namespaces.extend(entry.namespaces.iter().map(pattern));
+        from.namespaces
+            .extend(entry.namespaces.iter().map(|name| pattern(name)));
         from.selectors.extend(entry.selector.clone());
         from.cidrs.extend(entry.cidrs.iter().copied());
         from.nodes |= entry.nodes;
@@ -59,10 +60,10 @@ fn tenants(names: &[Box<str>]) -> Tenants {
     }
 }
 
-fn pattern(text: &Box<str>) -> NamePattern {
+fn pattern(text: &str) -> NamePattern {
     match text.strip_suffix('*') {
         Some(prefix) => NamePattern::Prefix(prefix.into()),
-        None => NamePattern::Exact(text.clone()),
+        None => NamePattern::Exact(text.into()),
     }
 }
 

@@ -98,7 +98,6 @@ impl Follower {
         health: Health,
         progress: watch::Sender<Progress>,
         wanted: mpsc::Receiver<()>,
-        conditions: Conditions,
     ) -> Self {
         Self {
             link,
@@ -118,8 +117,13 @@ impl Follower {
             futile: 0,
             missed: false,
             absent: false,
-            conditions,
+            conditions: Conditions::default(),
         }
+    }
+
+    /// Has the conditions noted that objects of our own kinds have.
+    pub(super) fn with_conditions(self, conditions: Conditions) -> Self {
+        Self { conditions, ..self }
     }
 
     /// Lists and watches until nobody wants events.

@@ -86,7 +86,7 @@ impl Policies {
         key: &ObjectKey,
         next: Option<DnsExport>,
     ) -> Option<DnsExport> {
-        let service = |name: &Box<str>| ObjectKey::new(key.namespace.clone(), name.clone());
+        let service = |name: &str| ObjectKey::new(key.namespace.clone(), name);
         for name in self.exports.get(key).into_iter().flat_map(|e| &e.services) {
             let service = service(name);
             if let Some(names) = self.offers.get_mut(&service) {
