@@ -53,8 +53,12 @@ impl Policies {
 
     /// Returns the DnsImports of a namespace, by name.
     pub(in crate::index) fn imports_of(&self, namespace: &str) -> impl Iterator<Item = &DnsImport> {
-        let of = self.imports.range(ObjectKey::new(namespace, "")..);
-        of.take_while(move |(key, _)| *key.namespace == *namespace)
+        // Not even a key is made where there are none.
+        let any = !self.imports.is_empty();
+        let of = any.then(|| self.imports.range(ObjectKey::new(namespace, "")..));
+        of.into_iter()
+            .flatten()
+            .take_while(move |(key, _)| *key.namespace == *namespace)
             .map(|(_, import)| import)
     }
 
