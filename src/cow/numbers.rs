@@ -23,6 +23,7 @@ impl Default for CowNumbers {
 
 impl CowNumbers {
     /// Returns the number with this hash for which `is_key` holds.
+    #[inline]
     pub fn find(&self, hash: u64, is_key: impl Fn(u32) -> bool) -> Option<u32> {
         let mut shard = self.shards.get(hash);
         let tag = entry(hash, 0);

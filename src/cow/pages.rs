@@ -45,6 +45,7 @@ impl CowPages {
     }
 
     /// Returns the list of a key.
+    #[inline]
     pub fn get(&self, key: u128) -> &[u32] {
         let page = self.page(key >> PAGE_BITS, self.hash(key)).1;
         match content(page, (key % PAGE) as u32) {
@@ -91,11 +92,13 @@ impl CowPages {
         })
     }
 
+    #[inline]
     fn hash(&self, key: u128) -> u64 {
         self.seed.hash(&(key >> PAGE_BITS))
     }
 
     /// Returns where in its shard a page is, or would be, and what it says.
+    #[inline]
     fn page(&self, page: u128, hash: u64) -> (Result<usize, usize>, &[u32]) {
         let shard = self.shards.get(hash);
         let place = shard.binary_search_by_key(&page, |(page, _)| *page);
@@ -104,6 +107,7 @@ impl CowPages {
     }
 }
 
+#[inline]
 fn content(page: &[u32], slot: u32) -> Content<'_> {
     let list = || {
         let (&[low, high], words) = page.split_first_chunk()?;

@@ -51,6 +51,7 @@ impl Directory {
     }
 
     /// Returns the number of the namespace that exists with this label (lower case).
+    #[inline]
     pub(super) fn find(&self, label: &[u8]) -> Option<NsId> {
         let is_label = |ns| self.namespaces.get(ns) == label;
         let hash = self.seed.hash_octets(0, label);
@@ -58,6 +59,7 @@ impl Directory {
     }
 
     /// Returns the number of the service with this label (lower case) in a namespace.
+    #[inline]
     pub(super) fn find_service(&self, ns: NsId, label: &[u8]) -> Option<ServiceId> {
         let is_key = |service| self.service(ServiceId(service)) == Some((ns, label));
         let hash = self.seed.hash_octets(ns.0, label);

@@ -41,6 +41,7 @@ pub enum Absence {
 
 impl<'s> View<'s> {
     /// Returns what `client` sees.
+    #[inline]
     pub fn new(
         client: Client,
         policy: &'s Policy,
@@ -122,12 +123,14 @@ impl<'s> View<'s> {
 
     /// Finds a namespace by its label (lower case). A hidden one is found like an absent one: what
     /// follows does the same work for both (invariant I3).
+    #[inline]
     pub fn namespace(&self, label: &[u8]) -> Seen {
         let ns = self.directory.find(label).unwrap_or(NsId::NONE);
         self.see(ns)
     }
 
     /// Returns how a namespace is seen.
+    #[inline]
     pub fn see(&self, ns: NsId) -> Seen {
         let sight = if ns == NsId::NONE {
             Sight::Hidden
@@ -146,6 +149,7 @@ impl<'s> View<'s> {
 
     /// Finds a service by its label (lower case) in a namespace as this client sees it. A hidden
     /// one is [`ServiceId::NONE`], like one that nobody has named.
+    #[inline]
     pub fn service(&self, seen: Seen, label: &[u8]) -> ServiceId {
         let service = self
             .directory
