@@ -23,6 +23,8 @@ mod events;
 mod examples;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/judging.rs"]
+mod judging;
 #[path = "it/labels.rs"]
 mod labels;
 #[path = "it/live.rs"]
@@ -51,6 +53,8 @@ mod snapshots;
 mod stub;
 #[path = "it/stub_peers.rs"]
 mod stub_peers;
+#[path = "it/tapped.rs"]
+mod tapped;
 #[path = "it/tenants.rs"]
 mod tenants;
 #[path = "it/truncation.rs"]

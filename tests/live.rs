@@ -12,6 +12,8 @@
 mod admission;
 #[path = "live/apiserver.rs"]
 mod apiserver;
+#[path = "live/audit.rs"]
+mod audit;
 #[path = "live/checkpoint.rs"]
 mod checkpoint;
 #[path = "live/coredns.rs"]

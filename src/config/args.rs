@@ -1,5 +1,9 @@
 //! The command line as values. Not carrying it out: that is the program's.
 
+mod audit;
+
+pub use audit::{AuditCommand, GateArgs, PolicySuggest, Share, Tap, TapAddress};
+
 use super::text::{listener, object_name};
 use crate::wire::{Name, RType};
 use clap::builder::ArgGroup;
@@ -33,6 +37,7 @@ impl Args {
             Command::Serve(serve) => Some(&serve.inputs),
             Command::Explain(explain) => Some(&explain.inputs),
             Command::Visibility(visibility) => Some(&visibility.inputs),
+            Command::Audit(audit) => Some(&audit.inputs),
             Command::Check(check) => Some(&check.inputs),
             Command::Policy(Policy::Admission(admission)) => Some(&admission.inputs),
             Command::Policy(_) => None,
@@ -49,7 +54,9 @@ pub enum Command {
     Explain(Explain),
     /// Say who can resolve what
     Visibility(Visibility),
-    /// Test a policy, or compare two
+    /// Say what enforcing would take away from the queries that a running CoreDNS answers
+    Audit(AuditCommand),
+    /// Test a policy, compare two, or have grants suggested
     #[command(subcommand)]
     Policy(Policy),
     /// Check a configuration and manifests; every error has file, line, column and key
@@ -125,6 +132,8 @@ pub enum Policy {
     Diff(PolicyDiff),
     /// Print the ValidatingAdmissionPolicy that guards what a configuration reads on namespaces
     Admission(PolicyAdmission),
+    /// Print, commented out, the grants that keep what an audit saw working
+    Suggest(PolicySuggest),
 }
 
 /// `policy test`.
@@ -182,12 +191,15 @@ pub struct Check {
     /// Where the configuration and the objects are.
     #[command(flatten)]
     pub inputs: Inputs,
+    /// Whether it is safe to enforce.
+    #[command(flatten)]
+    pub gate: GateArgs,
 }
 
 /// `check` without anything to check is wrong usage.
 fn checked_inputs() -> ArgGroup {
     ArgGroup::new("checked")
-        .args(["config", "manifests"])
+        .args(["config", "manifests", "audit_log"])
         .required(true)
         .multiple(true)
 }
