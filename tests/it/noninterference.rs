@@ -448,7 +448,8 @@ fn the_short_way_and_the_long_one_answer_alike() {
         any::<u64>(),
     );
     check(
-        192,
+        // Grants hide much: enough clusters that much is left to be compared.
+        320,
         file!(),
         &strategy,
         |(objects, config, mode, client, seed)| {

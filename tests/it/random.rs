@@ -543,12 +543,12 @@ pub(crate) fn object() -> impl Strategy<Value = Object> {
     prop_oneof![
         1 => grant(),
         2 => offer(),
-        2 => namespace(),
-        4 => service(),
-        4 => slice(),
-        1 => import(),
-        3 => pod(),
-        1 => node(),
+        6 => namespace(),
+        12 => service(),
+        12 => slice(),
+        3 => import(),
+        9 => pod(),
+        3 => node(),
     ]
 }
 
