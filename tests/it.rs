@@ -43,6 +43,8 @@ mod random;
 mod records;
 #[path = "it/robust.rs"]
 mod robust;
+#[path = "it/sampling.rs"]
+mod sampling;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/stub.rs"]
