@@ -32,8 +32,10 @@ pub(crate) fn cluster_ip(n: usize) -> IpAddr {
     numbered([10, 96, 16, 0], n)
 }
 
+/// Addresses are every second one, so that each has a neighbor that nobody has, which is written as
+/// long.
 fn numbered(base: [u8; 4], n: usize) -> IpAddr {
-    IpAddr::from(Ipv4Addr::from_bits(u32::from_be_bytes(base) + n as u32))
+    IpAddr::from(Ipv4Addr::from_bits(u32::from_be_bytes(base) + 2 * n as u32))
 }
 
 pub(crate) fn endpoint(namespace: usize, n: usize) -> IpAddr {
@@ -129,13 +131,14 @@ impl Size {
     }
 }
 
-/// The reverse name of an address with another second octet, which has as many digits.
-pub(crate) fn reverse(address: IpAddr, second: u8) -> String {
+/// Returns the reverse names of an address, and of one that nobody has.
+pub(crate) fn reverse(address: IpAddr) -> (String, String) {
     let IpAddr::V4(v4) = address else {
         unreachable!("addresses here are IPv4");
     };
-    let [a, _, c, d] = v4.octets();
-    format!("{d}.{c}.{second}.{a}.in-addr.arpa.")
+    let [a, b, c, d] = v4.octets();
+    let name = |d| format!("{d}.{c}.{b}.{a}.in-addr.arpa.");
+    (name(d), name(d + 1))
 }
 
 /// Numbers that look random, the same in every run.

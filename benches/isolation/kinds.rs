@@ -51,7 +51,7 @@ pub(crate) fn kinds(size: Size, count: usize) -> Vec<Kind> {
         own(&format!("_http._tcp.{}", one(random)))
     });
     kind("PTR, one record", CLIENT, RType::PTR, 0, &|random| {
-        reverse(cluster_ip(random.below(SERVICES - 1)), 96)
+        reverse(cluster_ip(random.below(SERVICES - 1))).0
     });
     kind("A, ten records", CLIENT, RType::A, 0, &|_| {
         own(&service(SERVICES - 1))
