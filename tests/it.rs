@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/checklist.rs"]
+mod checklist;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
