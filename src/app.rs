@@ -11,6 +11,7 @@ mod observer;
 mod offline;
 mod pages;
 mod policy;
+mod probe;
 mod progress;
 mod questions;
 mod serve;
@@ -51,6 +52,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Visibility(command) => policy::visibility(config()?, command),
         Command::Policy(Policy::Test(command)) => policy::test(command),
         Command::Policy(Policy::Diff(command)) => Ok(policy::diff(command)),
+        Command::Probe(command) => probe::probe(command),
         Command::Check(_) => run_check(&config()?),
     }
 }

@@ -29,7 +29,7 @@ mod tests;
 
 pub use args::{
     Args, Asker, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Explain, Inputs,
-    Output, Policy, PolicyDiff, PolicyTest, Serve, Visibility, VisibilityOutput,
+    Output, Policy, PolicyDiff, PolicyTest, Probe, Serve, Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
@@ -226,9 +226,10 @@ impl Config {
         match &args.command {
             Command::Serve(serve) => Self::of_server(serve),
             Command::Check(_) => Self::of_inputs(inputs, Overrides::default()),
-            Command::Explain(_) | Command::Visibility(_) | Command::Policy(_) => {
-                Self::offline(inputs)
-            }
+            Command::Explain(_)
+            | Command::Visibility(_)
+            | Command::Policy(_)
+            | Command::Probe(_) => Self::offline(inputs),
         }
     }
 

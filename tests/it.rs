@@ -35,6 +35,8 @@ mod noninterference;
 mod pages;
 #[path = "it/policy.rs"]
 mod policy;
+#[path = "it/probe.rs"]
+mod probe;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/races.rs"]
