@@ -130,6 +130,19 @@ fn a_report_for_people_names_each_row_and_counts_them() {
     assert_eq!(output.status.code(), Some(1), "{text}");
 }
 
+/// The Job of deploy/probe, but for where the server is, which a pod reads in its resolv.conf.
+#[test]
+fn the_job_that_is_deployed_passes() {
+    let job: Value = serde_saphyr::from_str(include_str!("../../deploy/probe/job.yaml")).unwrap();
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap().iter();
+    let arguments: Vec<&str> = arguments.map(|text| text.as_str().unwrap()).collect();
+    assert_eq!((arguments[0], &job["metadata"]["namespace"]), ("probe", &"shop".into()));
+    let live = serve("enforce");
+    let (status, fails, text) = probe(live.address, &arguments[1..]);
+    assert_eq!((status, fails), (Some(0), of(&[])), "{text}");
+}
+
 #[test]
 fn wrong_usage_has_a_status_of_its_own() {
     for arguments in [
