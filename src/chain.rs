@@ -54,6 +54,14 @@ impl Block {
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
+
+    fn is_behind(&self, listener: ListenerId) -> bool {
+        self.listeners.contains(&listener)
+    }
+
+    fn holds_every_name(&self) -> bool {
+        matches!(&*self.zones, [zone] if zone.as_wire() == [0])
+    }
 }
 
 /// Every server block.
@@ -95,10 +103,19 @@ impl Chain {
 
     /// Returns the block that answers `qname` on `listener`, or `None` where no block's zone holds
     /// the name.
+    #[inline]
     pub fn select(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
+        match &*self.blocks {
+            // Nearly every server has this one.
+            [only] if only.holds_every_name() => Some(only).filter(|b| b.is_behind(listener)),
+            _ => self.select_longest(listener, qname),
+        }
+    }
+
+    fn select_longest(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
         self.blocks
             .iter()
-            .filter(|block| block.listeners.contains(&listener))
+            .filter(|block| block.is_behind(listener))
             .filter_map(|block| Some((qname.longest_suffix(&block.zones)?.label_count(), block)))
             .max_by_key(|(labels, _)| *labels)
             .map(|(_, block)| block)

@@ -58,13 +58,14 @@ impl Snapshot {
         if self.identities == Identities::Expired {
             return Client::Unknown;
         }
-        match self.clients.identify(source) {
-            Client::Pod(ns) if self.policy.facts(ns).is_none() => Client::Unknown,
-            Client::Unknown if self.clients.owner(source).is_none() => {
+        match self.clients.owner(source) {
+            Some(Owner::Pod(ns)) if self.policy.facts(ns).is_some() => Client::Pod(ns),
+            Some(Owner::Node) => Client::Node,
+            Some(Owner::Pod(_) | Owner::Conflict) => Client::Unknown,
+            None => {
                 let range = self.policy.external(source);
                 range.map_or(Client::Unknown, Client::External)
             }
-            client => client,
         }
     }
 

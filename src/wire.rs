@@ -22,7 +22,7 @@ pub use claim::{BadClaim, OPTION_ECS, claimed_address, claimed_namespace, claime
 pub use edns::{Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, PAYLOAD_SIZE};
 pub use header::{HEADER_LEN, Header, Opcode, Rcode};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
-pub use query::{MAX_LABELS, QName, Query, QueryError};
+pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};
 pub use reply::{Reply, ReplyData, ReplyRecord};
 pub use response::{Full, NameParts, Owner, ResponseBuilder, Section};
 pub use rtype::{QClass, RType};

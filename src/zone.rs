@@ -76,10 +76,15 @@ pub struct Zone {
 impl Zone {
     /// Returns the longest origin that `qname` is at or below.
     pub fn origin(&self, qname: &QName<'_>) -> Option<&Origin> {
-        self.origins
-            .iter()
-            .filter(|origin| qname.is_at_or_below(&origin.name, origin.labels))
-            .max_by_key(|origin| origin.labels)
+        let mut longest: Option<&Origin> = None;
+        for origin in self.origins.iter() {
+            if longest.is_none_or(|longest| longest.labels < origin.labels)
+                && qname.is_at_or_below(&origin.name, origin.labels)
+            {
+                longest = Some(origin);
+            }
+        }
+        longest
     }
 
     /// Returns the settings.

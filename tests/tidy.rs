@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Each room, the rooms that it may use, and the dependencies that it may name. `*` is all.
 const ROOMS: &[(&str, &str, &str)] = &[
-    ("wire", "", "thiserror"),
+    ("wire", "", "arrayvec thiserror"),
     ("cow", "", "foldhash"),
     ("model", "wire", "ipnet serde thiserror tracing"),
     ("tenancy", "model cow", "ipnet regex"),

@@ -9,7 +9,7 @@ use super::kubernetes::Written;
 use super::records::Writer;
 use crate::chain::{ListenerId, Step, UpstreamId};
 use crate::snapshot::Snapshot;
-use crate::wire::{Full, NameBuf, NameParts, Owner, QName, RType, ReplyData};
+use crate::wire::{Full, NameBuf, NameParts, Owner, QName, QNameBuffer, RType, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
 /// CNAMEs of a chain within one zone at most (CoreDNS since #7153): eleven are answered, twelve lead
@@ -58,7 +58,8 @@ impl Writer<'_, '_> {
         before: Option<&Hop<'_>>,
     ) -> Written {
         let earlier = || std::iter::successors(before, |hop| hop.before);
-        let Some((qname, _)) = QName::parse(target) else {
+        let mut buffer = QNameBuffer::default();
+        let Some((qname, _)) = QName::parse(target, &mut buffer) else {
             return Written::Nothing;
         };
         let loops = is_at_or_below(&qname, owner) || earlier().any(|hop| hop.target == target);
@@ -106,11 +107,11 @@ impl Writer<'_, '_> {
                 let mut qname = NameBuf::new();
                 // A name that was parsed fits.
                 let _ = qname.push_wire(hop.target);
-                Written::Ask(Plan {
+                Written::Ask(Box::new(Plan {
                     upstream,
                     qname,
                     qtype: self.asked.query.qtype,
-                })
+                }))
             }
             _ => self.end(Some(hop), End::Outside),
         }

@@ -11,8 +11,8 @@ use crate::chain::Step;
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass, ForwarderOptions, Identity, NodeView};
 use crate::wire::{
-    BadClaim, ExtendedError, OPTION_ECS, Query, Rcode, ResponseBuilder, claimed_address,
-    claimed_namespace, claimed_subnet,
+    BadClaim, ExtendedError, OPTION_ECS, QNameBuffer, Query, Rcode, ResponseBuilder,
+    claimed_address, claimed_namespace, claimed_subnet,
 };
 use std::net::IpAddr;
 
@@ -144,7 +144,8 @@ fn sees_everything(snapshot: &Snapshot, client: Client) -> bool {
 pub fn awaited(snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
     let peer = request.peer.ip();
     let named = snapshot.forwarder(peer).and_then(|forwarder| {
-        let query = Query::parse(request.bytes).ok()?;
+        let mut buffer = QNameBuffer::default();
+        let query = Query::parse(request.bytes, &mut buffer).ok()?;
         match named(forwarder, request, &query) {
             Ok(Some(Named::Address(address))) => Some(address),
             _ => None,

@@ -82,17 +82,13 @@ pub(super) fn answer(
 }
 
 /// What became of the records that a look-up found.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a plan is passed by value: nothing here allocates"
-)]
 pub(super) enum Written {
     /// They are in the message, or as many as fit.
     Records,
     /// There are none of this type after all: NODATA.
     Nothing,
     /// They go on at an upstream.
-    Ask(super::Plan),
+    Ask(Box<super::Plan>),
     /// They lead to a name that a client that we don't know is told nothing of.
     Unknown,
 }

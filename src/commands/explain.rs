@@ -9,7 +9,7 @@ use crate::index::Index;
 use crate::model::{EndpointView, ObjectKey, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, NsId, Owner};
-use crate::wire::{Name, QName, RType};
+use crate::wire::{Name, QName, QNameBuffer, RType};
 use crate::zone::{Denoted, DenotedKind, address_of, reverse_name};
 use serde::Serialize;
 use std::fmt;
@@ -231,7 +231,8 @@ fn target(
         service: None,
         exists: false,
     };
-    let Some((qname, _)) = QName::parse(name.as_wire()) else {
+    let mut buffer = QNameBuffer::default();
+    let Some((qname, _)) = QName::parse(name.as_wire(), &mut buffer) else {
         return outside;
     };
     let block = snapshot.chain.select(ListenerId(0), &qname);

@@ -219,10 +219,10 @@ fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, F
     let tcp = tcp_socket(address).map_err(failed(address, "tcp"))?;
     let mut udp = Vec::with_capacity(workers);
     first.set_reuse_port(true).map_err(failed(address, "udp"))?;
-    udp.push(Datagrams::new(first.into(), asked.is_ipv6()));
+    udp.push(Datagrams::new(first.into(), asked.ip()));
     for _ in 1..workers {
         let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
-        udp.push(Datagrams::new(next.into(), asked.is_ipv6()));
+        udp.push(Datagrams::new(next.into(), asked.ip()));
     }
     Ok(Listener {
         id,
@@ -238,15 +238,14 @@ fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
         Type::DGRAM,
         Some(Protocol::UDP),
     )?;
-    let v6 = address.is_ipv6();
-    if v6 {
+    if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     if shared {
         socket.set_reuse_port(true)?;
     }
     // Before bind: what arrives right after it must carry the asked address too.
-    Datagrams::prepare(&socket, v6)?;
+    Datagrams::prepare(&socket, address.ip())?;
     socket.set_read_timeout(Some(RECEIVE_TIMEOUT))?;
     socket.set_write_timeout(Some(RECEIVE_TIMEOUT))?;
     // Less is no reason not to serve.

@@ -9,7 +9,7 @@ use super::waiters::Waiters;
 use crate::answer::{Forwarded, Outcome, Plan, Request, Transport, awaited, respond};
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
-use crate::wire::{HEADER_LEN, Header, Query, QueryError, Rcode, ResponseBuilder};
+use crate::wire::{HEADER_LEN, Header, QNameBuffer, Query, QueryError, Rcode, ResponseBuilder};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,10 +83,6 @@ pub(super) struct Engine<A> {
 }
 
 /// What came of answering a query once.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "passed by value: nothing here allocates"
-)]
 pub(super) enum Answered {
     /// Send so many octets of the buffer.
     Reply(usize),
@@ -95,7 +91,7 @@ pub(super) enum Answered {
     /// It should wait.
     Hold,
     /// An upstream must be asked.
-    Ask(Plan),
+    Ask(Box<Plan>),
 }
 
 impl<A: Answerer> Engine<A> {
@@ -162,7 +158,8 @@ impl<A: Answerer> Engine<A> {
     /// Writes the question back with TC=1, which is never longer than the query, and returns its
     /// length: 0 for what is no query.
     pub(super) fn truncate(&self, query: &[u8], out: &mut [u8]) -> usize {
-        let Ok(query) = Query::parse(query) else {
+        let mut buffer = QNameBuffer::default();
+        let Ok(query) = Query::parse(query, &mut buffer) else {
             return 0;
         };
         let mut builder = ResponseBuilder::new(&query, ResponseBuilder::udp_limit(&query), out);
@@ -261,7 +258,7 @@ impl<A: Answerer> Engine<A> {
     }
 
     /// Hands a query to the upstream. A panic there costs that query alone.
-    pub(super) fn ask(&self, query: HeldQuery, plan: Plan, snapshot: &Arc<Snapshot>) {
+    pub(super) fn ask(&self, query: HeldQuery, plan: Box<Plan>, snapshot: &Arc<Snapshot>) {
         let Some(upstream) = &self.upstream else {
             return;
         };
@@ -294,7 +291,8 @@ impl<A: Answerer> Engine<A> {
     /// Writes SERVFAIL for a query that nothing can answer, and returns its length.
     pub(super) fn fail(&self, query: &[u8], out: &mut [u8]) -> usize {
         self.counters.add(Count::Answered, 1);
-        match Query::parse(query) {
+        let mut buffer = QNameBuffer::default();
+        match Query::parse(query, &mut buffer) {
             Ok(query) => {
                 let mut builder =
                     ResponseBuilder::new(&query, ResponseBuilder::udp_limit(&query), out);

@@ -39,7 +39,7 @@ pub trait Upstream: Send + Sync {
     /// must be given by [`HeldQuery::reply`] in the end; a query that is dropped stays unanswered.
     ///
     /// Called on a worker: must not block.
-    fn ask(&self, query: HeldQuery, plan: Plan, snapshot: Arc<Snapshot>);
+    fn ask(&self, query: HeldQuery, plan: Box<Plan>, snapshot: Arc<Snapshot>);
 }
 
 impl HeldQuery {

@@ -55,7 +55,7 @@ impl Answerer for Script {
                 Transport::Tcp => vec![header[1]; 65_535 - 12],
             },
             b"drop" => return Outcome::Drop(DropReason::Response),
-            b"ask" => return Outcome::Ask(plan()),
+            b"ask" => return Outcome::Ask(Box::new(plan())),
             b"panic" => panic!("asked to"),
             // Padding counts for nothing.
             echo => echo.split(|&octet| octet == 0).next().unwrap().to_vec(),
@@ -88,7 +88,7 @@ impl Answerer for Script {
 pub(super) struct Elsewhere;
 
 impl Upstream for Elsewhere {
-    fn ask(&self, query: HeldQuery, _: Plan, _: Arc<Snapshot>) {
+    fn ask(&self, query: HeldQuery, _: Box<Plan>, _: Arc<Snapshot>) {
         thread::spawn(move || {
             let mut reply = query.request(0, 0, false).bytes[..12].to_vec();
             reply[2] |= 0x80;

@@ -17,10 +17,12 @@ pub use host::interface_addresses;
 pub(super) use message::{Route, canonical};
 
 use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in6};
-use message::{Control, address_header, empty_header, empty_name, empty_vector, read_route};
+use message::{
+    Control, empty_header, empty_name, empty_vector, point, read_route, write_local, write_name,
+};
 use std::io;
 use std::mem::size_of;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
@@ -36,29 +38,37 @@ const SLOT: usize = 65_536;
 /// compete for the same few sets of the first and second level caches.
 const STRIDE: usize = SLOT + 3 * 64;
 
-/// A UDP socket and whether it is an IPv6 one: names and control messages differ.
+/// A UDP socket and what it listens on.
 #[derive(Debug)]
 pub(super) struct Datagrams {
     pub(super) socket: UdpSocket,
+    /// Whether it is an IPv6 one: names and control messages differ.
     v6: bool,
+    /// The address that every datagram is sent to, where it is one: then the kernel need not tell it
+    /// with each of them, and answers leave from it anyway.
+    only: Option<IpAddr>,
 }
 
 // === impl Datagrams ===
 
 impl Datagrams {
-    /// Sets what a socket needs before it is bound: the asked address with every datagram, the
-    /// count of lost ones, and answers that routers may fragment.
+    /// Sets what a socket needs before it is bound to an address: the asked one with every datagram,
+    /// where that is not the same for all, the count of lost ones, and answers that routers may
+    /// fragment.
     ///
     /// # Errors
     /// The kernel can't tell the asked address.
-    pub(super) fn prepare(socket: &socket2::Socket, v6: bool) -> io::Result<()> {
+    pub(super) fn prepare(socket: &socket2::Socket, address: IpAddr) -> io::Result<()> {
         let fd = socket.as_raw_fd();
-        if v6 {
-            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        let several = address.is_unspecified();
+        if address.is_ipv6() {
+            if several {
+                set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            }
             // A sandboxed kernel may lack this and the next two; serving goes on without them.
             let omit = libc::IPV6_PMTUDISC_OMIT;
             let _ = set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, omit);
-        } else {
+        } else if several {
             set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         }
         // RFC 9715 section 3.1: without it a forged ICMP could shrink the path MTU, or DF drop
@@ -69,9 +79,22 @@ impl Datagrams {
         Ok(())
     }
 
-    /// Takes a bound socket.
-    pub(super) fn new(socket: UdpSocket, v6: bool) -> Self {
-        Self { socket, v6 }
+    /// Takes a socket that is bound to an address.
+    pub(super) fn new(socket: UdpSocket, address: IpAddr) -> Self {
+        Self {
+            socket,
+            v6: address.is_ipv6(),
+            only: Some(address.to_canonical()).filter(|address| !address.is_unspecified()),
+        }
+    }
+
+    /// Writes the control message that makes the asked address the source, and returns its octets.
+    #[inline]
+    fn write_source(&self, control: &mut Control, route: &Route) -> usize {
+        match self.only {
+            Some(_) => 0,
+            None => write_local(control, route, self.v6),
+        }
     }
 
     /// Sends one datagram.
@@ -87,8 +110,9 @@ impl Datagrams {
             iov_len: bytes.len(),
         };
         let mut header = empty_header();
-        let names = (&mut name, &mut control);
-        address_header(&mut header.msg_hdr, names, &mut vector, (route, self.v6));
+        header.msg_hdr.msg_namelen = write_name(&mut name, route.peer, self.v6) as _;
+        header.msg_hdr.msg_controllen = self.write_source(&mut control, route) as _;
+        point(&mut header.msg_hdr, (&mut name, &mut control), &mut vector);
         loop {
             // SAFETY: `header` points at `name`, `control` and `vector`, which live until the end
             // of this function, and `vector` at `bytes`; the lengths are theirs.
@@ -113,19 +137,24 @@ pub(super) struct Receiver {
     controls: [Control; SLOTS],
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
-    routes: [Option<Route>; SLOTS],
+    /// How many of them the kernel may have written to.
+    used: usize,
+    /// The address that every datagram is sent to, where it is one.
+    only: Option<IpAddr>,
     lost: u32,
 }
 
 impl Receiver {
-    pub(super) fn new() -> Box<Self> {
+    /// Returns buffers for what a socket receives.
+    pub(super) fn new(from: &Datagrams) -> Box<Self> {
         Box::new(Self {
             bytes: vec![0; SLOTS * STRIDE],
             names: [empty_name(); SLOTS],
             controls: [Control([0; 96]); SLOTS],
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
-            routes: [None; SLOTS],
+            used: SLOTS,
+            only: from.only,
             lost: 0,
         })
     }
@@ -139,7 +168,10 @@ impl Receiver {
         let slots = self.bytes.chunks_exact_mut(STRIDE);
         let parts = self.names.iter_mut().zip(&mut self.controls);
         let arrays = self.vectors.iter_mut().zip(&mut self.headers);
-        for ((bytes, (name, control)), (vector, header)) in slots.zip(parts).zip(arrays) {
+        // The others are as they were: a batch of one is not to cost what one of all would.
+        for ((bytes, (name, control)), (vector, header)) in
+            slots.zip(parts).zip(arrays).take(self.used)
+        {
             *vector = iovec {
                 iov_base: bytes.as_mut_ptr().cast(),
                 iov_len: SLOT,
@@ -173,33 +205,31 @@ impl Receiver {
             )
         };
         let Ok(received) = usize::try_from(received) else {
+            // What of them was written to is not said.
+            self.used = SLOTS;
             return Err(io::Error::last_os_error());
         };
-        for slot in 0..received.min(SLOTS) {
-            self.routes[slot] = self.read_route(slot);
-        }
+        // The one behind the last may have been begun.
+        self.used = (received + 1).min(SLOTS);
         Ok(received.min(SLOTS))
     }
 
     /// Returns a datagram of the last batch; `None` where nobody could be answered: source port 0,
     /// or cut short.
-    pub(super) fn datagram(&self, slot: usize) -> Option<(&[u8], &Route)> {
-        let length = self.headers.get(slot)?.msg_len as usize;
-        let route = self.routes.get(slot)?.as_ref()?;
-        let bytes = self.bytes.get(slot * STRIDE..)?.get(..length.min(SLOT))?;
-        Some((bytes, route))
+    #[inline]
+    pub(super) fn datagram(&mut self, slot: usize) -> Option<(&[u8], Route)> {
+        let header = self.headers.get(slot)?;
+        let (name, control) = (self.names.get(slot)?, self.controls.get_mut(slot)?);
+        let (route, lost) = read_route(&header.msg_hdr, control, name, self.only);
+        self.lost = lost.unwrap_or(self.lost);
+        let length = (header.msg_len as usize).min(SLOT);
+        let bytes = self.bytes.get(slot * STRIDE..)?.get(..length)?;
+        Some((bytes, route?))
     }
 
     /// Returns how many datagrams the socket lost so far because nobody read them in time.
     pub(super) fn lost(&self) -> u32 {
         self.lost
-    }
-
-    fn read_route(&mut self, slot: usize) -> Option<Route> {
-        let header = self.headers[slot].msg_hdr;
-        let (route, lost) = read_route(header, &mut self.controls[slot], &self.names[slot]);
-        self.lost = lost.unwrap_or(self.lost);
-        route
     }
 }
 
@@ -212,7 +242,6 @@ pub(super) struct Sender {
     controls: [Control; SLOTS],
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
-    answers: [Option<(usize, Route)>; SLOTS],
     filled: usize,
 }
 
@@ -232,7 +261,6 @@ impl Sender {
             controls: [Control([0; 96]); SLOTS],
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
-            answers: [None; SLOTS],
             filled: 0,
         })
     }
@@ -244,10 +272,16 @@ impl Sender {
         &mut self.bytes[start..end]
     }
 
-    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route`.
-    pub(super) fn push(&mut self, length: usize, route: &Route) {
-        if let Some(answer) = self.answers.get_mut(self.filled) {
-            *answer = Some((length.min(ANSWER), *route));
+    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route` of `to`.
+    #[inline]
+    pub(super) fn push(&mut self, length: usize, route: &Route, to: &Datagrams) {
+        let slot = self.filled;
+        let parts = self.names.get_mut(slot).zip(self.controls.get_mut(slot));
+        let arrays = self.vectors.get_mut(slot).zip(self.headers.get_mut(slot));
+        if let (Some((name, control)), Some((vector, header))) = (parts, arrays) {
+            vector.iov_len = length.min(ANSWER);
+            header.msg_hdr.msg_namelen = write_name(name, route.peer, to.v6) as _;
+            header.msg_hdr.msg_controllen = to.write_source(control, route) as _;
             self.filled += 1;
         }
     }
@@ -256,25 +290,17 @@ impl Sender {
     /// route or firewall is no other client's concern.
     pub(super) fn flush(&mut self, to: &Datagrams) -> Sent {
         let filled = std::mem::take(&mut self.filled);
-        let slots = self.bytes.chunks_exact_mut(ANSWER).zip(&self.answers);
+        let slots = self.bytes.chunks_exact_mut(ANSWER);
         let parts = self.names.iter_mut().zip(&mut self.controls);
         let arrays = self.vectors.iter_mut().zip(&mut self.headers);
-        for (((bytes, answer), names), (vector, header)) in
-            slots.zip(parts).zip(arrays).take(filled)
-        {
-            let Some((length, route)) = answer else {
-                continue;
-            };
-            *vector = iovec {
-                iov_base: bytes.as_mut_ptr().cast(),
-                iov_len: *length,
-            };
-            address_header(&mut header.msg_hdr, names, vector, (route, to.v6));
+        for ((bytes, parts), (vector, header)) in slots.zip(parts).zip(arrays).take(filled) {
+            vector.iov_base = bytes.as_mut_ptr().cast();
+            point(&mut header.msg_hdr, parts, vector);
         }
         let mut result = Sent::default();
         while result.sent + result.failed < filled {
             let rest = &mut self.headers[result.sent + result.failed..filled];
-            // SAFETY: `rest` has as many headers as are passed; each was addressed above and
+            // SAFETY: `rest` has as many headers as are passed; each was pointed above and
             // points at its own name, control buffer and vector in `self`, which neither move nor
             // are referred to otherwise during the call.
             let sent = unsafe {

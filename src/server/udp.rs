@@ -40,12 +40,12 @@ pub(super) struct Worker<A> {
 impl<A: Answerer> Worker<A> {
     /// Answers queries until `drain` is set, and then those that have already arrived.
     pub(super) fn run(mut self, drain: &Drain) {
-        let (mut receiver, mut sender) = (Receiver::new(), Sender::new());
+        let (mut receiver, mut sender) = (Receiver::new(&self.socket), Sender::new());
         let mut lost = 0;
         while !drain.is_started() {
             match receiver.receive(&self.socket, true) {
                 Ok(received) => {
-                    self.answer(received, &receiver, &mut sender);
+                    self.answer(received, &mut receiver, &mut sender);
                     let now_lost = receiver.lost();
                     let more = now_lost.wrapping_sub(lost);
                     self.engine.counters.add(Count::UdpLost, more.into());
@@ -64,11 +64,11 @@ impl<A: Answerer> Worker<A> {
             let Ok(received) = receiver.receive(&self.socket, false) else {
                 break;
             };
-            self.answer(received, &receiver, &mut sender);
+            self.answer(received, &mut receiver, &mut sender);
         }
     }
 
-    fn answer(&mut self, received: usize, receiver: &Receiver, sender: &mut Sender) {
+    fn answer(&mut self, received: usize, receiver: &mut Receiver, sender: &mut Sender) {
         let now = self.engine.clock.now();
         let snapshot = self.engine.reader.load();
         let speak_proxy = snapshot.forwarders.speak_proxy();
@@ -95,7 +95,7 @@ impl<A: Answerer> Worker<A> {
                 Named::Malformed => {
                     let length = self.engine.refuse_claim(bytes, out);
                     if length > 0 {
-                        sender.push(length, route);
+                        sender.push(length, &route, &self.socket);
                     }
                     continue;
                 }
@@ -111,7 +111,7 @@ impl<A: Answerer> Worker<A> {
                 may_wait: true,
                 bytes,
             };
-            let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
+            let keep = || Some(ReplyTo::Udp(self.socket.clone(), route));
             let engine = &mut self.engine;
             let length = match engine.admit(&snapshot, &request) {
                 Admission::Answer => engine.answer(&snapshot, &request, out, &self.waiters, keep),
@@ -119,7 +119,7 @@ impl<A: Answerer> Worker<A> {
                 Admission::Refuse(_) => 0,
             };
             if length > 0 {
-                sender.push(length, route);
+                sender.push(length, &route, &self.socket);
             }
         }
         drop(snapshot);

@@ -121,9 +121,10 @@ fn owner(value: &u32) -> Option<Owner> {
     }
 }
 
-fn bits(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+/// Returns an address as a key: an IPv4 one is what it is where it is mapped into IPv6.
+pub(super) fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(u32::from(v4)),
         IpAddr::V6(v6) => u128::from(v6),
     }
 }

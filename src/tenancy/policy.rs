@@ -67,6 +67,8 @@ pub struct Policy {
     braked: Option<NsId>,
     /// How the policy is applied whatever else is said.
     forced: Option<Mode>,
+    /// What comes of options, brake and force.
+    mode: Mode,
     /// Sorted.
     pub(super) reserved: Arc<[Box<[u8]>]>,
 }
@@ -79,7 +81,7 @@ impl Policy {
         let mut reserved: Vec<Box<[u8]>> = lower.collect();
         reserved.sort_unstable();
         let ranges = Ranges::new(&options);
-        Self {
+        let mut policy = Self {
             options: Arc::new(options),
             classes: CowVec::default(),
             rows: CowVec::default(),
@@ -94,8 +96,20 @@ impl Policy {
             everything: Arc::new(ClassRow::everything()),
             braked: None,
             forced: None,
+            mode: Mode::Enforce,
             reserved: reserved.into(),
-        }
+        };
+        policy.settle();
+        policy
+    }
+
+    /// Works out how the policy is applied now: as configured, unless the brake is on.
+    fn settle(&mut self) {
+        self.mode = match (self.forced, self.options.mode, self.braked) {
+            (Some(mode), ..) => mode,
+            (None, Mode::Enforce, Some(_)) => Mode::Audit,
+            (None, mode, _) => mode,
+        };
     }
 
     /// Returns the settings.
@@ -105,21 +119,17 @@ impl Policy {
 
     /// Returns how the policy is applied now: as configured, unless the brake is on.
     pub fn mode(&self) -> Mode {
-        match (self.forced, self.options.mode, self.braked) {
-            (Some(mode), ..) => mode,
-            (None, Mode::Enforce, Some(_)) => Mode::Audit,
-            (None, mode, _) => mode,
-        }
+        self.mode
     }
 
     /// Returns the same policy applied to everybody and everything, or to nobody, whatever labels
     /// and lists say of single namespaces.
     #[must_use]
     pub fn applied(&self, mode: Mode) -> Self {
-        Self {
-            forced: Some(mode),
-            ..self.clone()
-        }
+        let mut policy = self.clone();
+        policy.forced = Some(mode);
+        policy.settle();
+        policy
     }
 
     /// Returns whether what a client must not see is hidden from it, where nothing else is said of
@@ -142,6 +152,7 @@ impl Policy {
         };
         let changed = next.is_some() != self.braked.is_some();
         self.braked = next;
+        self.settle();
         changed
     }
 
@@ -162,8 +173,20 @@ impl Policy {
 
     /// Returns whether what a client must not see is hidden from it, whatever it is.
     pub(super) fn is_enforced_on(&self, client: Client) -> bool {
-        self.asker(client)
-            .is_none_or(|asker| self.enforces_on(asker))
+        self.is_enforced_by(client, self.own_facts(client))
+    }
+
+    /// Returns the same of a client of whose own namespace this is known.
+    pub(super) fn is_enforced_by(&self, client: Client, own: Option<&NamespaceFacts>) -> bool {
+        match (client, own) {
+            (Client::Pod(_), Some(own)) => self.enforces_on(Asker::Pod(own)),
+            // Nothing is known of its namespace.
+            (Client::Pod(_), None) => true,
+            // What is asked of these is the mode alone.
+            (Client::Node | Client::External(_) | Client::Unknown, _) => {
+                self.enforces_on(Asker::Node)
+            }
+        }
     }
 
     /// Returns whether a client sees what it would not if the policy were enforced on it: it is in
@@ -285,8 +308,21 @@ impl Policy {
 
     /// Returns the kind of a client.
     pub fn class(&self, client: Client) -> ClientClass {
+        self.class_by(client, self.own_facts(client))
+    }
+
+    /// Returns what is known of a client's own namespace, where it is a pod.
+    pub(super) fn own_facts(&self, client: Client) -> Option<&NamespaceFacts> {
         match client {
-            Client::Pod(ns) if self.facts(ns).is_some_and(|f| f.platform) => ClientClass::Platform,
+            Client::Pod(ns) => self.facts(ns),
+            Client::Node | Client::External(_) | Client::Unknown => None,
+        }
+    }
+
+    /// Returns the kind of a client of whose own namespace this is known.
+    pub(super) fn class_by(&self, client: Client, own: Option<&NamespaceFacts>) -> ClientClass {
+        match client {
+            Client::Pod(_) if own.is_some_and(|f| f.platform) => ClientClass::Platform,
             Client::Pod(_) => ClientClass::Pod,
             Client::Node => ClientClass::Node,
             Client::External(_) => ClientClass::External,

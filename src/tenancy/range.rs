@@ -1,5 +1,6 @@
 //! Clients that are neither pods nor nodes: the ranges that `[[tenancy.client]]` and the rules name.
 
+use super::client::bits;
 use super::decide::ExternalFacts;
 use super::options::Options;
 use ipnet::IpNet;
@@ -19,6 +20,33 @@ impl RangeId {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ranges {
     list: Vec<(IpNet, ExternalFacts)>,
+    /// The same ranges, to be compared with addresses.
+    keys: Vec<Key>,
+}
+
+/// The addresses of one range: of its family, and alike where the mask has bits.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    v4: bool,
+    mask: u128,
+    first: u128,
+}
+
+impl Key {
+    fn of(cidr: &IpNet) -> Self {
+        let v4 = matches!(cidr, IpNet::V4(_));
+        let len = u32::from(cidr.prefix_len()) + if v4 { 96 } else { 0 };
+        let mask = u128::MAX.checked_shl(128 - len).unwrap_or(0);
+        Self {
+            v4,
+            mask,
+            first: bits(cidr.network()) & mask,
+        }
+    }
+
+    fn has(&self, address: u128, v4: bool) -> bool {
+        self.v4 == v4 && address & self.mask == self.first
+    }
 }
 
 impl Ranges {
@@ -40,23 +68,23 @@ impl Ranges {
         let facts = |cidr: &IpNet| {
             let around = options.clients.iter().filter(|c| c.cidr.contains(cidr));
             let longest = around.max_by_key(|client| client.cidr.prefix_len());
+            let tenant = longest.map(|client| client.tenant.clone());
             ExternalFacts {
-                tenant: longest.map(|client| client.tenant.clone()),
-                from: options.rules.of_range(cidr),
+                from: options.rules.of_range(cidr, tenant.as_deref()),
+                tenant,
             }
         };
         Self {
             list: cidrs.iter().map(|cidr| (*cidr, facts(cidr))).collect(),
+            keys: cidrs.iter().map(Key::of).collect(),
         }
     }
 
     /// Returns the range of an address.
     pub(super) fn find(&self, address: IpAddr) -> Option<RangeId> {
-        let address = address.to_canonical();
-        let place = self
-            .list
-            .iter()
-            .position(|(cidr, _)| cidr.contains(&address));
+        let v4 = address.to_canonical().is_ipv4();
+        let address = bits(address);
+        let place = self.keys.iter().position(|key| key.has(address, v4));
         place.and_then(|place| Some(RangeId(place.try_into().ok()?)))
     }
 

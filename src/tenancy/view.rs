@@ -3,6 +3,7 @@
 
 use super::policy::{ClientClass, Policy};
 use super::row::{Row, Sight};
+use super::tenant::NamespaceFacts;
 use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -11,6 +12,8 @@ use std::net::IpAddr;
 #[derive(Clone, Copy)]
 pub struct View<'s> {
     client: Client,
+    /// What is known of the client's namespace, where it is a pod.
+    own: Option<&'s NamespaceFacts>,
     row: Row<'s>,
     policy: &'s Policy,
     directory: &'s Directory,
@@ -47,6 +50,7 @@ impl<'s> View<'s> {
     ) -> Self {
         Self {
             client,
+            own: policy.own_facts(client),
             row: policy.row(client),
             policy,
             directory,
@@ -61,7 +65,7 @@ impl<'s> View<'s> {
 
     /// Returns the kind of who sees.
     pub fn class(&self) -> ClientClass {
-        self.policy.class(self.client)
+        self.policy.class_by(self.client, self.own)
     }
 
     /// Returns a number that is the same for clients of one snapshot that see the same, their own
@@ -72,7 +76,7 @@ impl<'s> View<'s> {
 
     /// Returns whether what this client must not see is hidden from it, whatever it asks for.
     pub fn is_enforced(&self) -> bool {
-        self.policy.is_enforced_on(self.client)
+        self.policy.is_enforced_by(self.client, self.own)
     }
 
     /// Returns whether a namespace is enforced although the rest is in audit.
@@ -216,7 +220,7 @@ impl<'s> View<'s> {
 
     fn own_assigned(&self) -> Option<&'s str> {
         match self.client {
-            Client::Pod(ns) => self.policy.facts(ns)?.tenant.assigned(),
+            Client::Pod(_) => self.own?.tenant.assigned(),
             Client::External(range) => self.policy.ranges.of(range)?.tenant.as_deref(),
             Client::Node | Client::Unknown => None,
         }

@@ -101,7 +101,7 @@ fn spelled(value: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Query;
+    use super::super::{QNameBuffer, Query};
     use super::*;
 
     /// Reads options of a query with `read`.
@@ -116,7 +116,8 @@ mod tests {
             b"\0\x01\x01\0\0\x01\0\0\0\0\0\x01\0\0\x01\0\x01\0\0\x29\x10\0\0\0\0\0".to_vec();
         query.extend((rdata.len() as u16).to_be_bytes());
         query.extend(rdata);
-        read(&Query::parse(&query).unwrap().edns.unwrap())
+        let mut buffer = QNameBuffer::default();
+        read(&Query::parse(&query, &mut buffer).unwrap().edns.unwrap())
     }
 
     const CODE: u16 = 65_001;

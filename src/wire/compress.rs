@@ -1,19 +1,44 @@
 //! Name compression (RFC 1035 section 4.1.4): where names stand in the message under construction,
 //! and pointers to them.
 
+use super::header::HEADER_LEN;
 use super::response::{NameParts, ResponseBuilder};
+use arrayvec::ArrayVec;
 
 /// A pointer reaches offsets below this.
 pub(super) const MAX_POINTER: usize = 0x4000;
 /// Names whose positions are remembered. Enough for the longest alias chain and the name servers;
 /// a name that finds the table full is written in full.
-pub(super) const MAX_POSITIONS: usize = 48;
+const MAX_POSITIONS: usize = 48;
+
+/// Where names stand that a pointer can lead to.
+#[derive(Default)]
+pub(super) struct Positions {
+    list: ArrayVec<u16, MAX_POSITIONS>,
+    /// Whether those of the question are in: most messages compress nothing else.
+    is_read: bool,
+}
+
+impl Positions {
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Forgets all but the first `count`.
+    pub(super) fn cut(&mut self, count: usize) {
+        self.list.truncate(count);
+    }
+}
 
 impl ResponseBuilder<'_> {
     /// Writes a name, its longest known suffix as a pointer (letter case counts, as in miekg/dns,
     /// so that a cut message holds as many records as CoreDNS's).
     pub(super) fn put_name(&mut self, name: NameParts<'_>) {
-        let known = self.known;
+        if !self.positions.is_read {
+            self.positions.is_read = true;
+            self.note_question();
+        }
+        let known = self.positions.count();
         for (skipped, label) in name.labels().enumerate() {
             if let Some(position) = self.find(name, skipped, known) {
                 self.put(&pointer(position));
@@ -32,6 +57,7 @@ impl ResponseBuilder<'_> {
     /// positions: those behind belong to the name that is being written.
     fn find(&self, name: NameParts<'_>, skipped: usize, known: usize) -> Option<usize> {
         self.positions
+            .list
             .iter()
             .take(known)
             .map(|&p| usize::from(p))
@@ -89,8 +115,8 @@ impl ResponseBuilder<'_> {
     }
 
     /// Remembers the labels of the name in the question.
-    pub(super) fn note_name(&mut self, position: usize) {
-        let mut at = position;
+    fn note_question(&mut self) {
+        let mut at = HEADER_LEN;
         while let Some(&len) = self.out.get(at).filter(|&&len| (1..=63).contains(&len)) {
             self.note(at);
             at += 1 + usize::from(len);
@@ -98,11 +124,9 @@ impl ResponseBuilder<'_> {
     }
 
     fn note(&mut self, position: usize) {
-        if let (Some(slot), Ok(position)) =
-            (self.positions.get_mut(self.known), u16::try_from(position))
-        {
-            *slot = position;
-            self.known += 1;
+        if let Ok(position) = u16::try_from(position) {
+            // Where the table is full, names are written in full.
+            let _ = self.positions.list.try_push(position);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::edns::Edns;
 use super::header::{HEADER_LEN, Header, Opcode};
 use super::name::{MAX_LABEL, MAX_NAME, Name};
 use super::{QClass, RType};
+use arrayvec::ArrayVec;
 use std::fmt;
 
 /// Labels of a name at most, the root label not counted: 255 octets hold no more.
@@ -51,14 +52,15 @@ pub enum QueryError<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Reads a message.
+    /// Reads a message. What is not in it as it is needed is put into `buffer`.
     ///
     /// Octets behind the last record are ignored, and so are records other than OPT, as every
     /// server does (`Z`, `AA`, `TC` and unknown EDNS flags likewise).
     ///
     /// # Errors
     /// What is wrong with the message; the error says how to reply.
-    pub fn parse(message: &'a [u8]) -> Result<Self, QueryError<'a>> {
+    #[inline]
+    pub fn parse(message: &'a [u8], buffer: &'a mut QNameBuffer) -> Result<Self, QueryError<'a>> {
         let header = Header::parse(message).ok_or(QueryError::Short)?;
         if header.is_response() {
             return Err(QueryError::Response);
@@ -70,21 +72,22 @@ impl<'a> Query<'a> {
             return Err(QueryError::Question(header));
         };
         let body = message.get(HEADER_LEN..).unwrap_or(&[]);
-        let (qname, rest) = QName::parse(body).ok_or(QueryError::Question(header))?;
+        let (qname, rest) = QName::parse(body, buffer).ok_or(QueryError::Question(header))?;
         let (fixed, rest) = rest
             .split_first_chunk::<4>()
             .ok_or(QueryError::Question(header))?;
         let [t0, t1, c0, c1] = *fixed;
         let question = body.get(..body.len() - rest.len()).unwrap_or(&[]);
-        let mut records = Records { rest };
-        let edns = records
-            .skip(u32::from(answers) + u32::from(authorities))
-            .and_then(|()| records.additional(additionals))
-            .map_err(|opt| QueryError::Records {
+        let edns = if answers | authorities | additionals == 0 {
+            None
+        } else {
+            let counts = (u32::from(answers) + u32::from(authorities), additionals);
+            edns(rest, counts).map_err(|opt| QueryError::Records {
                 header,
                 question,
                 opt,
-            })?;
+            })?
+        };
         Ok(Self {
             header,
             qname,
@@ -94,6 +97,13 @@ impl<'a> Query<'a> {
             question,
         })
     }
+}
+
+/// Reads the records behind the question: so many that may not be OPT, and so many of which one may.
+fn edns(rest: &[u8], (others, additionals): (u32, u16)) -> Result<Option<Edns<'_>>, bool> {
+    let mut records = Records { rest };
+    records.skip(others)?;
+    records.additional(additionals)
 }
 
 /// The records behind the question. Errors are whether the reply should carry OPT.
@@ -189,12 +199,27 @@ fn is_tsig(rdata: &[u8]) -> bool {
 // === QName ===
 
 /// The name of a question: as sent, in lower case, and where its labels start.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct QName<'a> {
     wire: &'a [u8],
-    lower: [u8; MAX_NAME],
-    count: u8,
+    lower: &'a [u8],
+    /// One for each label, the root's among them.
+    starts: &'a [u8],
+}
+
+/// Room for what a [`QName`] is read into. Not part of it, so that a name is passed on by pointers.
+pub struct QNameBuffer {
+    lower: ArrayVec<u8, MAX_NAME>,
     starts: [u8; MAX_LABELS + 1],
+}
+
+impl Default for QNameBuffer {
+    fn default() -> Self {
+        Self {
+            lower: ArrayVec::new(),
+            starts: [0; MAX_LABELS + 1],
+        }
+    }
 }
 
 impl<'a> QName<'a> {
@@ -202,36 +227,37 @@ impl<'a> QName<'a> {
     ///
     /// Returns `None` where it is cut, over 255 octets, or has a label of an unknown kind.
     /// Compression is refused as well: a first name has nothing to point at.
-    pub fn parse(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let mut starts = [0u8; MAX_LABELS + 1];
-        let mut count = 0u8;
-        let mut at = 0usize;
+    #[inline]
+    pub fn parse(bytes: &'a [u8], buffer: &'a mut QNameBuffer) -> Option<(Self, &'a [u8])> {
+        let QNameBuffer { lower, starts } = buffer;
+        let (mut at, mut count) = (0usize, 0usize);
         loop {
             let len = usize::from(*bytes.get(at)?);
-            *starts.get_mut(usize::from(count))? = u8::try_from(at).ok()?;
-            at += 1;
+            // What is cut off here is found to be too long below.
+            *starts.get_mut(count)? = at as u8;
+            (at, count) = (at + 1 + len, count + 1);
             if len == 0 {
                 break;
             }
             if len > MAX_LABEL {
                 return None;
             }
-            at += len;
-            count += 1;
         }
-        if at > MAX_NAME {
-            return None;
-        }
-        let (wire, rest) = bytes.split_at_checked(at)?;
-        let mut lower = [0u8; MAX_NAME];
-        lower.get_mut(..at)?.copy_from_slice(wire);
+        let (wire, rest) = bytes.split_at_checked(at).filter(|_| at <= MAX_NAME)?;
+        let starts = starts.get(..count)?;
         // Length octets are at most 63, so that lower-casing every octet leaves them alone.
-        lower.get_mut(..at)?.make_ascii_lowercase();
+        let lower = if has_uppercase(wire) {
+            lower.clear();
+            lower.try_extend_from_slice(wire).ok()?;
+            lower.make_ascii_lowercase();
+            lower
+        } else {
+            wire
+        };
         Some((
             Self {
                 wire,
                 lower,
-                count,
                 starts,
             },
             rest,
@@ -244,21 +270,20 @@ impl<'a> QName<'a> {
     }
 
     /// Returns the name in lower case, root label included.
-    pub fn lower(&self) -> &[u8] {
-        self.lower.get(..self.wire.len()).unwrap_or(&[])
+    pub fn lower(&self) -> &'a [u8] {
+        self.lower
     }
 
     /// Returns the number of labels, the root label not counted.
     pub fn label_count(&self) -> usize {
-        usize::from(self.count)
+        self.starts.len().saturating_sub(1)
     }
 
     /// Returns the `index`th label from the left, in lower case.
-    pub fn label(&self, index: usize) -> Option<&[u8]> {
-        (index < self.label_count()).then_some(())?;
-        let start = usize::from(*self.starts.get(index)?);
-        let len = usize::from(*self.lower.get(start)?);
-        self.lower.get(start + 1..start + 1 + len)
+    #[inline]
+    pub fn label(&self, index: usize) -> Option<&'a [u8]> {
+        let &[start, end] = self.starts.get(index..)?.first_chunk()?;
+        self.lower.get(usize::from(start) + 1..usize::from(end))
     }
 
     /// Returns the offset in the name at which its last `labels` labels start.
@@ -270,7 +295,7 @@ impl<'a> QName<'a> {
     /// Returns whether the name is at or below `zone`, which is in lower case.
     pub fn is_at_or_below(&self, zone: &Name, zone_labels: usize) -> bool {
         self.suffix_offset(zone_labels)
-            .and_then(|start| self.lower().get(start..))
+            .and_then(|start| self.lower.get(start..))
             .is_some_and(|suffix| suffix == zone.as_wire())
     }
 
@@ -280,6 +305,18 @@ impl<'a> QName<'a> {
             .iter()
             .filter(|zone| self.is_at_or_below(zone, zone.label_count()))
             .max_by_key(|zone| zone.as_wire().len())
+    }
+}
+
+/// Returns whether a letter is in upper case. Sixteen octets are one step, the last of them again
+/// with those before them where they are fewer.
+#[inline]
+fn has_uppercase(octets: &[u8]) -> bool {
+    let is_upper = |octet: &u8| octet.wrapping_sub(b'A') < 26;
+    let found = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, o| found | is_upper(o));
+    match octets.last_chunk::<16>() {
+        Some(last) => octets.as_chunks().0.iter().any(found) || found(last),
+        None => octets.iter().any(is_upper),
     }
 }
 

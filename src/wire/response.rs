@@ -2,13 +2,15 @@
 //! sections; the first that does not fit ends the message, with TC set, wherever it stands: so
 //! CoreDNS cuts, also where only additional records are lost.
 
-use super::compress::{MAX_POINTER, MAX_POSITIONS, pointer};
+use super::compress::{MAX_POINTER, Positions, pointer};
 use super::edns::{EDE_LEN, ExtendedError, MIN_PAYLOAD, OPT_LEN, PAYLOAD_SIZE, write_opt};
 use super::header::{AA_BIT, HEADER_LEN, Header, TC_BIT};
 use super::name::{labels, write_name};
 use super::{QClass, Query, QueryError, RType, Rcode};
 use std::fmt;
 
+/// Octets of an SRV record in front of its target.
+const SRV_FRONT: usize = 18;
 /// The QNAME, as an owner: a pointer to where the question's name always stands.
 pub(crate) const QNAME_POINTER: [u8; 2] = [0xc0, HEADER_LEN as u8];
 
@@ -40,8 +42,7 @@ pub struct ResponseBuilder<'b> {
     flags: u16,
     opt: Option<bool>,
     error: Option<ExtendedError>,
-    pub(super) positions: [u16; MAX_POSITIONS],
-    pub(super) known: usize,
+    pub(super) positions: Positions,
 }
 
 impl<'b> ResponseBuilder<'b> {
@@ -60,7 +61,6 @@ impl<'b> ResponseBuilder<'b> {
         if opt.is_some() {
             builder.limit = builder.limit.saturating_sub(OPT_LEN);
         }
-        builder.note_name(HEADER_LEN);
         builder
     }
 
@@ -112,12 +112,13 @@ impl<'b> ResponseBuilder<'b> {
             flags,
             opt: None,
             error: None,
-            positions: [0; MAX_POSITIONS],
-            known: 0,
+            positions: Positions::default(),
         };
         let [i0, i1] = header.id.to_be_bytes();
         let questions = u8::from(!question.is_empty());
-        builder.patch(0, &[i0, i1, 0, 0, 0, questions, 0, 0, 0, 0, 0, 0]);
+        if let Some(front) = builder.out.first_chunk_mut::<HEADER_LEN>() {
+            *front = [i0, i1, 0, 0, 0, questions, 0, 0, 0, 0, 0, 0];
+        }
         builder.put(question);
         builder
     }
@@ -288,14 +289,40 @@ impl<'b> ResponseBuilder<'b> {
         ttl: u32,
         numbers: [u32; 5],
     ) -> Result<(), Full> {
-        let zone = pointer(HEADER_LEN + zone_offset);
-        self.record(Owner::Pointer(zone), RType::SOA, ttl, |b| {
-            b.put(b"\x02ns\x03dns");
-            b.put(&zone);
-            b.put(b"\x0ahostmaster");
-            b.put(&zone);
-            numbers.iter().for_each(|n| b.put(&n.to_be_bytes()));
-        })
+        const FRONT: usize = 34;
+        const NUMBERS: usize = 20;
+        let [z0, z1] = pointer(HEADER_LEN + zone_offset);
+        let ([t0, t1], [c0, c1]) = (RType::SOA.0.to_be_bytes(), QClass::IN.0.to_be_bytes());
+        let [l0, l1, l2, l3] = ttl.to_be_bytes();
+        let length = (FRONT - 12 + NUMBERS) as u8;
+        // All of it at once: every negative answer has one.
+        let mut record = [0; FRONT + NUMBERS];
+        if let Some(front) = record.first_chunk_mut::<FRONT>() {
+            *front = [
+                z0, z1, t0, t1, c0, c1, l0, l1, l2, l3, 0, length, //
+                2, b'n', b's', 3, b'd', b'n', b's', z0, z1, //
+                10, b'h', b'o', b's', b't', b'm', b'a', b's', b't', b'e', b'r', z0, z1,
+            ];
+        }
+        if let Some(rest) = record.last_chunk_mut::<NUMBERS>() {
+            for (octets, number) in rest.as_chunks_mut().0.iter_mut().zip(numbers) {
+                *octets = number.to_be_bytes();
+            }
+        }
+        self.whole(&record)
+    }
+
+    /// Appends a record whose octets are all there.
+    fn whole(&mut self, record: &[u8]) -> Result<(), Full> {
+        if self.full {
+            return Err(Full);
+        }
+        if self.at + record.len() > self.limit {
+            return self.overflow();
+        }
+        self.put(record);
+        self.add_count(1);
+        Ok(())
     }
 
     /// Appends an SRV record of the QNAME with priority 0. The target is not compressed (RFC 2782).
@@ -310,14 +337,24 @@ impl<'b> ResponseBuilder<'b> {
         port: u16,
         target: NameParts<'_>,
     ) -> Result<usize, Full> {
-        let mut position = 0;
-        self.record(Owner::QName, RType::SRV, ttl, |b| {
-            b.put(&[0, 0]);
-            b.put(&weight.to_be_bytes());
-            b.put(&port.to_be_bytes());
-            position = b.at;
-            target.0.iter().for_each(|part| b.put(part));
-        })?;
+        if self.full {
+            return Err(Full);
+        }
+        let target_len: usize = target.0.iter().map(|part| part.len()).sum();
+        if self.at + SRV_FRONT + target_len > self.limit {
+            return self.overflow().map(|()| 0);
+        }
+        let ([o0, o1], [t0, t1]) = (QNAME_POINTER, RType::SRV.0.to_be_bytes());
+        let ([c0, c1], [l0, l1, l2, l3]) = (QClass::IN.0.to_be_bytes(), ttl.to_be_bytes());
+        let length = u16::try_from(SRV_FRONT - 12 + target_len).unwrap_or(u16::MAX);
+        let ([n0, n1], [w0, w1]) = (length.to_be_bytes(), weight.to_be_bytes());
+        let [p0, p1] = port.to_be_bytes();
+        self.put(&[
+            o0, o1, t0, t1, c0, c1, l0, l1, l2, l3, n0, n1, 0, 0, w0, w1, p0, p1,
+        ]);
+        let position = self.at;
+        target.0.iter().for_each(|part| self.put(part));
+        self.add_count(1);
         Ok(position)
     }
 
@@ -331,7 +368,7 @@ impl<'b> ResponseBuilder<'b> {
         if self.full {
             return Err(Full);
         }
-        let (start, known) = (self.at, self.known);
+        let (start, known) = (self.at, self.positions.count());
         match owner {
             Owner::QName => self.put(&QNAME_POINTER),
             Owner::Pointer(pointer) => self.put(&pointer),
@@ -339,15 +376,14 @@ impl<'b> ResponseBuilder<'b> {
             Owner::Position(position) => self.repeat_name(position),
             Owner::Name(name) => self.put_name(name),
         }
-        self.put(&rtype.0.to_be_bytes());
-        self.put(&QClass::IN.0.to_be_bytes());
-        self.put(&ttl.to_be_bytes());
-        let length_at = self.at;
-        self.put(&[0, 0]);
+        let ([t0, t1], [c0, c1]) = (rtype.0.to_be_bytes(), QClass::IN.0.to_be_bytes());
+        let [l0, l1, l2, l3] = ttl.to_be_bytes();
+        self.put(&[t0, t1, c0, c1, l0, l1, l2, l3, 0, 0]);
+        let length_at = self.at - 2;
         rdata(self);
         if self.at > self.limit {
             self.at = start;
-            self.known = known;
+            self.positions.cut(known);
             return self.overflow();
         }
         let length = u16::try_from(self.at - length_at - 2).unwrap_or(u16::MAX);
@@ -397,10 +433,11 @@ impl<'b> ResponseBuilder<'b> {
             }
         }
         let [f0, f1] = self.flags.to_be_bytes();
-        self.patch(2, &[f0, f1 | low]);
-        let counts = self.counts;
-        for (i, count) in counts.iter().enumerate() {
-            self.patch(6 + 2 * i, &count.to_be_bytes());
+        let [answers, authorities, additionals] = self.counts.map(u16::to_be_bytes);
+        if let Some(front) = self.out.first_chunk_mut::<HEADER_LEN>() {
+            let [i0, i1, _, _, q0, q1, ..] = *front;
+            let ([a0, a1], [n0, n1], [x0, x1]) = (answers, authorities, additionals);
+            *front = [i0, i1, f0, f1 | low, q0, q1, a0, a1, n0, n1, x0, x1];
         }
         self.at
     }

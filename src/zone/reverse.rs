@@ -209,7 +209,7 @@ fn nibble(label: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Name;
+    use crate::wire::{Name, QNameBuffer};
 
     #[test]
     fn reverse_names_spell_addresses() {
@@ -229,7 +229,8 @@ mod tests {
             (format!("g{}", nibbles.get(1..).unwrap()), None),
         ] {
             let wire: Name = name.parse().unwrap();
-            let (qname, _) = QName::parse(wire.as_wire()).unwrap();
+            let mut buffer = QNameBuffer::default();
+            let (qname, _) = QName::parse(wire.as_wire(), &mut buffer).unwrap();
             assert_eq!(
                 address_of(&qname),
                 expected.map(|e| e.parse().unwrap()),

@@ -75,10 +75,14 @@ impl<'q> Target<'q> {
             (6.., _) => Self::Impossible,
             // One or two labels in front of a pod's name are read and then ignored.
             (_, true) => Self::Pod(namespace, label(3)),
+            (3, false) => Self::Service(ServiceTarget {
+                namespace,
+                service: label(3),
+                part: Part::NONE,
+            }),
             (_, false) => {
                 let (near, far) = (label(4), label(5));
                 let part = match count {
-                    3 => Part::NONE,
                     4 => Part::Endpoint(near),
                     _ if multicluster && !near.starts_with(b"_") && !far.starts_with(b"_") => {
                         Part::ClusterEndpoint(far, near)

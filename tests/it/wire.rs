@@ -5,7 +5,8 @@ use hickory_proto::rr::RData;
 use proptest::prelude::*;
 use tenantdns::testing::query;
 use tenantdns::wire::{
-    Name, NameParts, Owner, QName, Query, RType, Reply, ReplyData, ResponseBuilder, Section,
+    Name, NameParts, Owner, QName, QNameBuffer, Query, RType, Reply, ReplyData, ResponseBuilder,
+    Section,
 };
 
 /// A name of any octets.
@@ -41,7 +42,8 @@ fn name() -> impl Strategy<Value = Name> {
 /// Writes PTR records with these owners and targets, behind `filler` octets of TXT.
 fn write(qname: &Name, records: &[(Name, Name)], filler: usize, out: &mut [u8]) -> usize {
     let bytes = query(&qname.to_string(), RType::PTR);
-    let query = Query::parse(&bytes).unwrap();
+    let mut buffer = QNameBuffer::default();
+    let query = Query::parse(&bytes, &mut buffer).unwrap();
     let mut builder = ResponseBuilder::new(&query, 65_535, out);
     for _ in 0..filler / 200 {
         let text = [[199].as_slice(), &[b'x'; 199]].concat();
@@ -82,7 +84,8 @@ proptest! {
         let text = name.to_string();
         prop_assert!(text.is_ascii() && !text.contains(|c: char| c.is_control() || c == ' '));
         prop_assert_eq!(&text.parse::<Name>().unwrap(), &name, "{}", text);
-        let (qname, rest) = QName::parse(name.as_wire()).unwrap();
+        let mut buffer = QNameBuffer::default();
+        let (qname, rest) = QName::parse(name.as_wire(), &mut buffer).unwrap();
         prop_assert!(rest.is_empty());
         prop_assert_eq!(qname.as_wire(), name.as_wire());
         let lower = name.to_lowercase();
@@ -130,7 +133,8 @@ proptest! {
         limit in 300usize..3000,
     ) {
         let bytes = query(&qname.to_string(), RType::PTR);
-        let query = Query::parse(&bytes).unwrap();
+        let mut buffer = QNameBuffer::default();
+    let query = Query::parse(&bytes, &mut buffer).unwrap();
         let mut out = vec![0xaa; 4000];
         let mut builder = ResponseBuilder::new(&query, limit, &mut out);
         let mut written = 0;

@@ -136,7 +136,7 @@ fn every_socket_of_the_group_receives_and_nothing_sent_before_is_lost() {
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.send_to(&[number], to).unwrap();
     }
-    let mut receiver = Receiver::new();
+    let mut receiver = Receiver::new(&bound.listeners[0].udp[0]);
     let mut received = Vec::new();
     for socket in &bound.listeners[0].udp {
         let before = received.len();

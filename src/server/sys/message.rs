@@ -34,16 +34,20 @@ pub(in crate::server) fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// Reads what the kernel said of a received datagram: its route, `None` where it can't be answered,
-/// and how many datagrams the socket has lost, where it says.
+/// and how many datagrams the socket has lost, where it says. It was sent to `only`, where that is
+/// known beforehand.
+#[inline]
 pub(super) fn read_route(
-    mut header: msghdr,
+    received: &msghdr,
     control: &mut Control,
     name: &sockaddr_in6,
+    only: Option<IpAddr>,
 ) -> (Option<Route>, Option<u32>) {
+    let mut header = empty_header().msg_hdr;
     header.msg_control = control.0.as_mut_ptr().cast();
     // The kernel never claims more; the bound is what the reads below rely on.
-    header.msg_controllen = header.msg_controllen.min(control.0.len() as _);
-    let (mut local, mut interface, mut lost) = (None, 0, None);
+    header.msg_controllen = received.msg_controllen.min(control.0.len() as _);
+    let (mut local, mut interface, mut lost) = (only, 0, None);
     // SAFETY: `msg_control` is this Control, of at least `msg_controllen` octets.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(&header) };
     while !message.is_null() {
@@ -80,7 +84,7 @@ pub(super) fn read_route(
         // SAFETY: `message` came from this header and the header is unchanged.
         message = unsafe { libc::CMSG_NXTHDR(&header, message) };
     }
-    let whole = header.msg_flags & libc::MSG_TRUNC == 0;
+    let whole = received.msg_flags & libc::MSG_TRUNC == 0;
     let peer = read_name(name).filter(|peer| whole && peer.port() != 0);
     let route = peer.map(|peer| Route {
         peer,
@@ -90,32 +94,31 @@ pub(super) fn read_route(
     (route, lost)
 }
 
-/// Points a header at its parts, and fills name and control message for `route` on a socket that
-/// is an IPv6 one or not.
-pub(super) fn address_header(
+/// Points a header at its parts, whose lengths it has already.
+pub(super) fn point(
     header: &mut msghdr,
     (name, control): (&mut sockaddr_in6, &mut Control),
     vector: &mut iovec,
-    (route, v6): (&Route, bool),
 ) {
-    header.msg_namelen = write_name(name, route.peer, v6) as _;
     header.msg_name = ptr::from_mut(name).cast();
     header.msg_iov = vector;
     header.msg_iovlen = 1;
     header.msg_flags = 0;
     header.msg_control = control.0.as_mut_ptr().cast();
-    header.msg_controllen = 0;
-    let Some(local) = route.local else {
-        return;
-    };
-    match (local, v6) {
-        (IpAddr::V4(local), false) => {
+}
+
+/// Writes the control message that makes `route.local` the source on a socket that is an IPv6 one
+/// or not, and returns its octets; 0 where nothing is to be said.
+#[inline]
+pub(super) fn write_local(control: &mut Control, route: &Route, v6: bool) -> usize {
+    match (route.local, v6) {
+        (Some(IpAddr::V4(local)), false) => {
             // SAFETY: in_pktinfo is plain integers, for which zeros are a value.
             let mut info: in_pktinfo = unsafe { zeroed() };
             info.ipi_spec_dst.s_addr = u32::from(local).to_be();
-            write_control(header, (libc::IPPROTO_IP, libc::IP_PKTINFO), info);
+            write_control(control, (libc::IPPROTO_IP, libc::IP_PKTINFO), info)
         }
-        (local, true) => {
+        (Some(local), true) => {
             let local = match local {
                 IpAddr::V4(local) => local.to_ipv6_mapped(),
                 IpAddr::V6(local) => local,
@@ -124,28 +127,34 @@ pub(super) fn address_header(
             let mut info: in6_pktinfo = unsafe { zeroed() };
             info.ipi6_addr.s6_addr = local.octets();
             info.ipi6_ifindex = route.interface as _;
-            write_control(header, (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO), info);
+            write_control(control, (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO), info)
         }
         // An IPv4 socket has no IPv6 address to send from.
-        (IpAddr::V6(_), false) => {}
+        (None, _) | (Some(IpAddr::V6(_)), false) => 0,
     }
 }
 
-/// Makes `value` the header's one control message. `msg_control` must point at a [`Control`].
-pub(super) fn write_control<T: Copy>(header: &mut msghdr, (level, kind): (c_int, c_int), value: T) {
+/// Makes `value` the one control message in a buffer, and returns its octets.
+#[inline]
+pub(super) fn write_control<T: Copy>(
+    control: &mut Control,
+    (level, kind): (c_int, c_int),
+    value: T,
+) -> usize {
     const { assert!(size_of::<cmsghdr>() + size_of::<T>() <= 64) };
-    let message: *mut cmsghdr = header.msg_control.cast();
-    // SAFETY: `address_header`, the only caller, pointed msg_control at a Control, which is aligned
-    // for a cmsghdr and holds it and the value (asserted above); CMSG_* only compute.
+    let message: *mut cmsghdr = control.0.as_mut_ptr().cast();
+    // SAFETY: a Control is aligned for a cmsghdr and holds it and the value (asserted above); CMSG_*
+    // only compute.
     unsafe {
-        header.msg_controllen = libc::CMSG_SPACE(size_of::<T>() as _) as _;
         (*message).cmsg_level = level;
         (*message).cmsg_type = kind;
         (*message).cmsg_len = libc::CMSG_LEN(size_of::<T>() as _) as _;
         ptr::write_unaligned(libc::CMSG_DATA(message).cast(), value);
+        libc::CMSG_SPACE(size_of::<T>() as _) as usize
     }
 }
 
+#[inline]
 pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) -> usize {
     let v6 = match peer {
         SocketAddr::V6(peer) => peer,
@@ -171,6 +180,7 @@ pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) ->
     size_of::<sockaddr_in6>()
 }
 
+#[inline]
 pub(super) fn read_name(name: &sockaddr_in6) -> Option<SocketAddr> {
     match c_int::from(name.sin6_family) {
         libc::AF_INET => {

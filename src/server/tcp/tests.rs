@@ -321,7 +321,7 @@ impl super::super::Upstream for Never {
     fn ask(
         &self,
         query: super::super::HeldQuery,
-        _: crate::answer::Plan,
+        _: Box<crate::answer::Plan>,
         _: Arc<crate::snapshot::Snapshot>,
     ) {
         self.0.lock().unwrap().push(query);

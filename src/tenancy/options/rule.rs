@@ -31,7 +31,7 @@ pub enum Effect {
 /// The clients that a rule speaks of: all that one of the keys names.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct From {
-    /// `tenants`.
+    /// `tenants`: their pods, and the clients of their ranges.
     pub tenants: Tenants,
     /// `namespaces` whose pods are meant.
     pub namespaces: Vec<NamePattern>,
@@ -73,8 +73,8 @@ impl Rules {
     /// Returns these rules.
     pub fn new(list: Vec<Rule>) -> Self {
         Self {
-            node: RuleSet::of(&list, |rule| rule.from.nodes),
-            unknown: RuleSet::of(&list, |rule| rule.from.unknown),
+            node: RuleSet::of(&list, |rule| rule.from.nodes || rule.hides_from_all()),
+            unknown: RuleSet::of(&list, |rule| rule.from.unknown || rule.hides_from_all()),
             list,
         }
     }
@@ -94,10 +94,14 @@ impl Rules {
         &self.unknown
     }
 
-    /// Returns those that speak of the clients of a range that are neither pods nor nodes.
-    pub(in crate::tenancy) fn of_range(&self, range: &IpNet) -> RuleSet {
+    /// Returns those that speak of the clients of a range that are neither pods nor nodes, and
+    /// which tenant's they are.
+    pub(in crate::tenancy) fn of_range(&self, range: &IpNet, tenant: Option<&str>) -> RuleSet {
         RuleSet::of(&self.list, |rule| {
-            rule.from.cidrs.iter().any(|cidr| cidr.contains(range))
+            let From { tenants, cidrs, .. } = &rule.from;
+            tenants.all
+                || tenant.is_some_and(|tenant| tenants.lists(tenant))
+                || cidrs.iter().any(|cidr| cidr.contains(range))
         })
     }
 }
@@ -106,6 +110,12 @@ impl Rule {
     /// Returns whether it hides.
     pub fn is_deny(&self) -> bool {
         self.effect == Effect::Deny
+    }
+
+    /// Returns whether it hides something from everybody: nodes and unknown addresses too, which
+    /// it would show something only by `nodes` and `unknown`.
+    fn hides_from_all(&self) -> bool {
+        self.is_deny() && self.from.tenants.all
     }
 }
 
@@ -120,8 +130,11 @@ pub struct Tenants {
 
 impl Tenants {
     fn has(&self, tenant: &Tenant) -> bool {
-        let named = |t: &str| self.names.iter().any(|name| **name == *t);
-        self.all || matches!(tenant, Tenant::Assigned(t) if named(t))
+        self.all || matches!(tenant, Tenant::Assigned(t) if self.lists(t))
+    }
+
+    fn lists(&self, tenant: &str) -> bool {
+        self.names.iter().any(|name| **name == *tenant)
     }
 }
 
