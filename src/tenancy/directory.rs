@@ -164,20 +164,9 @@ impl Directory {
 
 /// Finds a number of which `is_key` holds; where there is none, asks it of another one.
 fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bool) -> Found<u32> {
-    match numbers.find(hash, &is_key) {
-        Some(number) => Found {
-            number,
-            is_own: true,
-        },
-        None => {
-            let number = below(hash, count);
-            black_box(is_key(number));
-            Found {
-                number,
-                is_own: false,
-            }
-        }
-    }
+    let other = below(hash, count);
+    let (number, is_own) = numbers.find_evenly(hash, other, is_key);
+    Found { number, is_own }
 }
 
 /// Returns a number below `count`, or 0.

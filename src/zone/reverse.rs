@@ -66,25 +66,28 @@ impl Zone {
     /// An address that nobody has costs what one costs that a hidden service has: some owner is
     /// looked at in its stead. Each further hidden owner costs a look more.
     pub(super) fn pointers<'a>(&'a self, view: &View<'a>, address: IpAddr) -> Option<Pointers<'a>> {
-        let mut rest = self.reverse.get_evenly(key(address));
+        let owners = self.reverse.get_evenly(key(address));
         let other = Owner {
-            service: black_box(view.any_service(key(address))),
+            service: view.any_service(key(address)),
             by_endpoint: false,
         };
-        if rest.is_empty() {
-            black_box(self.owner_seen(view, other, address).is_some());
-        }
+        let other = black_box([other.to_word()]);
+        let looked_at = if owners.is_empty() { &other } else { owners };
+        let mut place = 0;
         let first = loop {
-            let (word, behind) = rest.split_first()?;
-            rest = behind;
-            if let Some(seen) = self.owner_seen(view, Owner::of_word(*word), address) {
+            let word = looked_at.get(place)?;
+            place += 1;
+            let seen = self.owner_seen(view, Owner::of_word(*word), address);
+            // What was looked at in an owner's stead is not there.
+            if let Some(seen) = seen.filter(|_| place <= owners.len()) {
                 break seen;
             }
         };
+        let rest = owners.get(place..).filter(|_| first.owner.by_endpoint);
         Some(Pointers {
             address,
             first,
-            rest: if first.owner.by_endpoint { rest } else { &[] },
+            rest: rest.unwrap_or(&[]),
         })
     }
 

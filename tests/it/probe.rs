@@ -137,7 +137,10 @@ fn the_job_that_is_deployed_passes() {
     let container = &job["spec"]["template"]["spec"]["containers"][0];
     let arguments = container["args"].as_array().unwrap().iter();
     let arguments: Vec<&str> = arguments.map(|text| text.as_str().unwrap()).collect();
-    assert_eq!((arguments[0], &job["metadata"]["namespace"]), ("probe", &"shop".into()));
+    assert_eq!(
+        (arguments[0], &job["metadata"]["namespace"]),
+        ("probe", &"shop".into())
+    );
     let live = serve("enforce");
     let (status, fails, text) = probe(live.address, &arguments[1..]);
     assert_eq!((status, fails), (Some(0), of(&[])), "{text}");
