@@ -105,8 +105,9 @@ impl<'a> Prober<'a> {
                     return Err(format!("{hidden} {rtype}: no answer over {transport}"));
                 };
                 if !is_same(&one, hidden, &other, absent) {
-                    let said =
-                        |bytes: &[u8]| Reply::read(bytes).map_or("unreadable".into(), |r| r.said());
+                    let said = |bytes: &[u8]| {
+                        Reply::read(bytes).map_or_else(|| "unreadable".into(), |r| r.said())
+                    };
                     return Err(format!(
                         "{hidden} {rtype} over {transport}: {}, but {} for a name that nobody has",
                         said(&one),

@@ -135,7 +135,7 @@ fn forged(prober: &Prober<'_>, forgeries: &[Forgery]) -> Found {
                 ask(&hidden, RType::A, &[]),
             );
             if with != without && with.as_ref().is_none_or(|it| it.rcode != Rcode::REFUSED) {
-                let said = with.map_or("without an answer".into(), |reply| reply.said());
+                let said = with.map_or_else(|| "without an answer".into(), |reply| reply.said());
                 return Err(format!("option {code} makes {hidden} {said}"));
             }
         }
@@ -213,7 +213,7 @@ fn mesh(prober: &Prober<'_>) -> Row {
             let seen = of(&pairs, "ip");
             let is_ours = source.is_some_and(|source| source.to_string() == seen);
             if !is_ours {
-                let own = source.map_or("unknown".into(), |source| source.to_string());
+                let own = source.map_or_else(|| "unknown".into(), |source| source.to_string());
                 signs.push(format!("the server sees {seen}, our address is {own}"));
             }
         }

@@ -29,15 +29,15 @@ fn place(resolv_conf: &str, namespace: &str) -> Place {
         lines.filter_map(move |mut line| (line.next() == Some(key)).then_some(line))
     };
     // `shop.svc.cluster.local` and `svc.cluster.local`; the last list counts.
-    let search: Vec<&str> = words("search").last().into_iter().flatten().collect();
+    let search: Vec<&str> = words("search").next_back().into_iter().flatten().collect();
     let own = search.iter().find_map(|domain| domain.split_once(".svc."));
     let zone = search.iter().find_map(|domain| domain.strip_prefix("svc."));
     let text = |text: &str| text.trim_end_matches('.').to_lowercase();
     let named = Some(namespace.trim()).filter(|name| !name.is_empty());
     Place {
         server: words("nameserver").find_map(|mut line| line.next()?.parse().ok()),
-        zone: zone.or(own.map(|own| own.1)).map(text),
-        namespace: named.or(own.map(|own| own.0)).map(text),
+        zone: zone.or_else(|| own.map(|own| own.1)).map(text),
+        namespace: named.or_else(|| own.map(|own| own.0)).map(text),
     }
 }
 

@@ -91,12 +91,10 @@ fn two_questions(prober: &Prober<'_>) -> Found {
         RType::A,
         Form::Plain,
     );
-    let hidden = prober
-        .subjects
-        .first()
-        .map_or("x.kube-public".into(), |subject| {
-            format!("{}.{}", subject.service, subject.namespace)
-        });
+    let hidden = prober.subjects.first().map_or_else(
+        || "x.kube-public".into(),
+        |subject| format!("{}.{}", subject.service, subject.namespace),
+    );
     let hidden = query(
         &prober.name(&format!("{hidden}.svc")),
         RType::A,

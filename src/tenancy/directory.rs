@@ -171,7 +171,7 @@ fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bo
 
 /// Returns a number below `count`, or 0.
 fn below(hash: u64, count: u32) -> u32 {
-    ((hash >> 32) * u64::from(count) >> 32) as u32
+    (((hash >> 32) * u64::from(count)) >> 32) as u32
 }
 
 /// Compares labels by the same work, however long the one is that is stored.
