@@ -12,6 +12,7 @@ mod alias;
 mod canary;
 mod forwarded;
 mod kubernetes;
+mod plain;
 mod records;
 mod services;
 mod wild;
@@ -102,6 +103,8 @@ pub struct Verdict {
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
+    /// Octets of the QNAME, which stands behind the header; 0 where the message could not be read.
+    pub qname: u8,
 }
 
 /// What to ask an upstream, as plain data. Going on needs nothing else: the answer is a function of
@@ -131,6 +134,32 @@ pub fn respond_as(
     out: &mut [u8],
 ) -> Outcome {
     run(snapshot, request, Some(client), None, out)
+}
+
+/// Answers a query by the short way, where it is for that, and by the long one, each into a buffer
+/// of its own: they are to say the same.
+#[cfg(any(test, feature = "testing"))]
+pub fn respond_both_ways(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    [short, long]: [&mut [u8]; 2],
+) -> Option<[Option<Outcome>; 2]> {
+    let mut buffer = QNameBuffer::default();
+    let query = Query::parse(request.bytes, &mut buffer).ok()?;
+    let source = request.peer.ip();
+    let asked = Asked {
+        snapshot,
+        request,
+        client: snapshot.identify(source),
+        source: Some(source.to_canonical()),
+        query: &query,
+        said: None,
+    };
+    let limit = limit(request, &query);
+    Some([
+        plain::answer(&asked, limit, short),
+        Some(answer_in_steps(&asked, limit, long)),
+    ])
 }
 
 /// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`
@@ -187,6 +216,7 @@ enum Done {
     Ask(Box<Plan>),
 }
 
+#[inline(always)]
 fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
@@ -228,7 +258,17 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
 }
 
 /// Answers a query whose client is settled, in `limit` octets.
+#[inline(always)]
 fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
+    match plain::answer(asked, limit, out) {
+        Some(outcome) => outcome,
+        None => answer_in_steps(asked, limit, out),
+    }
+}
+
+/// Answers a query by the steps of its block, whatever it asks for.
+#[inline(never)]
+fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let Asked { query, said, .. } = *asked;
     let limit = limit.min(out.len());
     let mut builder = ResponseBuilder::new(query, limit, out);
@@ -263,6 +303,7 @@ fn finish(
         source: asked.source,
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        qname: asked.query.qname.as_wire().len() as u8,
     };
     Outcome::Reply(builder.finish(), verdict)
 }
@@ -354,6 +395,7 @@ fn relay(
         source: asked.source,
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        qname: asked.query.qname.as_wire().len() as u8,
     };
     if reply.len() > limit {
         builder.set_rcode(rcode);
@@ -379,6 +421,7 @@ fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outco
                 source: None,
                 asker,
                 qtype: None,
+                qname: 0,
             },
         ),
         None => Outcome::Drop(DropReason::Short),

@@ -112,6 +112,21 @@ impl Chain {
         }
     }
 
+    /// Returns the zone that every name is looked up in first on `listener`, where there is one
+    /// block, for all names, and it starts with a zone.
+    #[inline]
+    pub fn first_zone(&self, listener: ListenerId) -> Option<ZoneId> {
+        match &*self.blocks {
+            [only] if only.holds_every_name() && only.is_behind(listener) => {
+                match only.steps.first()? {
+                    Step::Kubernetes(id) => Some(*id),
+                    Step::Forward(..) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     fn select_longest(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
         self.blocks
             .iter()

@@ -217,7 +217,7 @@ impl Own {
         class: ClientClass,
         [reverse, absent]: [bool; 2],
     ) {
-        let name = qname(request.bytes).unwrap_or_default();
+        let name = qname(request.bytes, verdict.qname).unwrap_or_default();
         let sighting = Sighting {
             client: asker(request, verdict),
             class,
@@ -229,7 +229,8 @@ impl Own {
     }
 
     fn ask(questions: &mut Producer<QUESTION>, request: &Request<'_>, verdict: &Verdict) {
-        if let (Some(name), Some(qtype)) = (qname(request.bytes), verdict.qtype) {
+        let name = qname(request.bytes, verdict.qname);
+        if let (Some(name), Some(qtype)) = (name, verdict.qtype) {
             let client = asker(request, verdict);
             let words = Question::words(request.listener, client, qtype, name);
             questions.push(words);

@@ -54,6 +54,7 @@ pub enum Identities {
 impl Snapshot {
     /// Returns who an address is. A pod whose namespace has not been read yet is nobody that we
     /// know: what it may see can't be told, and its own names must not look absent.
+    #[inline]
     pub fn identify(&self, source: IpAddr) -> Client {
         if self.identities == Identities::Expired {
             return Client::Unknown;

@@ -20,6 +20,7 @@ mod label;
 mod lookup;
 mod options;
 mod origins;
+mod plain;
 mod point;
 mod ports;
 mod reverse;
@@ -37,6 +38,7 @@ pub use label::AddressLabel;
 pub use lookup::{Absent, Found, Lookup};
 pub use options::{Options, PodMode};
 pub use origins::{Origin, reverse_name, reverse_origins};
+pub use plain::Plain;
 pub use ports::{Port, Ports, Selector};
 pub use reverse::{Pointer, Pointers, address_of};
 pub use service::{Body, ServiceNode, SharedPorts};
@@ -58,6 +60,8 @@ type Members = CowVec<CowSorted>;
 pub struct Zone {
     options: Arc<Options>,
     origins: Arc<[Origin]>,
+    /// The place of the origin that the short way is for, where there is one.
+    plain_origin: Option<usize>,
     wildcards: bool,
     serial: u32,
     services: Nodes,

@@ -40,7 +40,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "observe",
         "wire answer audit snapshot chain tenancy ring",
-        "",
+        "foldhash",
     ),
     ("drain", "", "*"),
     (

@@ -215,6 +215,7 @@ fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Out
         source: None,
         asker: Client::Unknown,
         qtype: Some(query.qtype),
+        qname: query.qname.as_wire().len() as u8,
     };
     Outcome::Reply(builder.finish(), verdict)
 }

@@ -26,6 +26,7 @@ impl Seed {
     }
 
     /// Returns the hash of a number and octets behind it.
+    #[inline]
     pub fn hash_octets(&self, number: u32, octets: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
         hasher.write_u32(number);

@@ -24,6 +24,7 @@ impl Default for CowNumbers {
 
 impl CowNumbers {
     /// Returns the number with this hash for which `is_key` holds.
+    #[inline]
     pub fn find(&self, hash: u64, is_key: impl Fn(u32) -> bool) -> Option<u32> {
         let mut shard = self.shards.get(hash);
         let tag = entry(hash, 0);
@@ -44,6 +45,7 @@ impl CowNumbers {
 
     /// Returns what [`CowNumbers::find`] does, and whether it was found; where it was not, `other` is
     /// taken for an entry with this hash and looked at in its stead.
+    #[inline]
     pub fn find_evenly(&self, hash: u64, other: u32, is_key: impl Fn(u32) -> bool) -> (u32, bool) {
         match self.find(hash, &is_key) {
             Some(number) => (number, true),

@@ -46,6 +46,7 @@ impl CowPages {
     }
 
     /// Returns the list of a key.
+    #[inline]
     pub fn get(&self, key: u128) -> &[u32] {
         let page = self.page(key >> PAGE_BITS, self.hash(key)).1;
         match content(page, (key % PAGE) as u32) {
@@ -57,6 +58,7 @@ impl CowPages {
     /// Returns the list of a key as [`CowPages::get`] does, by the same work whether or not there is
     /// one: where there is none, a page that stands for all is read in its stead, and the list of it
     /// thrown away.
+    #[inline]
     pub fn get_evenly(&self, key: u128) -> &[u32] {
         let slot = (key % PAGE) as u32;
         let page = self.page(key >> PAGE_BITS, self.hash(key)).1;
@@ -107,11 +109,13 @@ impl CowPages {
         })
     }
 
+    #[inline]
     fn hash(&self, key: u128) -> u64 {
         self.seed.hash(&(key >> PAGE_BITS))
     }
 
     /// Returns where in its shard a page is, or would be, and what it says.
+    #[inline]
     fn page(&self, page: u128, hash: u64) -> (Result<usize, usize>, &[u32]) {
         let shard = self.shards.get(hash);
         let place = shard.binary_search_by_key(&page, |(page, _)| *page);
@@ -129,6 +133,7 @@ static FULL: [u32; 2 + PAGE as usize] = {
 };
 
 /// Returns a bit for each key of a page: whether it has a list.
+#[inline]
 fn bits(page: &[u32]) -> u64 {
     match page {
         [low, high, ..] => u64::from(*high) << 32 | u64::from(*low),
@@ -136,6 +141,7 @@ fn bits(page: &[u32]) -> u64 {
     }
 }
 
+#[inline]
 fn content(page: &[u32], slot: u32) -> Content<'_> {
     let list = || {
         let (_, words) = page.split_first_chunk::<2>()?;

@@ -23,6 +23,7 @@ impl<T> Shards<T> {
     }
 
     /// Returns the shard of a hash.
+    #[inline]
     pub(super) fn get(&self, hash: u64) -> &[T] {
         let (table, shard) = place(hash);
         let shard = self.tables.get(table).and_then(|table| table.get(shard));

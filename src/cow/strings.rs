@@ -19,6 +19,7 @@ impl CowStrings {
     pub const MAX: usize = u16::MAX as usize / PAGE;
 
     /// Returns the string at `index`.
+    #[inline]
     pub fn get(&self, index: u32) -> &[u8] {
         let page = self.pages.get(index / PAGE as u32);
         page.map_or(&[], |page| string(page, index as usize % PAGE))
@@ -49,6 +50,7 @@ impl CowStrings {
     }
 }
 
+#[inline]
 fn string(page: &[u8], slot: usize) -> &[u8] {
     let range = || {
         let (ends, strings) = page.split_first_chunk::<HEAD>()?;

@@ -3,7 +3,7 @@
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
 use crate::tenancy::ClientClass;
-use crate::wire::{MAX_NAME, RType, labels};
+use crate::wire::RType;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Words of a [`Sighting`].
@@ -138,12 +138,10 @@ pub(super) fn place(class: ClientClass) -> usize {
     }
 }
 
-/// Returns the name that a message which was answered asks for, in wire form.
-pub(super) fn qname(message: &[u8]) -> Option<&[u8]> {
-    let name = message.get(HEADER..)?;
-    let length = labels(name).map(|label| label.len() + 1).sum::<usize>() + 1;
-    let name = name.get(..length)?;
-    (name.last() == Some(&0) && length <= MAX_NAME).then_some(name)
+/// Returns the name that a message asks for, in wire form, by its length.
+pub(super) fn qname(message: &[u8], len: u8) -> Option<&[u8]> {
+    let name = message.get(HEADER..HEADER + usize::from(len))?;
+    (len > 0).then_some(name)
 }
 
 /// Returns a keyed hash of a name, the same for upper and lower case. Keyed, so that nobody can
@@ -159,9 +157,15 @@ pub(super) fn hash(key: u64, name: &[u8]) -> u64 {
         (product >> 64) as u64 ^ product as u64
     };
     let start = key ^ name.len() as u64;
-    let hash = name
-        .chunks(8)
-        .fold(start, |hash, octets| fold(hash, word_of(octets) | CASE));
+    let (words, rest) = name.as_chunks();
+    let words = words.iter().map(|octets| u64::from_le_bytes(*octets));
+    let hash = words.fold(start, |hash, word| fold(hash, word | CASE));
+    let hash = match name.last_chunk() {
+        _ if rest.is_empty() => hash,
+        // Some octets twice, instead of fewer at a time.
+        Some(last) => fold(hash, u64::from_le_bytes(*last) | CASE),
+        None => fold(hash, word_of(rest) | CASE),
+    };
     let mixed = (hash ^ (hash >> 30)).wrapping_mul(MULTIPLIERS[1]);
     mixed ^ (mixed >> 27)
 }
@@ -216,7 +220,8 @@ mod tests {
         let longest = format!("{label}.{label}.{label}.{}", "b".repeat(61));
         for name in ["web.shop.svc.cluster.local", ".", "a", &longest] {
             let message = query(name, RType::AAAA);
-            let name = qname(&message).unwrap();
+            let len = message.len() - HEADER - 4;
+            let name = qname(&message, len as u8).unwrap();
             let client = "10.0.0.1".parse().unwrap();
             let words = Question::words(ListenerId(3), client, RType::AAAA, name);
             let question = Question::of(words);
@@ -231,8 +236,8 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_none() {
-        for message in [&[][..], &[0; 12], &[&[0; 12][..], &[5, 1, 2]].concat()] {
-            assert_eq!(qname(message), None, "{message:?}");
+        for (message, len) in [(&[][..], 1), (&[0; 12], 1), (&[0; 13], 2), (&[0; 13], 0)] {
+            assert_eq!(qname(message, len), None, "{message:?}");
         }
     }
 }

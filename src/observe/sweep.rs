@@ -6,6 +6,7 @@
 
 use super::Options;
 use super::sketch::Sketch;
+use foldhash::quality::RandomState;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -61,7 +62,7 @@ pub(super) struct Judged {
 pub(super) struct Detector {
     /// Bits that are set at the threshold of each sort; `None` where it is not looked at.
     thresholds: [Option<u32>; SORTS],
-    clients: HashMap<Source, Client>,
+    clients: HashMap<Source, Client, RandomState>,
     networks: usize,
     until: u64,
     reports: usize,
@@ -82,7 +83,7 @@ impl Detector {
         let thresholds = [options.reverse_names, options.absent_names];
         Self {
             thresholds: thresholds.map(|names| (names > 0).then(|| Sketch::ones_of(names))),
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             networks: 0,
             until: WINDOW,
             reports: 0,

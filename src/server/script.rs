@@ -75,6 +75,7 @@ impl Answerer for Script {
                 source: None,
                 asker: Client::Unknown,
                 qtype: None,
+                qname: 0,
             },
         )
     }

@@ -216,7 +216,7 @@ impl Receiver {
 
     /// Returns a datagram of the last batch; `None` where nobody could be answered: source port 0,
     /// or cut short.
-    #[inline]
+    #[inline(always)]
     pub(super) fn datagram(&mut self, slot: usize) -> Option<(&[u8], Route)> {
         let header = self.headers.get(slot)?;
         let (name, control) = (self.names.get(slot)?, self.controls.get_mut(slot)?);
@@ -273,7 +273,7 @@ impl Sender {
     }
 
     /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route` of `to`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, length: usize, route: &Route, to: &Datagrams) {
         let slot = self.filled;
         let parts = self.names.get_mut(slot).zip(self.controls.get_mut(slot));

@@ -67,6 +67,7 @@ impl Directory {
     }
 
     /// Finds the namespace that exists with this label (lower case).
+    #[inline]
     pub(super) fn find(&self, label: &[u8]) -> Found<NsId> {
         let hash = self.seed.hash_octets(0, label);
         let is_label = |ns| is_same(self.namespaces.get(ns), label);
@@ -78,6 +79,7 @@ impl Directory {
     }
 
     /// Finds the service with this label (lower case) in a namespace.
+    #[inline]
     pub(super) fn find_service(&self, ns: NsId, label: &[u8]) -> Found<ServiceId> {
         let hash = self.seed.hash_octets(ns.0, label);
         let is_key = |service| {
@@ -163,6 +165,7 @@ impl Directory {
 }
 
 /// Finds a number of which `is_key` holds; where there is none, asks it of another one.
+#[inline]
 fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bool) -> Found<u32> {
     let other = below(hash, count);
     let (number, is_own) = numbers.find_evenly(hash, other, is_key);
@@ -170,11 +173,13 @@ fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bo
 }
 
 /// Returns a number below `count`, or 0.
+#[inline]
 fn below(hash: u64, count: u32) -> u32 {
     (((hash >> 32) * u64::from(count)) >> 32) as u32
 }
 
 /// Compares labels by the same work, however long the one is that is stored.
+#[inline]
 fn is_same(stored: &[u8], label: &[u8]) -> bool {
     let same_length = stored.len() == label.len();
     let stored = black_box(if same_length { stored } else { label });

@@ -177,6 +177,7 @@ impl Policy {
     }
 
     /// Returns the same of a client of whose own namespace this is known.
+    #[inline]
     pub(super) fn is_enforced_by(&self, client: Client, own: Option<&NamespaceFacts>) -> bool {
         match (client, own) {
             (Client::Pod(_), Some(own)) => self.enforces_on(Asker::Pod(own)),
@@ -204,6 +205,7 @@ impl Policy {
     }
 
     /// Returns what a client is shown. A client without a row is shown nothing.
+    #[inline]
     pub fn row(&self, client: Client) -> Row<'_> {
         if self.is_open(client) {
             return Row::of(&self.everything, None);
@@ -234,6 +236,7 @@ impl Policy {
         }
     }
 
+    #[inline]
     fn rows(&self, client: Client) -> Option<(&Rows, Option<NsId>)> {
         match client {
             Client::Pod(ns) => Some((self.class_rows(self.class_of(ns)?)?, Some(ns))),
@@ -286,6 +289,7 @@ impl Policy {
     }
 
     /// Returns what is known of a namespace that exists.
+    #[inline]
     pub fn facts(&self, ns: NsId) -> Option<&NamespaceFacts> {
         self.facts.get(ns.0)?.as_deref()
     }
@@ -312,6 +316,7 @@ impl Policy {
     }
 
     /// Returns what is known of a client's own namespace, where it is a pod.
+    #[inline]
     pub(super) fn own_facts(&self, client: Client) -> Option<&NamespaceFacts> {
         match client {
             Client::Pod(ns) => self.facts(ns),
@@ -320,6 +325,7 @@ impl Policy {
     }
 
     /// Returns the kind of a client of whose own namespace this is known.
+    #[inline]
     pub(super) fn class_by(&self, client: Client, own: Option<&NamespaceFacts>) -> ClientClass {
         match client {
             Client::Pod(_) if own.is_some_and(|f| f.platform) => ClientClass::Platform,

@@ -42,6 +42,7 @@ pub enum Absence {
 
 impl<'s> View<'s> {
     /// Returns what `client` sees.
+    #[inline]
     pub fn new(
         client: Client,
         policy: &'s Policy,
@@ -123,6 +124,7 @@ impl<'s> View<'s> {
 
     /// Finds a namespace by its label (lower case). A hidden one is found like an absent one, by the
     /// same work: in its stead another one is looked at (invariant I3).
+    #[inline]
     pub fn namespace(&self, label: &[u8]) -> Seen {
         let found = self.directory.find(label);
         // The compiler must not leave out what only an own number needs.
@@ -134,6 +136,7 @@ impl<'s> View<'s> {
     }
 
     /// Returns how a namespace is seen.
+    #[inline]
     pub fn see(&self, ns: NsId) -> Seen {
         let sight = if ns == NsId::NONE {
             Sight::Hidden
@@ -156,6 +159,7 @@ impl<'s> View<'s> {
 
     /// Finds a service by its label (lower case) in a namespace as this client sees it. A hidden
     /// one is [`ServiceId::NONE`], like one that nobody has named, by the same work.
+    #[inline]
     pub fn service(&self, seen: Seen, label: &[u8]) -> ServiceId {
         let found = self.directory.find_service(seen.ns, label);
         let permitted = black_box(self.row.permits_of(seen, found.number));

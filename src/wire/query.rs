@@ -59,7 +59,7 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     /// What is wrong with the message; the error says how to reply.
-    #[inline]
+    #[inline(always)]
     pub fn parse(message: &'a [u8], buffer: &'a mut QNameBuffer) -> Result<Self, QueryError<'a>> {
         let header = Header::parse(message).ok_or(QueryError::Short)?;
         if header.is_response() {
@@ -227,7 +227,7 @@ impl<'a> QName<'a> {
     ///
     /// Returns `None` where it is cut, over 255 octets, or has a label of an unknown kind.
     /// Compression is refused as well: a first name has nothing to point at.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8], buffer: &'a mut QNameBuffer) -> Option<(Self, &'a [u8])> {
         let QNameBuffer { lower, starts } = buffer;
         let (mut at, mut count) = (0usize, 0usize);
@@ -310,7 +310,7 @@ impl<'a> QName<'a> {
 
 /// Returns whether a letter is in upper case. Sixteen octets are one step, the last of them again
 /// with those before them where they are fewer.
-#[inline]
+#[inline(always)]
 fn has_uppercase(octets: &[u8]) -> bool {
     let is_upper = |octet: &u8| octet.wrapping_sub(b'A') < 26;
     let found = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, o| found | is_upper(o));

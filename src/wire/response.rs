@@ -48,6 +48,7 @@ pub struct ResponseBuilder<'b> {
 impl<'b> ResponseBuilder<'b> {
     /// Starts the response to `query`: its question is in, RD and CD are copied. The message will
     /// have at most `limit` octets, and at most those of `out`.
+    #[inline]
     pub fn new(query: &Query<'_>, limit: usize, out: &'b mut [u8]) -> Self {
         let opt = query.edns.map(|edns| edns.dnssec_ok);
         let mut builder = Self::start(
@@ -92,6 +93,7 @@ impl<'b> ResponseBuilder<'b> {
         Some(builder.finish())
     }
 
+    #[inline]
     fn start(
         header: &Header,
         flags: u16,
@@ -193,6 +195,7 @@ impl<'b> ResponseBuilder<'b> {
     ///
     /// # Errors
     /// Not all of them fit; those that did are in.
+    #[inline]
     pub fn push_addresses(
         &mut self,
         rtype: RType,
@@ -207,6 +210,7 @@ impl<'b> ResponseBuilder<'b> {
     }
 
     /// Appends records of `S` octets, `N` of which are an address.
+    #[inline]
     fn push_rows<const N: usize, const S: usize>(
         &mut self,
         rtype: RType,
@@ -283,6 +287,7 @@ impl<'b> ResponseBuilder<'b> {
     ///
     /// # Errors
     /// It does not fit.
+    #[inline]
     pub fn push_soa(
         &mut self,
         zone_offset: usize,
@@ -313,6 +318,7 @@ impl<'b> ResponseBuilder<'b> {
     }
 
     /// Appends a record whose octets are all there.
+    #[inline]
     fn whole(&mut self, record: &[u8]) -> Result<(), Full> {
         if self.full {
             return Err(Full);
@@ -398,6 +404,7 @@ impl<'b> ResponseBuilder<'b> {
         Err(Full)
     }
 
+    #[inline]
     fn add_count(&mut self, records: usize) {
         if let Some(count) = self.counts.get_mut(self.section as usize) {
             *count = count.saturating_add(u16::try_from(records).unwrap_or(u16::MAX));
@@ -406,6 +413,7 @@ impl<'b> ResponseBuilder<'b> {
 
     /// Writes `bytes` at the end. Past the buffer only the length grows: the caller finds the limit
     /// exceeded and takes the record back.
+    #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) {
         if let Some(room) = self.out.get_mut(self.at..self.at + bytes.len()) {
             room.copy_from_slice(bytes);
@@ -420,6 +428,7 @@ impl<'b> ResponseBuilder<'b> {
     }
 
     /// Completes the message with OPT and the header, and returns its length.
+    #[inline]
     pub fn finish(mut self) -> usize {
         let [high, low] = self.rcode_parts();
         if let Some(dnssec_ok) = self.opt {
@@ -443,6 +452,7 @@ impl<'b> ResponseBuilder<'b> {
     }
 
     /// Splits the response code into OPT's eight bits and the header's four.
+    #[inline]
     fn rcode_parts(&self) -> [u8; 2] {
         [(self.rcode.0 >> 4) as u8, (self.rcode.0 & 0xf) as u8]
     }

@@ -9,7 +9,7 @@ use super::{Members, Nodes, Options, Origin, PodMode, Zone};
 use crate::cow::{CowBits, CowPages, CowVec, Seed};
 use crate::model::{EndpointSlice, Labels, Namespace, Service, ServiceImport};
 use crate::tenancy::{NsId, ServiceId};
-use crate::wire::{MAX_LABEL, labels};
+use crate::wire::{MAX_LABEL, Name, labels};
 use arrayvec::ArrayVec;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -32,6 +32,21 @@ pub struct ServiceInput<'a> {
 
 /// `S.NS.svc` in wire form.
 pub(super) type Suffix = ArrayVec<u8, { 2 * (MAX_LABEL + 1) + 4 }>;
+
+/// Returns the place of the one origin that services have names under, where no other and no
+/// `fallthrough` has to do with names below it.
+fn plain_origin(origins: &[Origin], options: &Options) -> Option<usize> {
+    let forward = origins.iter().enumerate();
+    let mut forward = forward.filter(|(_, o)| !o.reverse && !o.multicluster);
+    let (place, origin) = forward.next()?;
+    let apart =
+        |other: &Name| !other.is_at_or_below(&origin.name) && !origin.name.is_at_or_below(other);
+    let others = origins.iter().filter(|other| other.name != origin.name);
+    let plain = forward.next().is_none()
+        && others.map(|other| &other.name).all(apart)
+        && options.fallthrough.iter().all(apart);
+    plain.then_some(place)
+}
 
 impl ServiceInput<'_> {
     pub(super) fn suffix(&self) -> Suffix {
@@ -72,6 +87,7 @@ impl ZoneWriter {
             .map(|n| n.to_lowercase().into())
             .collect();
         let zone = Zone {
+            plain_origin: plain_origin(&origins, &options),
             name_servers: Arc::new(NameServers::outside(&options.own_addresses)),
             options: Arc::new(options),
             origins,

@@ -302,10 +302,12 @@ impl Zone {
     }
 
     /// Finds a namespace that both the view and the zone's options show.
-    fn see(&self, view: &View<'_>, label: &[u8]) -> Seen {
+    #[inline]
+    pub(super) fn see(&self, view: &View<'_>, label: &[u8]) -> Seen {
         self.narrow(view.namespace(label))
     }
 
+    #[inline]
     pub(super) fn narrow(&self, seen: Seen) -> Seen {
         if self.exposed.contains(seen.ns.0) {
             seen

@@ -112,16 +112,19 @@ impl Head {
 
 impl<'s> ServiceNode<'s> {
     /// Reads a service from its block.
+    #[inline]
     pub(super) fn read(block: &'s [u8]) -> Option<Self> {
         let (head, rest) = block.split_first_chunk()?;
         Some(Self { head, rest })
     }
 
+    #[inline]
     fn head(&self) -> Head {
         Head::of_octets(self.head)
     }
 
     /// Returns what the bare name stands for.
+    #[inline]
     pub fn body(&self) -> Body<'s> {
         let head = self.head();
         match head.kind {
@@ -164,6 +167,7 @@ impl<'s> ServiceNode<'s> {
     }
 
     /// Returns the octets of the service's cluster addresses of a type, A or AAAA.
+    #[inline]
     pub(super) fn cluster_row(&self, rtype: RType) -> &'s [u8] {
         let head = self.head();
         let v4 = 4 * usize::from(head.v4);
@@ -175,10 +179,16 @@ impl<'s> ServiceNode<'s> {
         }
     }
 
+    /// Returns how many there are.
+    #[inline]
+    pub fn cluster_address_count(&self) -> usize {
+        let head = self.head();
+        usize::from(head.v4) + usize::from(head.v6)
+    }
+
     /// Returns whether it has any.
     pub fn has_cluster_addresses(&self) -> bool {
-        let head = self.head();
-        head.v4 | head.v6 != 0
+        self.cluster_address_count() > 0
     }
 
     /// Returns how many entries the bare name has under a selector: what SRV weights divide by

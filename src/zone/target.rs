@@ -185,6 +185,6 @@ fn is_public(qname: &QName<'_>, origin_labels: usize) -> bool {
     )
 }
 
-fn without_underscore(label: &[u8]) -> &[u8] {
+pub(super) fn without_underscore(label: &[u8]) -> &[u8] {
     label.strip_prefix(b"_").unwrap_or(label)
 }

@@ -12,11 +12,11 @@ use proptest::sample::select;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use tenantdns::answer::Transport;
+use tenantdns::answer::{Outcome, Request, Transport, respond_both_ways};
 use tenantdns::model::{Labels, Object, SliceOwner};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::tenancy::{Client, ServiceId, Sight, View};
-use tenantdns::testing::{Cluster, ask};
+use tenantdns::testing::{Cluster, ask, request};
 use tenantdns::wire::RType;
 
 fn settings() -> impl Strategy<Value = String> {
@@ -426,6 +426,65 @@ fn one_tenant_that_owns_everything_is_answered_as_if_there_were_none() {
         },
     );
     assert!(samples.get() >= 20_000, "{samples:?} samples");
+    assert!(telling.get() >= 500, "only {telling:?} answers had records");
+}
+
+// === the short way ===
+
+#[test]
+fn the_short_way_and_the_long_one_answer_alike() {
+    let names = names();
+    let (short_ones, telling) = (Cell::new(0usize), Cell::new(0usize));
+    let modes = select(&["\"enforce\"", "\"enforce\"", "\"audit\"", "\"off\""]);
+    let strategy = (
+        objects(),
+        settings(),
+        modes,
+        select(clients()),
+        any::<u64>(),
+    );
+    check(
+        192,
+        file!(),
+        &strategy,
+        |(objects, config, mode, client, seed)| {
+            let config = config.replace("\"enforce\"", mode);
+            let near = names_of(&objects);
+            let snapshot = serve(objects, &config);
+            let mut picker = Picker::new(seed);
+            for turn in 0..60 {
+                let name = picker.pick(if turn % 4 == 0 { &names } else { &near });
+                for rtype in TYPES {
+                    for (transport, bytes) in questions(name, rtype) {
+                        let request = Request {
+                            entropy: seed,
+                            ..request(client, transport, &bytes)
+                        };
+                        let mut buffers = [vec![0x55; 65_535], vec![0xaa; 65_535]];
+                        let [a, b] = &mut buffers;
+                        let both = respond_both_ways(&snapshot, &request, [a, b]);
+                        let [short, long] = both.expect("a query");
+                        let Some(short) = short else { continue };
+                        let Outcome::Reply(len, _) = short else {
+                            panic!("the short way replies: {short:?}")
+                        };
+                        short_ones.set(short_ones.get() + 1);
+                        telling.set(telling.get() + usize::from(buffers[0][6..8] != [0, 0]));
+                        let told = format!("{name} {rtype} from {client}\n{config}");
+                        prop_assert_eq!(
+                            format!("{short:?}"),
+                            format!("{:?}", long.unwrap()),
+                            "{}",
+                            told
+                        );
+                        prop_assert_eq!(&buffers[0][..len], &buffers[1][..len], "{}", told);
+                    }
+                }
+            }
+            Ok(())
+        },
+    );
+    assert!(short_ones.get() >= 20_000, "{short_ones:?} answers");
     assert!(telling.get() >= 500, "only {telling:?} answers had records");
 }
 

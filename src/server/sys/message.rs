@@ -36,7 +36,7 @@ pub(in crate::server) fn canonical(address: SocketAddr) -> SocketAddr {
 /// Reads what the kernel said of a received datagram: its route, `None` where it can't be answered,
 /// and how many datagrams the socket has lost, where it says. It was sent to `only`, where that is
 /// known beforehand.
-#[inline]
+#[inline(always)]
 pub(super) fn read_route(
     received: &msghdr,
     control: &mut Control,
@@ -95,6 +95,7 @@ pub(super) fn read_route(
 }
 
 /// Points a header at its parts, whose lengths it has already.
+#[inline(always)]
 pub(super) fn point(
     header: &mut msghdr,
     (name, control): (&mut sockaddr_in6, &mut Control),
@@ -109,7 +110,7 @@ pub(super) fn point(
 
 /// Writes the control message that makes `route.local` the source on a socket that is an IPv6 one
 /// or not, and returns its octets; 0 where nothing is to be said.
-#[inline]
+#[inline(always)]
 pub(super) fn write_local(control: &mut Control, route: &Route, v6: bool) -> usize {
     match (route.local, v6) {
         (Some(IpAddr::V4(local)), false) => {
@@ -154,7 +155,7 @@ pub(super) fn write_control<T: Copy>(
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) -> usize {
     let v6 = match peer {
         SocketAddr::V6(peer) => peer,
@@ -180,7 +181,7 @@ pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) ->
     size_of::<sockaddr_in6>()
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn read_name(name: &sockaddr_in6) -> Option<SocketAddr> {
     match c_int::from(name.sin6_family) {
         libc::AF_INET => {
