@@ -12,6 +12,7 @@ mod observer;
 mod offline;
 mod pages;
 mod policy;
+mod probe;
 mod progress;
 mod questions;
 mod serve;
@@ -59,6 +60,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Diff(command)) => Ok(policy::diff(command)),
         Command::Policy(Policy::Suggest(command)) => policy::suggest(command),
         Command::Check(command) => run_check(&config()?, command),
+        Command::Probe(command) => probe::probe(command),
     }
 }
 

@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/checklist.rs"]
+mod checklist;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
@@ -35,6 +37,8 @@ mod noninterference;
 mod pages;
 #[path = "it/policy.rs"]
 mod policy;
+#[path = "it/probe.rs"]
+mod probe;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/races.rs"]
@@ -45,6 +49,8 @@ mod random;
 mod records;
 #[path = "it/robust.rs"]
 mod robust;
+#[path = "it/sampling.rs"]
+mod sampling;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/stub.rs"]

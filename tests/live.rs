@@ -27,6 +27,8 @@ mod encodings;
 mod faults;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/probe.rs"]
+mod probe;
 #[path = "live/process.rs"]
 mod process;
 #[path = "live/proxy.rs"]
