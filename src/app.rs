@@ -13,6 +13,7 @@ mod observer;
 mod offline;
 mod pages;
 mod policy;
+mod probe;
 mod progress;
 mod questions;
 mod serve;
@@ -61,6 +62,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Suggest(command)) => policy::suggest(command),
         Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
+        Command::Probe(command) => probe::probe(command),
     }
 }
 

@@ -30,7 +30,7 @@ mod tests;
 pub use args::{
     Args, Asker, AuditCommand, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
     Explain, GateArgs, Inputs, Output, Policy, PolicyAdmission, PolicyDiff, PolicySuggest,
-    PolicyTest, Serve, Share, Tap, TapAddress, Visibility, VisibilityOutput,
+    PolicyTest, Probe, Serve, Share, Tap, TapAddress, Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
@@ -232,9 +232,10 @@ impl Config {
             Command::Check(_) | Command::Policy(Policy::Admission(_)) => {
                 Self::of_inputs(inputs, Overrides::default())
             }
-            Command::Explain(_) | Command::Visibility(_) | Command::Policy(_) => {
-                Self::offline(inputs)
-            }
+            Command::Explain(_)
+            | Command::Visibility(_)
+            | Command::Policy(_)
+            | Command::Probe(_) => Self::offline(inputs),
         }
     }
 

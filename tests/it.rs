@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/checklist.rs"]
+mod checklist;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
@@ -37,6 +39,8 @@ mod noninterference;
 mod pages;
 #[path = "it/policy.rs"]
 mod policy;
+#[path = "it/probe.rs"]
+mod probe;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/races.rs"]
@@ -47,6 +51,8 @@ mod random;
 mod records;
 #[path = "it/robust.rs"]
 mod robust;
+#[path = "it/sampling.rs"]
+mod sampling;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/stub.rs"]

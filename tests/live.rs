@@ -31,6 +31,8 @@ mod faults;
 mod parts;
 #[path = "live/policy.rs"]
 mod policy;
+#[path = "live/probe.rs"]
+mod probe;
 #[path = "live/process.rs"]
 mod process;
 #[path = "live/proxy.rs"]

@@ -57,6 +57,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire cow model tenancy zone chain snapshot index answer audit manifests config forward cache",
         "*",
     ),
+    ("probe", "wire", "hickory_proto serde"),
     ("telemetry", "", "*"),
     // The API's objects become the model's here, and nowhere else.
     ("watch", "model index protobuf", "*"),

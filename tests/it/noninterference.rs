@@ -6,6 +6,7 @@ use crate::random::{
     EXCEPTIONS, NAMESPACES, OWN, Picker, SERVICES, TENANCY, TYPES, check, cluster, names, names_of,
     object, objects, pod_address, pod_of, questions, reverse,
 };
+use crate::sampling::{Tally, sampled};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::cell::Cell;
@@ -193,21 +194,23 @@ fn is(snapshot: &Snapshot, client: IpAddr) -> String {
 #[test]
 fn i11_what_a_client_cannot_see_changes_no_byte() {
     let names = names();
-    let (samples, changed, telling) = (Cell::new(0usize), Cell::new(0usize), Cell::new(0usize));
-    let strategy = (
-        objects(),
-        prop::collection::vec(object(), 0..40),
-        settings(),
-        select(clients()),
-        any::<u64>(),
-    );
-    check(
+    let strategy = || {
+        (
+            objects(),
+            prop::collection::vec(object(), 0..40),
+            settings(),
+            select(clients()),
+            any::<u64>(),
+        )
+    };
+    let tally = sampled(
+        "i11",
         96,
-        file!(),
-        &strategy,
+        strategy,
         |(base, other, config, client, seed)| {
+            let mut tally = Tally::default();
             let other = change(&base, &cluster(other), &config, client);
-            changed.set(changed.get() + usize::from(other != base));
+            tally.pairs = u64::from(other != base);
             let near: Vec<String> = names_of(&base)
                 .into_iter()
                 .chain(names_of(&other))
@@ -222,10 +225,9 @@ fn i11_what_a_client_cannot_see_changes_no_byte() {
                         answers(&g, client, name, rtype),
                         answers(&h, client, name, rtype),
                     );
-                    samples.set(samples.get() + before.len());
-                    let counts = |reply: &Vec<u8>| reply[6..8] != [0, 0];
-                    telling
-                        .set(telling.get() + before.iter().flatten().filter(|r| counts(r)).count());
+                    tally.samples += before.len() as u64;
+                    let counts = |reply: &&Vec<u8>| reply[6..8] != [0, 0];
+                    tally.telling += before.iter().flatten().filter(counts).count() as u64;
                     prop_assert_eq!(
                         &before,
                         &after,
@@ -239,12 +241,12 @@ fn i11_what_a_client_cannot_see_changes_no_byte() {
                     );
                 }
             }
-            Ok(())
+            Ok(tally)
         },
     );
-    assert!(samples.get() >= 20_000, "{samples:?} samples");
-    assert!(changed.get() >= 48, "only {changed:?} clusters changed");
-    assert!(telling.get() >= 500, "only {telling:?} answers had records");
+    assert!(tally.samples >= 20_000, "{tally:?}");
+    assert!(tally.pairs >= 48, "few clusters changed: {tally:?}");
+    assert!(tally.telling >= 500, "few answers had records: {tally:?}");
 }
 
 // === hidden and absent ===
@@ -261,27 +263,28 @@ pub(crate) fn without_question(mut reply: Vec<u8>, name: &str) -> Vec<u8> {
 
 #[test]
 fn i3_hidden_equals_absent_byte_for_byte() {
-    let (samples, hidden_names) = (Cell::new(0usize), Cell::new(0usize));
-    let strategy = (objects(), settings(), select(clients()), any::<u64>());
-    check(64, file!(), &strategy, |(objects, config, client, seed)| {
+    let strategy = || (objects(), settings(), select(clients()), any::<u64>());
+    let tally = sampled("i3", 64, strategy, |(objects, config, client, seed)| {
         let snapshot = serve(objects, &config);
         let view = snapshot.view(snapshot.identify(client));
         let mut picker = Picker::new(seed);
-        let compare = |hidden: &str, absent: &str, rtype: RType| -> Result<(), TestCaseError> {
-            hidden_names.set(hidden_names.get() + 1);
+        let mut tally = Tally::default();
+        let mut compare = |hidden: &str, absent: &str, rtype: RType| -> Result<(), TestCaseError> {
+            tally.pairs += 1;
             for ((transport, a), (_, b)) in questions(hidden, rtype)
                 .iter()
                 .zip(questions(absent, rtype))
             {
-                samples.set(samples.get() + 1);
+                tally.samples += 1;
                 let a = ask(&snapshot, client, *transport, a).unwrap();
                 let b = ask(&snapshot, client, *transport, &b).unwrap();
-                let shown = (decode(&a), decode(&b));
+                let shown = || (decode(&a), decode(&b));
+                let same =
+                    without_question(a.clone(), hidden) == without_question(b.clone(), absent);
                 prop_assert!(
-                    without_question(a, hidden) == without_question(b, absent),
-                    "{hidden} {rtype} from {client} is {:?}, {absent} is {:?}\n{config}",
-                    shown.0,
-                    shown.1
+                    same,
+                    "{hidden} {rtype} from {client} and {absent} are {:?}\n{config}",
+                    shown()
                 );
             }
             Ok(())
@@ -353,10 +356,10 @@ fn i3_hidden_equals_absent_byte_for_byte() {
                 }
             }
         }
-        Ok(())
+        Ok(tally)
     });
-    assert!(samples.get() >= 20_000, "{samples:?} samples");
-    assert!(hidden_names.get() >= 5_000, "{hidden_names:?} hidden names");
+    assert!(tally.samples >= 20_000, "{tally:?}");
+    assert!(tally.pairs >= 5_000, "few hidden names: {tally:?}");
 }
 
 // === one tenant ===
