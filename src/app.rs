@@ -1,6 +1,7 @@
 //! The wiring: arguments to configuration, source to index, index to snapshots, snapshots to
 //! sockets. Nothing is decided here that a room could decide.
 
+mod audit;
 mod canary;
 mod details;
 mod feed;
@@ -17,9 +18,9 @@ mod questions;
 mod serve;
 
 use crate::chain::BlockOptions;
-use crate::commands::{explain, findings};
+use crate::commands::{absent_tenants, explain, findings};
 use crate::config::{
-    Args, Command, Config, ConfigError, EXIT_DONE, EXIT_FAILED, Explain, Output, Policy,
+    Args, Check, Command, Config, ConfigError, EXIT_DONE, EXIT_FAILED, Explain, Output, Policy,
 };
 use crate::server::interface_addresses;
 use crate::telemetry;
@@ -50,10 +51,16 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         }
         Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
         Command::Visibility(command) => policy::visibility(config()?, command),
+        Command::Audit(command) => {
+            let config = config()?;
+            telemetry::init();
+            audit::audit(config, command).map(|()| EXIT_DONE)
+        }
         Command::Policy(Policy::Test(command)) => policy::test(command),
         Command::Policy(Policy::Diff(command)) => Ok(policy::diff(command)),
+        Command::Policy(Policy::Suggest(command)) => policy::suggest(command),
+        Command::Check(command) => run_check(&config()?, command),
         Command::Probe(command) => probe::probe(command),
-        Command::Check(_) => run_check(&config()?),
     }
 }
 
@@ -84,21 +91,32 @@ fn run_explain(config: &Config, command: &Explain) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says everything that is wrong with the manifests and doubtful in the configuration. What is
-/// wrong makes the command fail.
-fn run_check(config: &Config) -> anyhow::Result<u8> {
+/// Says everything that is wrong with the manifests and doubtful in the configuration, and whether an
+/// audit lets enforce it. What is wrong makes the command fail.
+fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
     let mut out = std::io::stdout().lock();
+    let gate = match command.gate.audit_log.is_empty() {
+        true => EXIT_DONE,
+        false => policy::gate(&command.gate, &mut out)?,
+    };
     if config.source.manifests.is_empty() {
-        writeln!(out, "configuration: ok")?;
-        return Ok(EXIT_DONE);
+        if command.inputs.config.is_some() {
+            writeln!(out, "configuration: ok")?;
+        }
+        return Ok(gate);
     }
-    let offline = Offline::open(config)?;
+    let mut offline = Offline::open(config)?;
+    let snapshot = offline.snapshot();
     let diagnostics = offline.source.diagnostics();
     for diagnostic in &diagnostics {
         writeln!(out, "{diagnostic}")?;
     }
-    for finding in findings(&config.tenancy, offline.index.objects()) {
-        writeln!(out, "note: {finding}")?;
+    let doubts = findings(&config.tenancy, offline.index.objects());
+    for doubt in doubts
+        .iter()
+        .chain(&absent_tenants(&offline.index, &snapshot))
+    {
+        writeln!(out, "note: {doubt}")?;
     }
     let objects = offline.index.objects();
     writeln!(
@@ -112,7 +130,7 @@ fn run_check(config: &Config) -> anyhow::Result<u8> {
         diagnostics.len(),
     )?;
     Ok(if diagnostics.is_empty() {
-        EXIT_DONE
+        gate
     } else {
         EXIT_FAILED
     })

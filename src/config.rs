@@ -28,8 +28,9 @@ mod zones;
 mod tests;
 
 pub use args::{
-    Args, Asker, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Explain, Inputs,
-    Output, Policy, PolicyDiff, PolicyTest, Probe, Serve, Visibility, VisibilityOutput,
+    Args, Asker, AuditCommand, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
+    Explain, GateArgs, Inputs, Output, Policy, PolicyDiff, PolicySuggest, PolicyTest, Probe, Serve,
+    Share, Tap, TapAddress, Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
@@ -224,7 +225,10 @@ impl Config {
         let none = Inputs::default();
         let inputs = args.inputs().unwrap_or(&none);
         match &args.command {
-            Command::Serve(serve) => Self::of_server(serve),
+            Command::Serve(serve) => {
+                Self::following(inputs, serve.kubeconfig.clone(), &serve.listen)
+            }
+            Command::Audit(audit) => Self::following(inputs, audit.kubeconfig.clone(), &[]),
             Command::Check(_) => Self::of_inputs(inputs, Overrides::default()),
             Command::Explain(_)
             | Command::Visibility(_)
@@ -245,13 +249,18 @@ impl Config {
         }
     }
 
-    fn of_server(serve: &Serve) -> Result<Self, ConfigError> {
+    /// Reads the configuration of a program that follows its objects.
+    fn following(
+        inputs: &Inputs,
+        kubeconfig: Option<PathBuf>,
+        listen: &[SocketAddr],
+    ) -> Result<Self, ConfigError> {
         let overrides = Overrides {
-            listen: (!serve.listen.is_empty()).then(|| distinct(&serve.listen)),
-            kubeconfig: serve.kubeconfig.clone(),
+            listen: (!listen.is_empty()).then(|| distinct(listen)),
+            kubeconfig,
             ..Overrides::default()
         };
-        let mut config = Self::of_inputs(&serve.inputs, overrides)?;
+        let mut config = Self::of_inputs(inputs, overrides)?;
         if !config.source.is_given(std::env::var_os(IN_POD).is_some()) {
             return Err(ConfigError::NoSource);
         }

@@ -15,6 +15,8 @@
 //! | [`index`] | the single writer: events in, snapshots out |
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
 //! | [`audit`] | what enforcing takes away from answers |
+//! | [`tap`] | what another server's log and dnstap tell of its queries |
+//! | [`protobuf`] | Protocol Buffers on borrowed bytes |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
@@ -32,7 +34,7 @@
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
 //!
-//! ARCHITECTURE.md has the two flows and the invariants with the tests that hold them.
+//! ARCHITECTURE.md has the flows and the invariants with the tests that hold them.
 
 pub mod admin;
 pub mod answer;
@@ -52,9 +54,11 @@ pub mod metrics;
 pub mod model;
 pub mod observe;
 pub mod probe;
+pub mod protobuf;
 pub mod ring;
 pub mod server;
 pub mod snapshot;
+pub mod tap;
 pub mod telemetry;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]

@@ -27,7 +27,7 @@ use crate::ring::{Consumer, Producer, ring};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{RType, Rcode};
-use record::{QUESTION, Question, SIGHTING, Sighting, hash, place, qname};
+use record::{QUESTION, SIGHTING, Sighting, hash, place, qname, question_words};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tally::Tally;
@@ -232,7 +232,7 @@ impl Own {
         let name = qname(request.bytes, verdict.qname);
         if let (Some(name), Some(qtype)) = (name, verdict.qtype) {
             let client = asker(request, verdict);
-            let words = Question::words(request.listener, client, qtype, name);
+            let words = question_words(request.listener, client, qtype, name);
             questions.push(words);
         }
     }
@@ -240,7 +240,7 @@ impl Own {
 
 /// Returns the address of whoever asked, also behind a forwarder.
 fn asker(request: &Request<'_>, verdict: &Verdict) -> IpAddr {
-    verdict.source.unwrap_or_else(|| request.peer.ip())
+    verdict.named.unwrap_or_else(|| request.peer.ip())
 }
 
 impl Clone for Witness {

@@ -25,6 +25,8 @@ mod events;
 mod examples;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/judging.rs"]
+mod judging;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]
@@ -55,6 +57,8 @@ mod snapshots;
 mod stub;
 #[path = "it/stub_peers.rs"]
 mod stub_peers;
+#[path = "it/tapped.rs"]
+mod tapped;
 #[path = "it/tenants.rs"]
 mod tenants;
 #[path = "it/truncation.rs"]

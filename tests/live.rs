@@ -10,6 +10,8 @@
 
 #[path = "live/apiserver.rs"]
 mod apiserver;
+#[path = "live/audit.rs"]
+mod audit;
 #[path = "live/checkpoint.rs"]
 mod checkpoint;
 #[path = "live/coredns.rs"]

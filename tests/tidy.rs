@@ -22,7 +22,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "ipnet",
     ),
     ("answer", "wire zone tenancy chain snapshot", "arrayvec"),
-    ("audit", "snapshot tenancy answer", "hickory_proto serde"),
+    (
+        "audit",
+        "snapshot tenancy answer chain",
+        "hickory_proto serde",
+    ),
     (
         "manifests",
         "model index",
@@ -50,13 +54,15 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     (
         "commands",
-        "wire cow model tenancy zone chain snapshot index answer manifests config forward cache",
+        "wire cow model tenancy zone chain snapshot index answer audit manifests config forward cache",
         "*",
     ),
     ("probe", "wire", "hickory_proto serde"),
     ("telemetry", "", "*"),
     // The API's objects become the model's here, and nowhere else.
-    ("watch", "model index", "*"),
+    ("watch", "model index protobuf", "*"),
+    ("protobuf", "", "thiserror"),
+    ("tap", "wire protobuf", "thiserror"),
     ("cache", "wire", "thiserror"),
     ("forward", "wire answer cache server", "thiserror tokio"),
     ("metrics", "", "prometheus"),

@@ -48,7 +48,7 @@ fn run(mut gatherer: Gatherer, reader: &SnapshotReader, mut ledger: Ledger, clos
         let snapshot = reader.load();
         let round = gatherer.gather(&snapshot, now);
         say(&round);
-        ledger.turn(&mut gatherer, snapshot.policy.mode(), now, last);
+        ledger.turn(gatherer.window(), snapshot.policy.mode(), now, last);
         if last {
             return;
         }

@@ -1,15 +1,18 @@
-//! The commands about a policy that nobody serves yet: `visibility`, `policy test`, `policy diff`.
+//! The commands about a policy that nobody serves yet: `visibility`, `policy test`, `policy diff`,
+//! `policy suggest`, and the gate of `check`.
 
 use super::offline::Offline;
 use super::say_error;
-use crate::commands::{Difference, Facts, Visibility, try_fact};
+use crate::commands::{Difference, Facts, Gate, Suggestions, Visibility, try_fact};
 use crate::config::{
-    Config, ConfigError, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Inputs, Output,
-    PolicyDiff, PolicyTest, Visibility as VisibilityArgs, VisibilityOutput,
+    Config, ConfigError, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, GateArgs, Inputs, Output,
+    PolicyDiff, PolicySuggest, PolicyTest, Visibility as VisibilityArgs, VisibilityOutput,
 };
 use crate::snapshot::Snapshot;
 use crate::tenancy::Mode;
-use std::io::{BufWriter, Write};
+use anyhow::Context;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// The configuration of a folder that `policy diff` compares.
@@ -19,7 +22,7 @@ const CONFIG_OF_FOLDER: &str = "tenantdns.toml";
 pub(super) fn visibility(mut config: Config, command: &VisibilityArgs) -> anyhow::Result<u8> {
     let (offline, snapshot) = open(&mut config, command.enforce)?;
     let visibility = Visibility::of(&offline.index, &snapshot);
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(io::stdout().lock());
     match command.output {
         VisibilityOutput::Table => write!(out, "{visibility}")?,
         VisibilityOutput::Json => {
@@ -39,7 +42,7 @@ fn open(config: &mut Config, enforce: bool) -> anyhow::Result<(Offline, Snapshot
         config.tenancy.mode = Mode::Enforce;
     }
     let mut offline = Offline::open(config)?;
-    let mut notes = std::io::stderr().lock();
+    let mut notes = io::stderr().lock();
     for diagnostic in offline.source.diagnostics() {
         writeln!(notes, "note: {diagnostic}")?;
     }
@@ -77,7 +80,7 @@ pub(super) fn test(command: &PolicyTest) -> anyhow::Result<u8> {
     let (mut holding, mut failing) = (0usize, 0usize);
     for (facts, mut config) in files {
         let (offline, snapshot) = open(&mut config, command.enforce)?;
-        let mut out = std::io::stdout().lock();
+        let mut out = io::stdout().lock();
         for fact in &facts.facts {
             let place = format!("{}:{}", facts.path.display(), fact.line);
             match try_fact(&offline.index, &snapshot, fact).failure {
@@ -92,7 +95,7 @@ pub(super) fn test(command: &PolicyTest) -> anyhow::Result<u8> {
             }
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     writeln!(
         out,
         "{} facts: {holding} hold, {failing} do not",
@@ -133,7 +136,7 @@ fn compare(command: &PolicyDiff) -> anyhow::Result<u8> {
     let old = open(&mut old, command.enforce)?;
     let new = open(&mut new, command.enforce)?;
     let difference = Difference::between((&old.0.index, &old.1), (&new.0.index, &new.1));
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     match command.output {
         Output::Text => write!(out, "{difference}")?,
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&difference)?)?,
@@ -157,4 +160,40 @@ fn side(path: &Path, manifests: &[PathBuf]) -> Inputs {
         inputs.manifests.push(path.to_owned());
     }
     inputs
+}
+
+/// Prints the grants that keep what audits saw working.
+pub(super) fn suggest(command: &PolicySuggest) -> anyhow::Result<u8> {
+    let mut suggestions = Suggestions::new(command.sweep);
+    read_logs(&command.audit_log, |log| suggestions.read(log))?;
+    write!(io::stdout(), "{suggestions}")?;
+    Ok(EXIT_DONE)
+}
+
+/// Says whether enforcing is safe, as far as audits tell.
+pub(super) fn gate(args: &GateArgs, out: &mut impl Write) -> anyhow::Result<u8> {
+    let mut gate = Gate::new(args.max_unidentified.0);
+    read_logs(&args.audit_log, |log| gate.read(log))?;
+    write!(out, "{gate}")?;
+    Ok(if gate.passes() {
+        EXIT_DONE
+    } else {
+        EXIT_FAILED
+    })
+}
+
+/// Opens each log in turn; `-` is the standard input.
+fn read_logs(
+    paths: &[PathBuf],
+    mut read: impl FnMut(&mut dyn BufRead) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    for path in paths {
+        let what = || format!("reading the audit log {}", path.display());
+        let mut log: Box<dyn BufRead> = match path.as_os_str().to_str() {
+            Some("-") => Box::new(io::stdin().lock()),
+            _ => Box::new(BufReader::new(File::open(path).with_context(what)?)),
+        };
+        read(&mut *log).with_context(what)?;
+    }
+    Ok(())
 }

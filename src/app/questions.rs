@@ -1,19 +1,22 @@
-//! Questions to the thread that owns the index, from whoever may ask for an explanation: one at a
-//! time, and only while the thread has time for them.
+//! Questions to the thread that owns the index, from whoever may ask for an explanation, and from the
+//! audit for the names of pods: one at a time, and only while the thread has time for them.
 
 use crate::commands::explain;
 use crate::config::Asker;
 use crate::index::Index;
 use crate::snapshot::SnapshotReader;
 use crate::wire::{Name, RType};
+use std::net::IpAddr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Questions that wait at most.
 const WAITING: usize = 16;
-/// How long an answer is waited for.
+/// How long an explanation is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long names of pods are: whoever waits has workers' rings to empty.
+const BRIEFLY: Duration = Duration::from_millis(250);
 
 /// The asking end: cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,13 +29,21 @@ pub(super) struct Questions {
     reader: SnapshotReader,
 }
 
-/// What somebody wants explained.
+/// What somebody wants to know.
 #[derive(Debug)]
-pub(super) struct Question {
-    pub(super) from: Asker,
-    pub(super) name: Name,
-    pub(super) rtype: RType,
-    reply: SyncSender<Explained>,
+pub(super) enum Question {
+    /// Why is this answered so?
+    Explain {
+        from: Asker,
+        name: Name,
+        rtype: RType,
+        reply: SyncSender<Explained>,
+    },
+    /// Which pod of this namespace has this address?
+    Pods {
+        addresses: Vec<(IpAddr, Box<str>)>,
+        reply: SyncSender<Vec<Option<Box<str>>>>,
+    },
 }
 
 /// An explanation as JSON, or what is wrong with the question.
@@ -49,7 +60,7 @@ impl Asking {
     /// answer queries.
     pub(super) fn ask(&self, from: Asker, name: Name, rtype: RType) -> Option<Explained> {
         let (reply, answer) = sync_channel(1);
-        let question = Question {
+        let question = Question::Explain {
             from,
             name,
             rtype,
@@ -57,6 +68,15 @@ impl Asking {
         };
         self.0.try_send(question).ok()?;
         answer.recv_timeout(PATIENCE).ok()
+    }
+
+    /// Asks which pod of a namespace has each address, and returns them in this order; `None` where
+    /// there is no answer in time.
+    pub(super) fn pods(&self, addresses: Vec<(IpAddr, Box<str>)>) -> Option<Vec<Option<Box<str>>>> {
+        let (reply, answer) = sync_channel(1);
+        let question = Question::Pods { addresses, reply };
+        self.0.try_send(question).ok()?;
+        answer.recv_timeout(BRIEFLY).ok()
     }
 }
 
@@ -69,18 +89,31 @@ impl Questions {
         }
     }
 
-    /// Answers a question, as the server answers now.
+    /// Answers a question, as the server answers now. Whoever asked may have lost patience.
     pub(super) fn answer(&self, question: Question, index: &Index) {
-        let Question {
-            from,
-            name,
-            rtype,
-            reply,
-        } = question;
-        let snapshot = self.reader.load();
-        let explained = explain(index, &snapshot, &from, &name, rtype)
-            .and_then(|it| serde_json::to_string_pretty(&it).map_err(|error| error.to_string()));
-        // Whoever asked may have lost patience.
-        let _ = reply.try_send(explained);
+        match question {
+            Question::Explain {
+                from,
+                name,
+                rtype,
+                reply,
+            } => {
+                let snapshot = self.reader.load();
+                let explained = explain(index, &snapshot, &from, &name, rtype).and_then(|it| {
+                    serde_json::to_string_pretty(&it).map_err(|error| error.to_string())
+                });
+                let _ = reply.try_send(explained);
+            }
+            Question::Pods { addresses, reply } => {
+                let pod = |(address, namespace): (IpAddr, Box<str>)| {
+                    let ns = index.namespace_id(&namespace)?;
+                    index
+                        .objects()
+                        .pod_with_address(ns, address)
+                        .map(Into::into)
+                };
+                let _ = reply.try_send(addresses.into_iter().map(pod).collect());
+            }
+        }
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let doors = admin::bind(&config.admin)?;
     let mut feed = Feed::open(config)?;
     let (publisher, reader) = cell(feed.snapshot());
+    let (asking, questions) = questions(reader.clone());
     let canary = canary::begin(config, &reader);
     let drain = Drain::new();
     let (witness, observer) = match watched(config) {
@@ -46,7 +47,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     };
     let gathered = observer.as_ref().map(Gatherer::reader);
     let observer = observer.map(|gatherer| {
-        let ledger = Ledger::open(&config.audit, config.tenancy.mode)?;
+        let ledger = Ledger::open(&config.audit, config.tenancy.mode, asking.clone())?;
         Observer::start(gatherer, reader.clone(), ledger).context("starting a thread")
     });
     let observer = observer.transpose()?;
@@ -76,7 +77,6 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         let paths: Vec<_> = routes.paths().collect();
         tracing::info!(socket = %socket.display(), paths = paths.join(" "), "HTTP");
     }
-    let (asking, questions) = questions(setup.reader.clone());
     let admin = match doors.is_empty() {
         true => None,
         false => {

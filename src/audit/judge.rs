@@ -91,14 +91,17 @@ impl Judge {
     /// Returns what a client is denied of the answer to its question, each target once. The request
     /// should be one over TCP, so that nothing is cut.
     pub fn denials(&mut self, request: &Request<'_>) -> Vec<Denial> {
-        let open = answers(&self.open, request, &mut self.scratch);
+        self.judge(request).unwrap_or_default()
+    }
+
+    /// Returns the same; `None` where the question is for no zone's name.
+    pub fn judge(&mut self, request: &Request<'_>) -> Option<Vec<Denial>> {
+        let open = answers(&self.open, request, &mut self.scratch)?;
         if open.is_empty() {
-            return Vec::new();
+            return Some(Vec::new());
         }
-        let left: BTreeSet<String> = answers(&self.enforced, request, &mut self.scratch)
-            .iter()
-            .map(data)
-            .collect();
+        let left = answers(&self.enforced, request, &mut self.scratch).unwrap_or_default();
+        let left: BTreeSet<String> = left.iter().map(data).collect();
         let address = request.claimed.unwrap_or_else(|| request.peer.ip());
         let reason = self.reason(address);
         let client = self.enforced.identify(address);
@@ -106,7 +109,7 @@ impl Judge {
         let targets = lost.filter_map(|record| self.target(client, record));
         let targets: BTreeSet<Target> = targets.collect();
         let denial = |target| Denial { target, reason };
-        targets.into_iter().map(denial).collect()
+        Some(targets.into_iter().map(denial).collect())
     }
 
     fn reason(&self, address: IpAddr) -> Reason {
@@ -171,17 +174,16 @@ impl Judge {
     }
 }
 
-/// Returns the records of the answer section.
-fn answers(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Vec<Record> {
+/// Returns the records of the answer section; `None` where no zone answered.
+fn answers(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Option<Vec<Record>> {
     match respond(snapshot, request, out) {
-        Outcome::Reply(length, _) => {
+        Outcome::Reply(length, verdict) => {
+            verdict.zone?;
             let message = out.get(..length).map(Message::from_vec);
-            message
-                .and_then(Result::ok)
-                .map(|message| message.answers)
-                .unwrap_or_default()
+            let message = message.and_then(Result::ok);
+            Some(message.map(|message| message.answers).unwrap_or_default())
         }
-        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => Vec::new(),
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => None,
     }
 }
 

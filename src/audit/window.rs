@@ -1,8 +1,9 @@
-//! Denials of a span of time, each once with its count. Bounded: an audit must not take the memory
-//! of the server that it watches.
+//! Denials of a span of time, each once with its count, and how many questions were judged. Bounded:
+//! an audit must not take the memory of the server that it watches.
 
 use super::judge::{Denial, Reason, Target};
-use serde::Serialize;
+use crate::tenancy::Mode;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -13,8 +14,36 @@ const CAPACITY: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Window {
     denials: BTreeMap<Key, (Asker, u64)>,
-    /// Denials that found no room.
-    more: u64,
+    counts: Counts,
+}
+
+/// How many questions were judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Questions for names of the zones, all of them.
+    pub judged: u64,
+    /// Those whose client's address is nobody's, or several pods'.
+    pub unknown: u64,
+    /// Those of nodes that are denied something.
+    pub node_hidden: u64,
+    /// Denials that found no room in the window, and have no line.
+    pub unlisted: u64,
+    /// Questions that came faster than they could be judged, and were not.
+    pub lost: u64,
+}
+
+/// The last line of a window in the audit log: one JSON object, told from the others by `queries`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Closing<'a> {
+    /// When the window ended, in RFC 3339.
+    pub ts: &'a str,
+    /// How long it was, in seconds.
+    pub window_s: u64,
+    /// `audit` or `enforce`.
+    pub mode: &'a str,
+    /// How many questions were judged.
+    pub queries: Counts,
 }
 
 type Key = (IpAddr, Target, u16, Reason);
@@ -54,6 +83,8 @@ pub struct Client<'a> {
     pub ip: IpAddr,
     /// Its namespace, where it is a pod.
     pub namespace: Option<&'a str>,
+    /// Its name, where it is a pod that still has the address.
+    pub pod: Option<&'a str>,
     /// Its tenant, where it has one.
     pub tenant: Option<&'a str>,
 }
@@ -75,11 +106,11 @@ impl Window {
         namespace: Option<&str>,
         tenant: Option<&str>,
         qtype: u16,
-        denial: Denial,
+        denial: &Denial,
     ) {
-        let key = (ip, denial.target, qtype, denial.reason);
+        let key = (ip, denial.target.clone(), qtype, denial.reason);
         if self.denials.len() >= CAPACITY && !self.denials.contains_key(&key) {
-            self.more += 1;
+            self.counts.unlisted += 1;
             return;
         }
         let asker = || Asker {
@@ -89,22 +120,42 @@ impl Window {
         self.denials.entry(key).or_insert_with(|| (asker(), 0)).1 += 1;
     }
 
-    /// Gives each line, and returns how many denials have none because there were too many different
-    /// ones. The window is empty then.
-    pub fn close(
+    /// Returns how many questions were judged, to be added to.
+    pub fn counts_mut(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
+
+    /// Returns the pods that have lines, by address and namespace, each once.
+    pub fn pods(&self) -> Vec<(IpAddr, Box<str>)> {
+        let pods = self.denials.iter().filter_map(|((ip, ..), (asker, _))| {
+            let namespace = asker.namespace.clone()?;
+            Some((*ip, namespace))
+        });
+        let mut pods: Vec<_> = pods.collect();
+        pods.dedup();
+        pods
+    }
+
+    /// Gives each line, and returns the one that closes the window; `None` where nothing was judged.
+    /// `pod` says which pod of a namespace has an address. The window is empty then.
+    pub fn close<'a>(
         &mut self,
-        (ts, window_s): (&str, u64),
-        mode: &str,
+        (ts, window_s): (&'a str, u64),
+        mode: Mode,
+        pod: impl Fn(IpAddr, &str) -> Option<&'a str>,
         mut say: impl FnMut(&Line<'_>),
-    ) -> u64 {
+    ) -> Option<Closing<'a>> {
+        let mode = mode.as_str();
         for ((ip, target, qtype, reason), (asker, count)) in &self.denials {
+            let namespace = asker.namespace.as_deref();
             say(&Line {
                 ts,
                 window_s,
                 mode,
                 client: Client {
                     ip: *ip,
-                    namespace: asker.namespace.as_deref(),
+                    namespace,
+                    pod: namespace.and_then(|namespace| pod(*ip, namespace)),
                     tenant: asker.tenant.as_deref(),
                 },
                 target: TargetPart {
@@ -117,6 +168,12 @@ impl Window {
             });
         }
         self.denials.clear();
-        std::mem::take(&mut self.more)
+        let queries = std::mem::take(&mut self.counts);
+        (queries != Counts::default()).then_some(Closing {
+            ts,
+            window_s,
+            mode,
+            queries,
+        })
     }
 }

@@ -1,18 +1,21 @@
 //! `policy diff`: which clients see which names under one policy and not under the other. Clients
 //! whose views change alike are said together, so that a change of one tenant is a few lines.
 
+mod ranges;
+
 use super::plain::{lines, plain};
 use super::relation::{Extent, Path, Relation, Targets, Who, of_namespace};
 use super::visibility::paths;
 use crate::index::Index;
 use crate::snapshot::Snapshot;
+use ranges::{Ranges, ranges_of};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
 /// What differs between two policies; its JSON form is the command's contract: `changes [{tenants
-/// [{tenant, namespaces []}], clients [], visible, hidden}]`, `visible` and `hidden` as `{namespaces
-/// [], services [], except []}`.
+/// [{tenant, namespaces []}], clients [], ranges [{tenant, cidrs []}], visible, hidden}]`, `visible`
+/// and `hidden` as `{namespaces [], services [], except []}`.
 ///
 /// A client's own namespace is no change: its pods see it in any case. Of clients that change alike,
 /// those whose own namespace is among the names see only the others anew.
@@ -27,6 +30,9 @@ struct Change {
     tenants: Vec<Tenant>,
     /// Those that are no pods: `node`, `unknown`.
     clients: Vec<&'static str>,
+    /// Those of configured ranges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ranges: Vec<Ranges>,
     /// What they see from now on.
     visible: Names,
     /// What they don't see any longer.
@@ -80,7 +86,8 @@ impl Difference {
         // A client of both is of the tenant that it has now.
         let mut clients: BTreeMap<Option<&str>, BTreeMap<Option<&str>, Both<'_>>> = BTreeMap::new();
         for (relation, is_new) in [(&old, false), (&new, true)] {
-            for client in &relation.clients {
+            let others = relation.clients.iter();
+            for client in others.filter(|client| !matches!(client.who, Who::Range { .. })) {
                 let by_kind = clients.entry(client.who.word()).or_default();
                 let both = by_kind.entry(client.who.namespace()).or_insert(Both {
                     who: client.who,
@@ -92,10 +99,8 @@ impl Difference {
                 *side = Some(client.extent);
             }
         }
-        let clients: Vec<Both<'_>> = clients
-            .into_values()
-            .flat_map(BTreeMap::into_values)
-            .collect();
+        let clients = clients.into_values().flat_map(BTreeMap::into_values);
+        let clients: Vec<Both<'_>> = clients.chain(ranges_of(&old, &new)).collect();
         for both in &clients {
             if let Who::Pods {
                 tenant, assigned, ..
@@ -233,6 +238,7 @@ impl Change {
         Self {
             tenants: tenants.collect(),
             clients: who.iter().filter_map(|client| client.word()).collect(),
+            ranges: Ranges::of(who),
             visible: Names::of(&delta.visible),
             hidden: Names::of(&delta.hidden),
         }
@@ -262,6 +268,7 @@ impl Change {
             "node" => "nodes".to_owned(),
             other => format!("{other} clients"),
         }));
+        words.extend(self.ranges.iter().map(Ranges::to_string));
         words
     }
 }

@@ -1,12 +1,17 @@
 //! What is legal in a configuration and probably not meant, given the objects: names that do not
-//! exist. Whoever creates one later gets the role that waits for it.
+//! exist. Whoever creates one later gets the role that waits for it. And rules that can be escaped.
+
+mod rules;
+
+pub use rules::absent_tenants;
 
 use crate::index::Objects;
 use crate::model::ObjectKey;
 use crate::tenancy::{Mode, NamePattern, Options};
 
-/// Returns a line for each configured name that no object has. Without tenancy only forwarders have a
-/// role.
+/// Returns a line for each configured name that no object has, and for each rule that is doubtful
+/// otherwise. Without tenancy only forwarders have a role. Tenants are not looked for:
+/// [`absent_tenants`] does that.
 pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
     let mut lines = Vec::new();
     for service in options.forwarders.iter().flat_map(|table| &table.services) {
@@ -54,6 +59,7 @@ pub fn findings(options: &Options, objects: &Objects) -> Vec<String> {
             ));
         }
     }
+    lines.extend(rules::findings(options, objects));
     lines
 }
 

@@ -6,6 +6,7 @@ use crate::model::{Namespace, ObjectKey};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, NsId, Row, ServiceId, Sight, Tenant};
 use crate::zone;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 
 /// Who sees what of one snapshot.
@@ -43,6 +44,12 @@ pub(super) enum Who<'a> {
     Node,
     /// Addresses that are nobody's.
     Unknown,
+    /// Addresses of a configured range that are no pod's and no node's.
+    Range {
+        /// Whose they are, where the configuration says it.
+        tenant: Option<&'a str>,
+        cidr: IpNet,
+    },
 }
 
 impl<'a> Who<'a> {
@@ -50,14 +57,14 @@ impl<'a> Who<'a> {
     pub(super) fn namespace(self) -> Option<&'a str> {
         match self {
             Self::Pods { namespace, .. } => Some(namespace),
-            Self::Node | Self::Unknown => None,
+            Self::Node | Self::Unknown | Self::Range { .. } => None,
         }
     }
 
-    /// Returns the word for clients that are no pods.
+    /// Returns the word for clients that are neither pods nor of a range.
     pub(super) fn word(self) -> Option<&'static str> {
         match self {
-            Self::Pods { .. } => None,
+            Self::Pods { .. } | Self::Range { .. } => None,
             Self::Node => Some("node"),
             Self::Unknown => Some("unknown"),
         }
@@ -206,9 +213,13 @@ impl<'a> Relation<'a> {
             Some((who, Client::Pod(ns)))
         });
         let others = [(Who::Node, Client::Node), (Who::Unknown, Client::Unknown)];
+        let ranges = policy.externals().map(|(range, cidr, tenant)| {
+            let who = Who::Range { tenant, cidr };
+            (who, Client::External(range))
+        });
         let mut classes: HashMap<usize, usize> = HashMap::new();
         let mut known: BTreeMap<Extent<'a>, usize> = BTreeMap::new();
-        let clients: Vec<_> = pods.chain(others).collect();
+        let clients: Vec<_> = pods.chain(others).chain(ranges).collect();
         for (who, client) in clients {
             let row = policy.row(client);
             let number = row.class_number();
@@ -233,6 +244,23 @@ impl<'a> Relation<'a> {
         extents.sort_by_key(|(_, place)| *place);
         relation.extents = extents.into_iter().map(|(extent, _)| extent).collect();
         relation
+    }
+
+    /// Returns what the addresses of a range are taken for where no pod and no node has them: clients
+    /// of the longest range that holds it, or unknown.
+    pub(super) fn client_of(&self, range: &IpNet) -> Option<&Seer<'a>> {
+        let holds = |client: &&Seer<'a>| match client.who {
+            Who::Range { cidr, .. } => cidr.contains(range),
+            _ => false,
+        };
+        // The longest stand first.
+        let mut clients = self.clients.iter();
+        let found = clients.find(holds);
+        found.or_else(|| {
+            self.clients
+                .iter()
+                .find(|client| client.who == Who::Unknown)
+        })
     }
 
     fn extent(&mut self, row: Row<'_>) -> Extent<'a> {

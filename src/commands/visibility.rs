@@ -8,6 +8,7 @@ use super::relation::{Extent, Path, Relation, Who};
 use crate::index::Index;
 use crate::snapshot::Snapshot;
 use crate::tenancy::Mode;
+use ipnet::IpNet;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ struct Entry<'a> {
     extent: usize,
     /// Their namespace, where the class does not see all of it.
     own: Option<&'a str>,
+    /// Of clients that are no pods, their ranges.
+    cidrs: Vec<IpNet>,
 }
 
 /// Whose the clients of an entry are.
@@ -39,6 +42,8 @@ enum Group<'a> {
     Alone(&'a str),
     /// Clients that are no pods: `node` or `unknown`.
     Others(&'static str),
+    /// Clients of configured ranges, which may be a tenant's.
+    Ranges(Option<&'a str>),
 }
 
 impl<'a> Visibility<'a> {
@@ -55,6 +60,7 @@ impl<'a> Visibility<'a> {
                 } => Group::Tenant(tenant),
                 Who::Pods { namespace, .. } => Group::Alone(namespace),
                 Who::Node | Who::Unknown => Group::Others(client.who.word().unwrap_or_default()),
+                Who::Range { tenant, .. } => Group::Ranges(tenant),
             };
             let own = client.who.namespace().filter(|own| {
                 let extent = relation.extents.get(client.extent);
@@ -65,10 +71,17 @@ impl<'a> Visibility<'a> {
                 namespaces: Vec::new(),
                 extent: client.extent,
                 own,
+                cidrs: Vec::new(),
             });
             entry.namespaces.extend(client.who.namespace());
+            if let Who::Range { cidr, .. } = client.who {
+                entry.cidrs.push(cidr);
+            }
         }
         let mut entries: Vec<Entry<'a>> = entries.into_values().collect();
+        for entry in &mut entries {
+            entry.cidrs.sort_unstable();
+        }
         // By the names that are read, whatever kind of name it is.
         entries.sort_by(|a, b| a.order().cmp(&b.order()));
         Self {
@@ -84,7 +97,8 @@ impl<'a> Visibility<'a> {
     }
 
     /// Returns `tenants [{tenant, namespaces [], sees}]`, and in `clients [{client, sees}]` those
-    /// that are no pods, where no tenant's name can be taken for theirs. `sees` is `{namespaces [],
+    /// that are no pods, where no tenant's name can be taken for theirs: `node`, `unknown`, and
+    /// `external` with `tenant` and `cidrs []`. `sees` is `{namespaces [],
     /// services []}`: what is seen whole, and single services besides; `hides []` are services of
     /// those namespaces that are not seen, where there are any.
     ///
@@ -105,9 +119,13 @@ impl<'a> Visibility<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn order(&self) -> (bool, &'a str, Group<'a>, &[&'a str]) {
-        let others = matches!(self.who, Group::Others(_));
-        (others, self.who.name(), self.who, &self.namespaces)
+    fn order(&self) -> (u8, &'a str, Group<'a>, &[&'a str]) {
+        let kind = match self.who {
+            Group::Tenant(_) | Group::Alone(_) => 0,
+            Group::Others(_) => 1,
+            Group::Ranges(_) => 2,
+        };
+        (kind, self.who.name(), self.who, &self.namespaces)
     }
 }
 
@@ -116,7 +134,12 @@ impl<'a> Group<'a> {
         match self {
             Self::Tenant(name) | Self::Alone(name) => name,
             Self::Others(word) => word,
+            Self::Ranges(tenant) => tenant.unwrap_or_default(),
         }
+    }
+
+    fn is_no_pod(self) -> bool {
+        matches!(self, Self::Others(_) | Self::Ranges(_))
     }
 }
 
@@ -148,7 +171,7 @@ impl Serialize for Listed<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         for entry in &self.of.entries {
-            if matches!(entry.who, Group::Others(_)) == self.others {
+            if entry.who.is_no_pod() == self.others {
                 let of = self.of;
                 list.serialize_element(&One { of, entry })?;
             }
@@ -162,6 +185,11 @@ impl Serialize for One<'_, '_> {
         let mut map = serializer.serialize_map(None)?;
         match self.entry.who {
             Group::Others(word) => map.serialize_entry("client", word)?,
+            Group::Ranges(tenant) => {
+                map.serialize_entry("client", "external")?;
+                map.serialize_entry("tenant", &tenant)?;
+                map.serialize_entry("cidrs", &self.entry.cidrs)?;
+            }
             Group::Tenant(name) | Group::Alone(name) => {
                 map.serialize_entry("tenant", name)?;
                 map.serialize_entry("namespaces", &self.entry.namespaces)?;

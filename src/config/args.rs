@@ -1,5 +1,9 @@
 //! The command line as values. Not carrying it out: that is the program's.
 
+mod audit;
+
+pub use audit::{AuditCommand, GateArgs, PolicySuggest, Share, Tap, TapAddress};
+
 use super::text::{listener, object_name};
 use crate::wire::{Name, RType};
 use clap::builder::ArgGroup;
@@ -33,6 +37,7 @@ impl Args {
             Command::Serve(serve) => Some(&serve.inputs),
             Command::Explain(explain) => Some(&explain.inputs),
             Command::Visibility(visibility) => Some(&visibility.inputs),
+            Command::Audit(audit) => Some(&audit.inputs),
             Command::Check(check) => Some(&check.inputs),
             Command::Policy(_) | Command::Probe(_) => None,
         }
@@ -48,7 +53,9 @@ pub enum Command {
     Explain(Explain),
     /// Say who can resolve what
     Visibility(Visibility),
-    /// Test a policy, or compare two
+    /// Say what enforcing would take away from the queries that a running CoreDNS answers
+    Audit(AuditCommand),
+    /// Test a policy, compare two, or have grants suggested
     #[command(subcommand)]
     Policy(Policy),
     /// Try from inside a tenant what the server gives away; exit status 1 where something is
@@ -124,6 +131,8 @@ pub enum Policy {
     /// Say who sees something else under NEW than under OLD; exit status 1 where anybody does, 2
     /// where it can't be told
     Diff(PolicyDiff),
+    /// Print, commented out, the grants that keep what an audit saw working
+    Suggest(PolicySuggest),
 }
 
 /// `policy test`.
@@ -208,12 +217,15 @@ pub struct Check {
     /// Where the configuration and the objects are.
     #[command(flatten)]
     pub inputs: Inputs,
+    /// Whether it is safe to enforce.
+    #[command(flatten)]
+    pub gate: GateArgs,
 }
 
 /// `check` without anything to check is wrong usage.
 fn checked_inputs() -> ArgGroup {
     ArgGroup::new("checked")
-        .args(["config", "manifests"])
+        .args(["config", "manifests", "audit_log"])
         .required(true)
         .multiple(true)
 }

@@ -168,6 +168,11 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
     address(text, 53)
 }
 
+/// Parses the address where another server's queries are told.
+pub(super) fn peer(text: &str) -> Result<SocketAddr, String> {
+    address(text, 6000)
+}
+
 /// Parses an address with a port; `usual` is the port that errors suggest.
 fn address(text: &str, usual: u16) -> Result<SocketAddr, String> {
     let port_only = text.strip_prefix(':').and_then(|port| port.parse().ok());

@@ -39,6 +39,16 @@ impl Objects {
         }
     }
 
+    /// Returns the name of the pod of a namespace that has an address of its own; `None` where no pod
+    /// has it, or several have.
+    pub fn pod_with_address(&self, ns: NsId, address: IpAddr) -> Option<&str> {
+        let rows = self.pods.with_address(address.to_canonical());
+        let mut own =
+            rows.filter(|row| row.ns() == ns && row.owns_addresses() && !row.host_network());
+        let only = own.next()?;
+        own.next().is_none().then(|| only.name())
+    }
+
     /// Returns the namespaces of the pods that have an address of their own, each once.
     pub(super) fn claimants(&self, address: IpAddr) -> Vec<NsId> {
         let rows = self.pods.with_address(address);

@@ -2,12 +2,12 @@
 //! of it.
 
 use super::gathered::Gathered;
-use super::record::{Question, Sighting};
+use super::record::{Sighting, question_of};
 use super::sweep::{Detector, Sort, Source};
 use super::tally::{Counts, NAMESPACES, RESULTS};
 use super::{Ends, Shared};
 use crate::answer::{Outcome, respond_as};
-use crate::audit::{Judge, Line, Window};
+use crate::audit::{Auditor, Window};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass, Mode, NsId};
 use crate::wire::Rcode;
@@ -34,9 +34,9 @@ pub struct Gatherer {
     /// gone.
     tenants: Vec<Option<Box<str>>>,
     out: Vec<u8>,
-    /// The judge of what is audited, and the snapshot that it is of.
-    judge: Option<(u64, Judge)>,
-    window: Window,
+    auditor: Auditor,
+    /// Questions to be audited that were lost, by the last round.
+    unaudited: u64,
 }
 
 #[derive(Debug)]
@@ -83,19 +83,14 @@ impl Gatherer {
             workers: Vec::new(),
             tenants: Vec::new(),
             out: vec![0; usize::from(u16::MAX)],
-            judge: None,
-            window: Window::default(),
+            auditor: Auditor::default(),
+            unaudited: 0,
         }
     }
 
-    /// Ends a window of the audit: gives its lines, and returns how many denials have none.
-    pub fn close_window(
-        &mut self,
-        (ts, window_s): (&str, u64),
-        mode: Mode,
-        say: impl FnMut(&Line<'_>),
-    ) -> u64 {
-        self.window.close((ts, window_s), mode.as_str(), say)
+    /// Returns what the audit has found since its window was last closed.
+    pub fn window(&mut self) -> &mut Window {
+        self.auditor.window()
     }
 
     /// Returns a function that reads what has been gathered so far.
@@ -245,7 +240,7 @@ impl Gatherer {
         }
         let open = snapshot.applied(Mode::Off);
         let found = questions.into_iter().filter(|words| {
-            let question = Question::of(*words);
+            let question = question_of(*words);
             let outcome = respond_as(&open, &question.request(), Client::Node, &mut self.out);
             matches!(outcome, Outcome::Reply(_, verdict) if verdict.rcode != Rcode::NXDOMAIN)
         });
@@ -256,33 +251,18 @@ impl Gatherer {
 impl Gatherer {
     /// Judges the questions that are audited.
     fn audit(&mut self, snapshot: &Snapshot, gathered: &mut Gathered) {
+        let lost = self.workers.iter().map(|worker| worker.ends.audited.lost());
+        let lost = lost.sum();
+        let before = std::mem::replace(&mut self.unaudited, lost);
+        self.auditor.window().counts_mut().lost += lost - before;
         let workers = self.workers.iter_mut();
         let questions: Vec<_> = workers
             .flat_map(|worker| worker.ends.audited.drain())
             .collect();
-        if questions.is_empty() {
-            return;
-        }
-        let is_of = |(generation, _): &(u64, Judge)| *generation == snapshot.generation;
-        if !self.judge.as_ref().is_some_and(is_of) {
-            self.judge = Some((snapshot.generation, Judge::new(snapshot)));
-        }
-        let Some((_, judge)) = &mut self.judge else {
-            return;
-        };
         for words in questions {
-            let question = Question::of(words);
-            let denials = judge.denials(&question.request());
-            if denials.is_empty() {
-                continue;
-            }
-            let view = snapshot.view(snapshot.identify(question.client()));
-            let namespace = view.own_namespace().map(String::from_utf8_lossy);
-            for denial in denials {
+            let denials = self.auditor.judge(snapshot, &question_of(words));
+            for denial in denials.iter().flatten() {
                 gathered.denied[denial.reason as usize] += 1;
-                let (client, qtype) = (question.client(), question.qtype());
-                let (namespace, tenant) = (namespace.as_deref(), view.own_tenant());
-                self.window.add(client, namespace, tenant, qtype, denial);
             }
         }
     }

@@ -1,14 +1,14 @@
 //! What leaves a worker, as words: who asked, and what is kept of the name.
 
-use crate::answer::{Request, Transport};
+use crate::audit::Question;
 use crate::chain::ListenerId;
 use crate::tenancy::ClientClass;
 use crate::wire::RType;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Words of a [`Sighting`].
 pub(super) const SIGHTING: usize = 4;
-/// Words of a [`Question`].
+/// Words of a question whose name matters.
 pub(super) const QUESTION: usize = 35;
 
 /// Octets of a message's header.
@@ -49,73 +49,30 @@ impl Sighting {
     }
 }
 
-/// A question whose name matters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Question {
-    pub(super) listener: ListenerId,
-    pub(super) client: IpAddr,
-    /// The message, without options.
-    bytes: Vec<u8>,
+/// Returns the words of a question.
+pub(super) fn question_words(
+    listener: ListenerId,
+    client: IpAddr,
+    qtype: RType,
+    name: &[u8],
+) -> [u64; QUESTION] {
+    let mut words = [0; QUESTION];
+    let [high, low] = address_words(client);
+    words[0] = name.len() as u64 | u64::from(qtype.0) << 16 | u64::from(listener.0) << 32;
+    (words[1], words[2]) = (high, low);
+    for (word, octets) in words[3..].iter_mut().zip(name.chunks(8)) {
+        *word = word_of(octets);
+    }
+    words
 }
 
-impl Question {
-    /// Returns the words of a question.
-    pub(super) fn words(
-        listener: ListenerId,
-        client: IpAddr,
-        qtype: RType,
-        name: &[u8],
-    ) -> [u64; QUESTION] {
-        let mut words = [0; QUESTION];
-        let [high, low] = address_words(client);
-        words[0] = name.len() as u64 | u64::from(qtype.0) << 16 | u64::from(listener.0) << 32;
-        (words[1], words[2]) = (high, low);
-        for (word, octets) in words[3..].iter_mut().zip(name.chunks(8)) {
-            *word = word_of(octets);
-        }
-        words
-    }
-
-    /// Returns what the words say.
-    pub(super) fn of(words: [u64; QUESTION]) -> Self {
-        let [head, high, low, ref name @ ..] = words;
-        let octets = name.iter().flat_map(|word| word.to_le_bytes());
-        let [q0, q1] = ((head >> 16) as u16).to_be_bytes();
-        let mut bytes = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        bytes.extend(octets.take((head & 0xffff) as usize));
-        bytes.extend([q0, q1, 0, 1]);
-        Self {
-            listener: ListenerId((head >> 32) as u16),
-            client: address(high, low),
-            bytes,
-        }
-    }
-
-    /// Returns who asked.
-    pub(super) fn client(&self) -> IpAddr {
-        self.client
-    }
-
-    /// Returns the type that was asked for.
-    pub(super) fn qtype(&self) -> u16 {
-        let octets = self.bytes.last_chunk::<4>();
-        octets.map_or(0, |[high, low, ..]| u16::from_be_bytes([*high, *low]))
-    }
-
-    /// Returns the question as a query over TCP, so that nothing is cut from the answer.
-    pub(super) fn request(&self) -> Request<'_> {
-        Request {
-            listener: self.listener,
-            peer: SocketAddr::new(self.client, 0),
-            local: None,
-            claimed: None,
-            transport: Transport::Tcp,
-            now: 0,
-            entropy: 0,
-            may_wait: false,
-            bytes: &self.bytes,
-        }
-    }
+/// Returns the question that words say.
+pub(super) fn question_of(words: [u64; QUESTION]) -> Question {
+    let [head, high, low, ref name @ ..] = words;
+    let octets = name.iter().flat_map(|word| word.to_le_bytes());
+    let name: Vec<u8> = octets.take((head & 0xffff) as usize).collect();
+    let listener = ListenerId((head >> 32) as u16);
+    Question::new(listener, address(high, low), &name, (head >> 16) as u16)
 }
 
 /// The kinds of clients, in the order of their numbers here.
@@ -223,8 +180,8 @@ mod tests {
             let len = message.len() - HEADER - 4;
             let name = qname(&message, len as u8).unwrap();
             let client = "10.0.0.1".parse().unwrap();
-            let words = Question::words(ListenerId(3), client, RType::AAAA, name);
-            let question = Question::of(words);
+            let words = question_words(ListenerId(3), client, RType::AAAA, name);
+            let question = question_of(words);
             let request = question.request();
             assert_eq!(request.bytes[HEADER..], message[HEADER..]);
             assert_eq!(

@@ -46,7 +46,7 @@ pub(super) struct Datagrams {
     v6: bool,
     /// The address that every datagram is sent to, where it is one: then the kernel need not tell it
     /// with each of them, and answers leave from it anyway.
-    only: Option<IpAddr>,
+    pub(super) only: Option<IpAddr>,
 }
 
 // === impl Datagrams ===
@@ -139,8 +139,8 @@ pub(super) struct Receiver {
     headers: [mmsghdr; SLOTS],
     /// How many of them the kernel may have written to.
     used: usize,
-    /// The address that every datagram is sent to, where it is one.
-    only: Option<IpAddr>,
+    /// Of those that came, and whether they can be answered.
+    routes: [(bool, Route); SLOTS],
     lost: u32,
 }
 
@@ -154,7 +154,7 @@ impl Receiver {
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
             used: SLOTS,
-            only: from.only,
+            routes: [(false, Route::to(from.only)); SLOTS],
             lost: 0,
         })
     }
@@ -211,20 +211,23 @@ impl Receiver {
         };
         // The one behind the last may have been begun.
         self.used = (received + 1).min(SLOTS);
-        Ok(received.min(SLOTS))
+        let received = received.min(SLOTS);
+        let parts = self.names.iter().zip(&mut self.controls);
+        let headers = self.headers.iter().zip(&mut self.routes);
+        for ((name, control), (header, (can_answer, route))) in parts.zip(headers).take(received) {
+            *can_answer = read_route(&header.msg_hdr, control, name, route, &mut self.lost);
+        }
+        Ok(received)
     }
 
     /// Returns a datagram of the last batch; `None` where nobody could be answered: source port 0,
     /// or cut short.
-    #[inline(always)]
-    pub(super) fn datagram(&mut self, slot: usize) -> Option<(&[u8], Route)> {
-        let header = self.headers.get(slot)?;
-        let (name, control) = (self.names.get(slot)?, self.controls.get_mut(slot)?);
-        let (route, lost) = read_route(&header.msg_hdr, control, name, self.only);
-        self.lost = lost.unwrap_or(self.lost);
-        let length = (header.msg_len as usize).min(SLOT);
+    #[inline]
+    pub(super) fn datagram(&self, slot: usize) -> Option<(&[u8], &Route)> {
+        let (can_answer, route) = self.routes.get(slot)?;
+        let length = (self.headers.get(slot)?.msg_len as usize).min(SLOT);
         let bytes = self.bytes.get(slot * STRIDE..)?.get(..length)?;
-        Some((bytes, route?))
+        can_answer.then_some((bytes, route))
     }
 
     /// Returns how many datagrams the socket lost so far because nobody read them in time.
@@ -273,7 +276,7 @@ impl Sender {
     }
 
     /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route` of `to`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn push(&mut self, length: usize, route: &Route, to: &Datagrams) {
         let slot = self.filled;
         let parts = self.names.get_mut(slot).zip(self.controls.get_mut(slot));

@@ -15,7 +15,7 @@ use crate::drain::Drain;
 use crate::limits::Admission;
 use crate::snapshot::Snapshot;
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl<A: Answerer> Worker<A> {
         while !drain.is_started() {
             match receiver.receive(&self.socket, true) {
                 Ok(received) => {
-                    self.answer(received, &mut receiver, &mut sender);
+                    self.answer(received, &receiver, &mut sender);
                     let now_lost = receiver.lost();
                     let more = now_lost.wrapping_sub(lost);
                     self.engine.counters.add(Count::UdpLost, more.into());
@@ -64,15 +64,28 @@ impl<A: Answerer> Worker<A> {
             let Ok(received) = receiver.receive(&self.socket, false) else {
                 break;
             };
-            self.answer(received, &mut receiver, &mut sender);
+            self.answer(received, &receiver, &mut sender);
         }
     }
 
-    fn answer(&mut self, received: usize, receiver: &mut Receiver, sender: &mut Sender) {
+    fn answer(&mut self, received: usize, receiver: &Receiver, sender: &mut Sender) {
         let now = self.engine.clock.now();
         let snapshot = self.engine.reader.load();
         let speak_proxy = snapshot.forwarders.speak_proxy();
+        let several = self.socket.only.is_none();
         let mut unanswerable = 0;
+        // What differs from one to the next is written into it.
+        let mut request = Request {
+            listener: self.listener,
+            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            local: self.socket.only,
+            claimed: None,
+            transport: Transport::Udp,
+            now,
+            entropy: 0,
+            may_wait: true,
+            bytes: &[],
+        };
         for slot in 0..received {
             let Some((bytes, route)) = receiver.datagram(slot) else {
                 unanswerable += 1;
@@ -95,23 +108,21 @@ impl<A: Answerer> Worker<A> {
                 Named::Malformed => {
                     let length = self.engine.refuse_claim(bytes, out);
                     if length > 0 {
-                        sender.push(length, &route, &self.socket);
+                        sender.push(length, route, &self.socket);
                     }
                     continue;
                 }
             };
-            let request = Request {
-                listener: self.listener,
-                peer: route.peer,
-                local: route.local,
-                claimed,
-                transport: Transport::Udp,
-                now,
-                entropy: self.engine.entropy(),
-                may_wait: true,
-                bytes,
-            };
-            let keep = || Some(ReplyTo::Udp(self.socket.clone(), route));
+            request.peer = route.peer;
+            request.entropy = self.engine.entropy();
+            request.bytes = bytes;
+            if several {
+                request.local = route.local;
+            }
+            if speak_proxy {
+                request.claimed = claimed;
+            }
+            let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
             let engine = &mut self.engine;
             let length = match engine.admit(&snapshot, &request) {
                 Admission::Answer => engine.answer(&snapshot, &request, out, &self.waiters, keep),
@@ -119,7 +130,7 @@ impl<A: Answerer> Worker<A> {
                 Admission::Refuse(_) => 0,
             };
             if length > 0 {
-                sender.push(length, &route, &self.socket);
+                sender.push(length, route, &self.socket);
             }
         }
         drop(snapshot);

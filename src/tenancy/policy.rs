@@ -8,6 +8,7 @@ use super::row::{ClassRow, Row};
 use super::tenant::{NamespaceFacts, ServiceFacts};
 use super::{Client, NsId, ServiceId};
 use crate::cow::CowVec;
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -308,6 +309,12 @@ impl Policy {
     /// Returns the configured range that an address which is nobody's belongs to.
     pub fn external(&self, address: IpAddr) -> Option<RangeId> {
         self.ranges.find(address)
+    }
+
+    /// Returns every range that the configuration names, the longest prefix first, with the tenant of
+    /// its clients.
+    pub fn externals(&self) -> impl Iterator<Item = (RangeId, IpNet, Option<&str>)> {
+        self.ranges.iter()
     }
 
     /// Returns the kind of a client.

@@ -92,6 +92,12 @@ impl Ranges {
         self.list.get(range.place()).map(|(_, facts)| facts)
     }
 
+    /// Returns each range with its number and its tenant, where it has one.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RangeId, IpNet, Option<&str>)> {
+        let numbered = (0..).zip(&self.list);
+        numbered.map(|(number, (cidr, facts))| (RangeId(number), *cidr, facts.tenant.as_deref()))
+    }
+
     /// Returns what is said of the clients of each range, by number.
     pub(super) fn facts(&self) -> impl Iterator<Item = &ExternalFacts> {
         self.list.iter().map(|(_, facts)| facts)

@@ -11,13 +11,13 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use tenantdns::answer::{Request, Transport};
-use tenantdns::audit::{Denial, Judge, Reason, Target, Window};
+use tenantdns::audit::{Auditor, Denial, Judge, Question, Reason, Target, Window};
 use tenantdns::chain::ListenerId;
 use tenantdns::model::Object;
 use tenantdns::snapshot::Snapshot;
-use tenantdns::tenancy::ServiceId;
+use tenantdns::tenancy::{Mode, ServiceId};
 use tenantdns::testing::{Cluster, ask, query};
-use tenantdns::wire::RType;
+use tenantdns::wire::{Name, RType};
 
 fn settings() -> impl Strategy<Value = String> {
     let of = |key: &'static str, values: &[&'static str]| {
@@ -209,17 +209,102 @@ fn a_denial_has_a_reason_and_a_line() {
             .own_namespace()
             .map(|n| std::str::from_utf8(n).unwrap());
         for denial in denials.into_iter().cycle().take(2) {
-            window.add(client, namespace, view.own_tenant(), 1, denial);
+            window.add(client, namespace, view.own_tenant(), 1, &denial);
         }
     }
+    assert_eq!(
+        window.pods(),
+        [("10.244.0.1".parse().unwrap(), "shop".into())]
+    );
     let mut lines = Vec::new();
-    let more = window.close(("2026-01-01T00:00:10Z", 10), "audit", |line| {
-        lines.push(serde_json::to_string(line).unwrap());
-    });
-    assert_eq!((more, lines.len()), (0, 4));
+    let span = ("2026-01-01T00:00:10Z", 10);
+    let closing = window.close(
+        span,
+        Mode::Audit,
+        |ip, namespace| {
+            assert_eq!((ip.to_string().as_str(), namespace), ("10.244.0.1", "shop"));
+            Some("a")
+        },
+        |line| lines.push(serde_json::to_string(line).unwrap()),
+    );
+    assert_eq!((closing, lines.len()), (None, 4), "nothing was counted");
     assert_eq!(
         lines[1],
-        r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","client":{"ip":"10.244.0.1","namespace":"shop","tenant":"red"},"target":{"namespace":"bank","service":"web"},"qtype":"A","reason":"hidden","count":2}"#
+        r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","client":{"ip":"10.244.0.1","namespace":"shop","pod":"a","tenant":"red"},"target":{"namespace":"bank","service":"web"},"qtype":"A","reason":"hidden","count":2}"#
     );
-    window.close(("", 10), "audit", |line| panic!("{line:?}"));
+    let none = |_: IpAddr, _: &str| None;
+    window.close(span, Mode::Audit, none, |line| panic!("{line:?}"));
+
+    // The same, judged one after the other, with what is denied to nobody.
+    let mut auditor = Auditor::default();
+    for (client, name, denials) in [
+        ("10.244.0.1", "web.bank.svc.cluster.local.", Some(1)),
+        ("10.244.0.1", "web.shop.svc.cluster.local.", Some(0)),
+        ("10.244.0.1", "example.org.", None),
+        (
+            "10.244.0.9",
+            "kubernetes.default.svc.cluster.local.",
+            Some(0),
+        ),
+        ("10.0.0.1", "web.bank.svc.cluster.local.", Some(1)),
+        ("10.0.0.1", "nothing.bank.svc.cluster.local.", Some(0)),
+        ("10.244.0.7", "nothing.bank.svc.cluster.local.", Some(0)),
+    ] {
+        let name: Name = name.parse().unwrap();
+        let client = client.parse().unwrap();
+        let question = Question::new(ListenerId(0), client, name.as_wire(), 1);
+        let judged = auditor.judge(&snapshot, &question);
+        assert_eq!(judged.map(|d| d.len()), denials, "{client} {name}");
+    }
+    let closing = auditor.window().close(span, Mode::Audit, none, |_| {});
+    assert_eq!(
+        serde_json::to_string(&closing).unwrap(),
+        r#"{"ts":"2026-01-01T00:00:10Z","window_s":10,"mode":"audit","queries":{"judged":6,"unknown":2,"node_hidden":1,"unlisted":0,"lost":0}}"#
+    );
+}
+
+#[test]
+fn a_pod_is_named_where_it_alone_has_the_address() {
+    let pod = |name: &str, namespace: &str, rest: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}}}, {rest}}}\n---\n"
+        )
+    };
+    let status = |ip: &str, phase: &str| {
+        format!("status: {{phase: {phase}, podIP: {ip}, podIPs: [{{ip: {ip}}}]}}")
+    };
+    let text = [
+        pod("alone", "a", &status("10.244.0.1", "Running")),
+        pod("one", "a", &status("10.244.0.2", "Running")),
+        pod("other", "a", &status("10.244.0.2", "Running")),
+        pod("mine", "a", &status("10.244.0.3", "Running")),
+        pod("theirs", "b", &status("10.244.0.3", "Running")),
+        pod("ended", "a", &status("10.244.0.4", "Succeeded")),
+        pod("next", "a", &status("10.244.0.4", "Running")),
+        pod(
+            "on-host",
+            "a",
+            &format!(
+                "spec: {{hostNetwork: true}}, {}",
+                status("10.0.0.1", "Running")
+            ),
+        ),
+    ];
+    let index = Cluster::new(&text.concat(), "").index();
+    let ns = index.namespace_id("a").unwrap();
+    for (address, name) in [
+        ("10.244.0.1", Some("alone")),
+        ("::ffff:10.244.0.1", Some("alone")),
+        ("10.244.0.2", None),
+        // That the address is a conflict is said elsewhere.
+        ("10.244.0.3", Some("mine")),
+        ("10.244.0.4", Some("next")),
+        ("10.0.0.1", None),
+        ("10.244.0.9", None),
+    ] {
+        let found = index
+            .objects()
+            .pod_with_address(ns, address.parse().unwrap());
+        assert_eq!(found, name, "{address}");
+    }
 }

@@ -12,6 +12,8 @@ const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/policy");
 const QUICKSTART: &str = "--manifests ../../../examples/quickstart";
 const ODD: &str = "--config odd.toml --manifests odd.yaml";
 
+const RANGES: &str = "--config ranges.toml --manifests odd.yaml";
+
 /// Runs the program in the folder of the cases.
 fn run(line: &str) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tenantdns"))
@@ -70,6 +72,22 @@ fn commands_print_what_the_cases_say() {
             "policy diff odd.toml audit.toml --manifests odd.yaml --enforce".into(),
             1,
             "enforced.txt",
+        ),
+        (format!("visibility {RANGES}"), 0, "ranges.txt"),
+        (
+            format!("visibility {RANGES} --output json"),
+            0,
+            "ranges.json",
+        ),
+        (
+            "policy diff ranges.toml ranges-changed.toml --manifests odd.yaml".into(),
+            1,
+            "ranges-changed.txt",
+        ),
+        (
+            "policy diff ranges.toml ranges-changed.toml --manifests odd.yaml --output json".into(),
+            1,
+            "ranges-changed.json",
         ),
     ] {
         let (code, said, stderr) = run(&line);
@@ -322,6 +340,8 @@ fn the_page_is_one_file_in_which_names_are_only_names() {
             .map(|r| r[0].as_str().unwrap())
             .collect()
     };
+    let (_, page, _) = run(&format!("visibility {RANGES} --output html"));
+    assert!(page.contains(r#"["range","10.9.1.0/24 (tenant office)",[],"#));
     assert_eq!(kinds("unknown"), ["tenant", "client"]);
     assert_eq!(kinds("node"), ["alone", "client"]);
     assert_eq!(kinds("acme"), ["tenant", "alone"]);

@@ -349,6 +349,69 @@ fn check_passes_what_is_right_and_notes_names_that_nobody_has() {
 }
 
 #[test]
+fn check_doubts_rules_that_can_be_escaped_or_speak_of_nothing() {
+    let folder = Folder::new("doubts");
+    let escaped = "to.service_selector: whoever owns a Service escapes this denial";
+    for (rule, doubts) in [
+        // What exists, is meant.
+        (
+            "name = \"r\"\neffect = \"allow\"\nfrom = { namespaces = [\"shop\"] }\nto = { services = [\"bank/ledger\"] }",
+            &[][..],
+        ),
+        (
+            "effect = \"deny\"\nfrom = { tenants = [\"*\", \"office\"], nodes = true, unknown = true }\nto = { namespaces = [\"ban-*\", \"bank\"] }",
+            &["tenancy.rule 1 (without a name): to.namespaces: no namespace matches ban-*"],
+        ),
+        (
+            "name = \"r\"\neffect = \"deny\"\nfrom = { tenants = [\"*\"] }\nto = { tenants = [\"*\"], service_selector = \"tier=db\" }",
+            &[
+                escaped,
+                "tenancy.rule \"r\": to.service_selector: it selects no Service",
+            ],
+        ),
+        (
+            "effect = \"allow\"\nfrom = { tenants = [\"*\"] }\nto = { tenants = [\"*\"], service_selector = \"!tier\" }",
+            &[],
+        ),
+        (
+            "effect = \"allow\"\nfrom = { tenants = [\"red\"], namespaces = [\"cart\", \"x-*\"], selector = \"team=red\" }\nto = { tenants = [\"blue\"], namespaces = [\"till\"], services = [\"bank/nothing\"], selector = \"team=blue\" }",
+            &[
+                "from.namespaces: no namespace matches cart;",
+                "from.namespaces: no namespace matches x-*;",
+                "to.namespaces: no namespace matches till;",
+                "from.selector: it selects no namespace",
+                "to.selector: it selects no namespace",
+                "to.services: there is no Service bank/nothing",
+                "from.tenants: nothing is of tenant \"red\"",
+                "to.tenants: nothing is of tenant \"blue\"",
+            ],
+        ),
+    ] {
+        let text = format!(
+            "[[tenancy.client]]\ncidr = \"10.9.0.0/16\"\ntenant = \"office\"\n[[tenancy.rule]]\n{rule}\n"
+        );
+        let config = folder.write("rules.toml", &text);
+        let config = config.to_str().unwrap();
+        let output = program(&["check", "--config", config, "--manifests", QUICKSTART])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        let notes: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("note: tenancy.rule"))
+            .collect();
+        assert_eq!(notes.len(), doubts.len(), "{rule}: {text}");
+        for doubt in doubts {
+            assert!(
+                notes.iter().any(|note| note.contains(doubt)),
+                "{rule}: {doubt} is not in {text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn explain_says_who_what_why_and_the_answer() {
     for (from, name, rtype, expected) in [
         (

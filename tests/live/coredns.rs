@@ -3,11 +3,14 @@
 use crate::process::{Folder, Peers, Process, free_port, printed};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 /// How long it may take until its plugins are ready.
 const START: Duration = Duration::from_secs(60);
+
+const LOG: &str = "coredns.log";
 
 /// Runs the arguments as a program until it ends or standard input does: CoreDNS and tenantdns don't
 /// look at theirs, and must not outlive a test that was killed.
@@ -32,7 +35,7 @@ pub(crate) struct CoreDns {
     pub(crate) any: SocketAddr,
     // Before the folder, which it reads.
     _process: Process,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl CoreDns {
@@ -51,6 +54,11 @@ impl CoreDns {
         panic!("three free ports were all taken by others");
     }
 
+    /// Returns the file that everything is written to that it says.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path(LOG)
+    }
+
     fn try_start(peers: &Peers, corefile: &str) -> Result<Self, String> {
         let [dns, any, ready] = [(); 3].map(|()| free_port());
         let folder = Folder::new("coredns");
@@ -63,7 +71,7 @@ impl CoreDns {
             .env("DNS_PORT", dns.to_string())
             .env("ANY_PORT", any.to_string())
             .env("READY_PORT", ready.to_string());
-        let log = folder.path("coredns.log");
+        let log = folder.path(LOG);
         let mut process = Process::spawn("CoreDNS", &mut command, &log);
         // It says ready while it still waits to bind, and greets once it has.
         let greets = || printed(&log).lines().any(|l| l.starts_with("CoreDNS-"));
@@ -72,7 +80,7 @@ impl CoreDns {
                 address: (Ipv4Addr::LOCALHOST, dns).into(),
                 any: (Ipv4Addr::LOCALHOST, any).into(),
                 _process: process,
-                _folder: folder,
+                folder,
             }),
             None => Err(process.log()),
         }

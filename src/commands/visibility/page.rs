@@ -21,7 +21,7 @@ struct Values {
     /// Those that somebody sees or misses singly: namespace and name.
     services: Vec<(usize, String)>,
     extents: Vec<ExtentValues>,
-    /// Kind, name, namespaces, and the extent of the class.
+    /// Kind, name, namespaces, and the extent of the class. The name of ranges says them all.
     rows: Vec<(&'static str, String, Vec<usize>, usize)>,
 }
 
@@ -71,9 +71,14 @@ impl Visibility<'_> {
                 Group::Tenant(_) => "tenant",
                 Group::Alone(_) => "alone",
                 Group::Others(_) => "client",
+                Group::Ranges(_) => "range",
             };
             let own = entry.namespaces.iter().filter_map(number).collect();
-            (kind, plain(entry.who.name()), own, entry.extent)
+            let name = match entry.who {
+                Group::Ranges(_) => entry.ranges(),
+                who => plain(who.name()),
+            };
+            (kind, name, own, entry.extent)
         });
         let path = |(ns, name): &Path<'_>| Some((number(ns)?, plain(name)));
         Values {

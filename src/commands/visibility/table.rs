@@ -26,7 +26,7 @@ impl Display for Visibility<'_> {
         for entry in &self.entries {
             let mut besides = self.sees(entry);
             match entry.who {
-                Group::Others(_) => continue,
+                Group::Others(_) | Group::Ranges(_) => continue,
                 _ => subtract(&mut besides, entry, &common),
             }
             let aside = [&entry.namespaces[..], &common.namespaces];
@@ -54,11 +54,12 @@ impl Display for Visibility<'_> {
         writeln!(f)?;
         for entry in &self.entries {
             let title = match entry.who {
-                Group::Others("node") => "Nodes see",
-                Group::Others(_) => "Unknown clients see",
+                Group::Others("node") => "Nodes see".to_owned(),
+                Group::Others(_) => "Unknown clients see".to_owned(),
+                Group::Ranges(_) => format!("Clients in {} see", entry.ranges()),
                 _ => continue,
             };
-            list(f, title, &self.names(&self.sees(entry), &[]), "nothing")?;
+            list(f, &title, &self.names(&self.sees(entry), &[]), "nothing")?;
         }
         Ok(())
     }
@@ -67,10 +68,7 @@ impl Display for Visibility<'_> {
 impl<'a> Visibility<'a> {
     /// Returns what every pod sees.
     fn common(&self) -> Extent<'a> {
-        let pods = self
-            .entries
-            .iter()
-            .filter(|e| !matches!(e.who, Group::Others(_)));
+        let pods = self.entries.iter().filter(|entry| !entry.who.is_no_pod());
         let places: BTreeSet<usize> = pods.map(|entry| entry.extent).collect();
         let extents = places
             .iter()
@@ -124,6 +122,18 @@ impl<'a> Visibility<'a> {
         let hidden = paths(&extent.hides);
         names.extend(hidden.iter().map(|path| format!("but not {}", plain(path))));
         names
+    }
+}
+
+impl Entry<'_> {
+    /// Returns the ranges, and whose they are.
+    pub(super) fn ranges(&self) -> String {
+        let cidrs: Vec<String> = self.cidrs.iter().map(ToString::to_string).collect();
+        let cidrs = cidrs.join(", ");
+        match self.who.name() {
+            "" => cidrs,
+            tenant => format!("{cidrs} (tenant {})", plain(tenant)),
+        }
     }
 }
 

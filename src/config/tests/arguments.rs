@@ -181,6 +181,55 @@ fn commands_about_a_policy_name_what_they_read() {
 }
 
 #[test]
+fn an_audit_has_its_queries_from_one_place() {
+    let tap = |line: &str| {
+        let Command::Audit(audit) = args(&format!("audit {line}")).command else {
+            panic!("not an audit");
+        };
+        (
+            audit.tap.dnstap.map(|place| place.to_string()),
+            audit.tap.coredns_log,
+        )
+    };
+    for (line, dnstap, log) in [
+        (
+            "--dnstap 127.0.0.1:6000",
+            Some("tcp://127.0.0.1:6000"),
+            None,
+        ),
+        ("--dnstap tcp://[::1]:6000", Some("tcp://[::1]:6000"), None),
+        ("--dnstap unix:/run/tap", Some("unix:///run/tap"), None),
+        ("--dnstap unix:///run/tap", Some("unix:///run/tap"), None),
+        ("--dnstap unix:tap --kubeconfig x", Some("unix://tap"), None),
+        ("--coredns-log - --config x", None, Some("-")),
+    ] {
+        let expected = (dnstap.map(str::to_owned), log.map(PathBuf::from));
+        assert_eq!(tap(line), expected, "{line}");
+    }
+    let Command::Policy(Policy::Suggest(suggest)) =
+        args("policy suggest --audit-log a b --audit-log c").command
+    else {
+        panic!("no suggestions");
+    };
+    assert_eq!(suggest.audit_log, ["a", "b", "c"].map(PathBuf::from));
+    assert_eq!(suggest.sweep, 256);
+    for (text, millionths) in [
+        ("0.1", 1_000),
+        ("0", 0),
+        ("2.5%", 25_000),
+        ("100", 1_000_000),
+    ] {
+        let Command::Check(check) =
+            args(&format!("check --audit-log a --max-unidentified {text}")).command
+        else {
+            panic!("not a check");
+        };
+        assert_eq!(check.gate.max_unidentified, Share(millionths), "{text}");
+    }
+    assert_eq!(Share::default().to_string().parse(), Ok(Share::default()));
+}
+
+#[test]
 fn wrong_usage_is_refused_with_its_status() {
     for line in [
         "",
@@ -202,6 +251,17 @@ fn wrong_usage_is_refused_with_its_status() {
         "policy diff a",
         "policy diff a b c",
         "policy diff a b --output table",
+        "policy suggest",
+        "policy suggest a",
+        "audit",
+        "audit --dnstap 127.0.0.1",
+        "audit --dnstap localhost:6000",
+        "audit --dnstap tls://127.0.0.1:6000",
+        "audit --dnstap 127.0.0.1:6000 --coredns-log -",
+        "audit --coredns-log - --kubeconfig x --manifests y",
+        "check --max-unidentified 1",
+        "check --audit-log a --max-unidentified 100.1",
+        "check --audit-log a --max-unidentified x",
     ] {
         let words = ["tenantdns"].into_iter().chain(line.split_whitespace());
         let error = Args::try_parse_from(words).expect_err(line);

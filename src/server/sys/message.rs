@@ -21,6 +21,17 @@ pub(in crate::server) struct Route {
     pub(super) interface: u32,
 }
 
+impl Route {
+    /// Returns a route from nobody yet, to an address where that is known.
+    pub(super) fn to(local: Option<IpAddr>) -> Self {
+        Self {
+            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            local,
+            interface: 0,
+        }
+    }
+}
+
 /// Turns an IPv4-mapped address into the IPv4 one that it stands for. Every transport passes its
 /// peers' addresses through here, and nothing behind it meets a mapped one.
 pub(in crate::server) fn canonical(address: SocketAddr) -> SocketAddr {
@@ -33,21 +44,35 @@ pub(in crate::server) fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Reads what the kernel said of a received datagram: its route, `None` where it can't be answered,
-/// and how many datagrams the socket has lost, where it says. It was sent to `only`, where that is
-/// known beforehand.
-#[inline(always)]
+/// Reads what the kernel said of a received datagram into its route, which says already where it was
+/// sent to where that is the same for all, and returns whether it can be answered. Sets how many
+/// datagrams the socket has lost, where the kernel says that.
+#[inline]
 pub(super) fn read_route(
     received: &msghdr,
     control: &mut Control,
     name: &sockaddr_in6,
-    only: Option<IpAddr>,
-) -> (Option<Route>, Option<u32>) {
+    route: &mut Route,
+    lost: &mut u32,
+) -> bool {
+    if received.msg_controllen > 0 {
+        read_control(received, control, route, lost);
+    }
+    let whole = received.msg_flags & libc::MSG_TRUNC == 0;
+    match read_name(name) {
+        Some(peer) => {
+            route.peer = peer;
+            whole && peer.port() != 0
+        }
+        None => false,
+    }
+}
+
+fn read_control(received: &msghdr, control: &mut Control, route: &mut Route, lost: &mut u32) {
     let mut header = empty_header().msg_hdr;
     header.msg_control = control.0.as_mut_ptr().cast();
     // The kernel never claims more; the bound is what the reads below rely on.
     header.msg_controllen = received.msg_controllen.min(control.0.len() as _);
-    let (mut local, mut interface, mut lost) = (only, 0, None);
     // SAFETY: `msg_control` is this Control, of at least `msg_controllen` octets.
     let mut message = unsafe { libc::CMSG_FIRSTHDR(&header) };
     while !message.is_null() {
@@ -64,38 +89,29 @@ pub(super) fn read_route(
                 let info: in_pktinfo = unsafe { ptr::read_unaligned(data.cast()) };
                 // Not ipi_addr: that may be a broadcast address, which can't be a source.
                 let address = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
-                local = Some(IpAddr::V4(address));
+                route.local = Some(IpAddr::V4(address));
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 // SAFETY: as above.
                 let info: in6_pktinfo = unsafe { ptr::read_unaligned(data.cast()) };
                 let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                if address.is_unicast_link_local() {
-                    interface = info.ipi6_ifindex as _;
-                }
-                local = Some(IpAddr::V6(address).to_canonical());
+                let is_local = address.is_unicast_link_local();
+                route.interface = if is_local { info.ipi6_ifindex as _ } else { 0 };
+                route.local = Some(IpAddr::V6(address).to_canonical());
             }
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                 // SAFETY: as above; the counter is a u32.
-                lost = Some(unsafe { ptr::read_unaligned(data.cast()) });
+                *lost = unsafe { ptr::read_unaligned(data.cast()) };
             }
             _ => {}
         }
         // SAFETY: `message` came from this header and the header is unchanged.
         message = unsafe { libc::CMSG_NXTHDR(&header, message) };
     }
-    let whole = received.msg_flags & libc::MSG_TRUNC == 0;
-    let peer = read_name(name).filter(|peer| whole && peer.port() != 0);
-    let route = peer.map(|peer| Route {
-        peer,
-        local,
-        interface,
-    });
-    (route, lost)
 }
 
 /// Points a header at its parts, whose lengths it has already.
-#[inline(always)]
+#[inline]
 pub(super) fn point(
     header: &mut msghdr,
     (name, control): (&mut sockaddr_in6, &mut Control),
@@ -110,7 +126,7 @@ pub(super) fn point(
 
 /// Writes the control message that makes `route.local` the source on a socket that is an IPv6 one
 /// or not, and returns its octets; 0 where nothing is to be said.
-#[inline(always)]
+#[inline]
 pub(super) fn write_local(control: &mut Control, route: &Route, v6: bool) -> usize {
     match (route.local, v6) {
         (Some(IpAddr::V4(local)), false) => {
@@ -155,7 +171,7 @@ pub(super) fn write_control<T: Copy>(
     }
 }
 
-#[inline(always)]
+#[inline]
 pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) -> usize {
     let v6 = match peer {
         SocketAddr::V6(peer) => peer,
@@ -181,7 +197,7 @@ pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) ->
     size_of::<sockaddr_in6>()
 }
 
-#[inline(always)]
+#[inline]
 pub(super) fn read_name(name: &sockaddr_in6) -> Option<SocketAddr> {
     match c_int::from(name.sin6_family) {
         libc::AF_INET => {

@@ -36,7 +36,7 @@ fn echo(server: &Datagrams, receiver: &mut Receiver, sender: &mut Sender) -> (us
         if let Some((bytes, route)) = receiver.datagram(slot) {
             let length = bytes.len().min(ANSWER);
             sender.buffer()[..length].copy_from_slice(&bytes[..length]);
-            sender.push(length, &route, server);
+            sender.push(length, route, server);
         }
     }
     (received, sender.flush(server))
@@ -80,10 +80,10 @@ fn answers_leave_from_the_address_that_was_asked() {
         for answer in ["batched", "alone"] {
             if answer == "batched" {
                 sender.buffer()[..answer.len()].copy_from_slice(answer.as_bytes());
-                sender.push(answer.len(), &route, &server);
+                sender.push(answer.len(), route, &server);
                 assert_eq!(sender.flush(&server), Sent { sent: 1, failed: 0 }, "{name}");
             } else {
-                server.send(&route, answer.as_bytes()).unwrap();
+                server.send(route, answer.as_bytes()).unwrap();
             }
             let mut buffer = [0; 64];
             let length = client.recv(&mut buffer).unwrap();
@@ -142,14 +142,14 @@ fn an_answer_that_the_kernel_refuses_does_not_stop_the_next_one() {
     // From an address that this host does not have, and to a peer that the socket can't name.
     let foreign = Route {
         local: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 200))),
-        ..good
+        ..*good
     };
     let other_family = Route {
         peer: "[2001:db8::1]:53".parse().unwrap(),
         local: None,
         interface: 0,
     };
-    for route in [&foreign, &good, &other_family, &good] {
+    for route in [&foreign, good, &other_family, good] {
         sender.buffer()[0] = b'y';
         sender.push(1, route, &server);
     }
@@ -169,9 +169,17 @@ fn a_datagram_from_port_0_is_not_answered() {
     let mut receiver = Receiver::new(&server);
     receiver.receive(&server, true).unwrap();
     assert!(receiver.datagram(0).is_some());
-    let forged = SocketAddr::from(([127, 0, 0, 1], 0));
-    write_name(&mut receiver.names[0], forged, false);
-    assert_eq!(receiver.datagram(0), None);
+    let (mut route, mut lost) = (Route::to(None), 0);
+    for (port, expected) in [(0, false), (53, true)] {
+        write_name(
+            &mut receiver.names[0],
+            SocketAddr::from(([127, 0, 0, 1], port)),
+            false,
+        );
+        let (header, control) = (&receiver.headers[0].msg_hdr, &mut receiver.controls[0]);
+        let can_answer = read_route(header, control, &receiver.names[0], &mut route, &mut lost);
+        assert_eq!(can_answer, expected, "port {port}");
+    }
 }
 
 #[test]
