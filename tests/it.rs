@@ -27,6 +27,8 @@ mod examples;
 mod identity;
 #[path = "it/judging.rs"]
 mod judging;
+#[path = "it/labels.rs"]
+mod labels;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

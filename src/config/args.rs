@@ -39,6 +39,7 @@ impl Args {
             Command::Visibility(visibility) => Some(&visibility.inputs),
             Command::Audit(audit) => Some(&audit.inputs),
             Command::Check(check) => Some(&check.inputs),
+            Command::Policy(Policy::Admission(admission)) => Some(&admission.inputs),
             Command::Policy(_) | Command::Probe(_) => None,
         }
     }
@@ -131,6 +132,8 @@ pub enum Policy {
     /// Say who sees something else under NEW than under OLD; exit status 1 where anybody does, 2
     /// where it can't be told
     Diff(PolicyDiff),
+    /// Print the ValidatingAdmissionPolicy that guards what a configuration reads on namespaces
+    Admission(PolicyAdmission),
     /// Print, commented out, the grants that keep what an audit saw working
     Suggest(PolicySuggest),
 }
@@ -147,6 +150,20 @@ pub struct PolicyTest {
     /// Test what enforcing would answer, whatever the configuration's mode
     #[arg(long)]
     pub enforce: bool,
+}
+
+/// `policy admission`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct PolicyAdmission {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Group that may change what is guarded; repeatable
+    #[arg(long, value_name = "GROUP", default_value = "system:masters")]
+    pub allow_group: Vec<String>,
+    /// User that may, such as a controller's system:serviceaccount:NAMESPACE:NAME; repeatable
+    #[arg(long, value_name = "USER")]
+    pub allow_user: Vec<String>,
 }
 
 /// `policy diff`.

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use tenantdns::answer::{Outcome, Request, Transport, respond_both_ways};
-use tenantdns::model::{Labels, Object, SliceOwner};
+use tenantdns::model::{Kind, Labels, Object, SliceOwner};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::tenancy::{Client, ServiceId, Sight, View};
 use tenantdns::testing::{Cluster, ask, request};
@@ -110,7 +110,12 @@ fn is_invisible(
                 // A hostNetwork pod says of its node's address that it is no pod's.
                 && !(pod.host_network && nodes_settled)
         }
-        Object::Node(_) => false,
+        Object::DnsExport(export) => {
+            let mut services = export.services.iter();
+            !services.any(|name| sees(view, &key.namespace, name))
+        }
+        Object::DnsImport(_) => sight == Sight::Hidden,
+        Object::Node(_) | Object::DnsGrant(_) => false,
     }
 }
 
@@ -374,6 +379,8 @@ fn one_tenant_that_owns_everything_is_answered_as_if_there_were_none() {
         file!(),
         &strategy,
         |(mut objects, wildcard, pods, seed)| {
+            // An administrator may hide something from everybody.
+            objects.retain(|object| object.kind() != Kind::DnsGrant);
             for object in &mut objects {
                 if let Object::Namespace(ns) = object {
                     ns.labels = Labels::from([("tenant".into(), "a".into())]);
