@@ -8,6 +8,8 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "live/admission.rs"]
+mod admission;
 #[path = "live/apiserver.rs"]
 mod apiserver;
 #[path = "live/audit.rs"]
@@ -27,6 +29,10 @@ mod encodings;
 mod faults;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/policy.rs"]
+mod policy;
+#[path = "live/probe.rs"]
+mod probe;
 #[path = "live/process.rs"]
 mod process;
 #[path = "live/proxy.rs"]
