@@ -6,8 +6,10 @@ and there are as many SO_REUSEPORT sockets as threads.
 """
 
 import dataclasses
+import grp
 import os
 import pathlib
+import pwd
 import shutil
 
 from mixes import SHARED
@@ -186,6 +188,8 @@ def hickory(place):
         f"""listen_addrs_ipv4 = ["127.0.0.1"]
 listen_port = {port}
 directory = "{place.folder}"
+user = "{pwd.getpwuid(os.getuid()).pw_name}"
+group = "{grp.getgrgid(os.getgid()).gr_name}"
 
 {zones}""",
     )

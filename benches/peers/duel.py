@@ -60,7 +60,8 @@ class Bench:
     def duel(self, section, first, second, mix, *, other_mix=None, client=None, rate=None):
         """Pairs of slices of both servers with a mix; raises where an answer is lost or wrong."""
         client = client or self.client
-        sides = tuple((s, self.fixture.mix(m)) for s, m in ((first, mix), (second, other_mix or mix)))
+        paths = self.fixture.mix(mix), self.fixture.mix(other_mix or mix)
+        sides = tuple(zip((first, second), paths))
         for server, path in sides:
             if not client.ask_all(server, path):
                 say(f"{server.name} is too slow for {mix}")

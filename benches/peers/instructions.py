@@ -40,7 +40,7 @@ def arguments():
     option = parser.add_argument
     option("--tenantdns", default=REPOSITORY / "target/release/tenantdns", help="a release build")
     option("--work", default=folder / "tenantdns-gate", type=pathlib.Path, help="for files")
-    option("--starts", default=3, type=int, help="processes to count, each with a hash seed of its own")
+    option("--starts", default=3, type=int, help="processes to count, a hash seed each")
     option("--update", action="store_true", help="write gate.json")
     return parser.parse_args()
 
@@ -67,7 +67,7 @@ def main():
     kept = json.loads(GATE.read_text())
     print(table(workers, whole, kept["instructions"]))
     if rustc() != kept["rustc"]:
-        print(f"gate.json is from {kept['rustc']}, this is {rustc()}: what differs may be the compiler's")
+        print(f"gate.json is from {kept['rustc']}, this is {rustc()}: that alone may differ")
     if worse := grown(workers, kept["instructions"]):
         raise SystemExit(
             f"more than {SLACK - 1:.0%} above benches/peers/gate.json: {', '.join(worse)}\n"
@@ -95,7 +95,8 @@ def count(given, programs, made, seed):
     place = configurations.Place(given.work / "counted", made, programs, cpus=cpus)
     server = configurations.tenantdns(place)
     dump = place.folder / "callgrind"
-    options = ["-q", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={dump}"]
+    options = ["-q", "--tool=callgrind", "--separate-threads=yes"]
+    options.append(f"--callgrind-out-file={dump}")
     random = [f"LD_PRELOAD={programs['fixed_random']}", f"FIXED_RANDOM={seed}"]
     server.command = ["env", *random, "valgrind", *options, *server.command]
     asking = client.Client(programs["udpblast"], set(cpus), shares_cores=True)

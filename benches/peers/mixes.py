@@ -8,7 +8,8 @@
 | srv | SRV of a named port, one target |
 | headless | A of headless services with up to ten endpoints |
 | ptr | PTR of ClusterIPs |
-| tenant-off, tenant-enforce | from 2,000 pods' addresses: 80 % for their own namespace, 10 % for what everybody may see, 10 % for others; the same queries, answered by everybody and by tenant |
+| tenant-off | from 2,000 pods' addresses: 80 % own namespace, 10 % a shared one, 10 % any |
+| tenant-enforce | the same queries, and the answers that tenancy leaves |
 | denied | from pods, A of other tenants' services |
 | unknown | A of services from addresses that nobody has: SERVFAIL |
 """
@@ -48,7 +49,7 @@ class Mixes:
         for service in self.plain:
             self.homes.setdefault(service.namespace, []).append(service)
         self.headless = list(cluster.headless(8, 10)) or list(cluster.headless(1, 10))
-        # Not of endpoints: their pods have other addresses (benches/scale), so that nobody may name them.
+        # Not of endpoints: their pods have other addresses (benches/scale), and so aren't named.
         self.reverse = [arpa(service.address) for service in self.plain]
         pods = [n for n, (home, _, kind) in enumerate(cluster.pods) if self._asks(home, kind)]
         self.clients = self.rng.sample(pods, min(CLIENTS, len(pods)))

@@ -84,7 +84,7 @@ def main():
 def measured(given):
     locks = [locked(given.work), locked(given.cluster_work)]
     if os.getloadavg()[0] > 0.5:
-        duel.say("the machine is busy with something else: the figures will be worse than they are")
+        duel.say("the machine is busy with something else: the figures will be worse for it")
     programs = found_programs(given)
     made = fixture.Fixture(given.size, given.work)
     made.make()

@@ -3,7 +3,7 @@
 
 purposes.py --mix hit-a --servers tenantdns,floor,gdnsd
 
-Needs perf (Debian: linux-perf) and root. The clock of the CPU is sampled, which works without hardware
+Needs perf (Debian: linux-perf) and root. The CPU's clock is sampled, which works without hardware
 counters, too; being sampled costs some time itself. The floor's column is what the kernel takes.
 """
 
@@ -23,7 +23,10 @@ from shared import REPOSITORY, cluster
 # Of a kernel stack, the first rule that matches any frame.
 RULES = (
     ("waking the client", r"try_to_wake_up|__wake_up|sock_def_readable|ep_poll_callback"),
-    ("delivery to the client's socket", r"net_rx_action|process_backlog|do_softirq|handle_softirqs"),
+    (
+        "delivery to the client's socket",
+        r"net_rx_action|process_backlog|do_softirq|handle_softirqs",
+    ),
     ("sending", r"sendmmsg|sendmsg|sendto"),
     ("receiving", r"recvmmsg|recvmsg|recvfrom"),
     ("waiting", r"epoll|poll|futex|select"),
@@ -80,9 +83,8 @@ def profiled(server, made, programs, given):
     recorded, taken = server.log.parent / "perf.data", []
     server.start(made.first_service())
     try:
-        load = threading.Thread(
-            target=lambda: taken.append(asking.slice(server, made.mix(given.mix), given.seconds + 1))
-        )
+        mix, seconds = made.mix(given.mix), given.seconds + 1
+        load = threading.Thread(target=lambda: taken.append(asking.slice(server, mix, seconds)))
         load.start()
         record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", recorded]
         record += ["-p", server.process.pid, "--", "sleep", given.seconds]
