@@ -175,7 +175,7 @@ class Gate(unittest.TestCase):
 
     def test_only_what_grew_by_more_than_three_percent_fails(self):
         found = {"a": 103.0, "b": 104.0, "c": 50.0}
-        self.assertEqual(instructions.grown(found, {"a": 100, "b": 100, "c": 100}), ["b"])
+        self.assertEqual(instructions.grown(found, {"instructions": {"a": 100, "b": 100, "c": 100}}), ["b"])
 
     def test_the_gate_has_every_mix(self):
         self.assertEqual(
