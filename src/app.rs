@@ -14,6 +14,8 @@ mod pages;
 mod policy;
 mod progress;
 mod questions;
+#[cfg(feature = "kubernetes")]
+mod review;
 mod serve;
 
 use crate::chain::BlockOptions;
