@@ -8,6 +8,8 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "live/admin.rs"]
+mod admin;
 #[path = "live/apiserver.rs"]
 mod apiserver;
 #[path = "live/audit.rs"]

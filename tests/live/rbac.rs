@@ -17,7 +17,7 @@ const MULTICLUSTER: &str = include_str!("../../deploy/rbac-multicluster.yaml");
 
 /// One verb on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Grant {
+pub(crate) struct Grant {
     group: String,
     resource: String,
     verb: String,
@@ -42,7 +42,7 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 /// Everything that the roles in a file grant.
-fn grants(text: &str) -> Vec<Grant> {
+pub(crate) fn grants(text: &str) -> Vec<Grant> {
     let words = |list: &Value| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
     let mut grants = Vec::new();
     for document in documents(text) {
@@ -63,14 +63,14 @@ fn grants(text: &str) -> Vec<Grant> {
 }
 
 /// Creates what is in a file of deploy/.
-fn apply(api: &ApiServer, text: &str) {
+pub(crate) fn apply(api: &ApiServer, text: &str) {
     for document in documents(text) {
         api.create(&document);
     }
 }
 
 /// Starts an API server and waits for the namespace of the service account, which it makes later.
-fn start(peers: &Peers, arguments: &[&str]) -> ApiServer {
+pub(crate) fn start(peers: &Peers, arguments: &[&str]) -> ApiServer {
     let api = ApiServer::start_with(peers, arguments);
     until("there is no kube-system", PATIENCE, || {
         let namespaces = api.list("v1", "Namespace", None);
@@ -82,7 +82,7 @@ fn start(peers: &Peers, arguments: &[&str]) -> ApiServer {
 
 /// A kubeconfig with a token of a service account in kube-system, as the kubelet would fetch it for
 /// a pod, once each of these grants is in force for it.
-fn kubeconfig(api: &ApiServer, account: &str, grants: &[Grant]) -> PathBuf {
+pub(crate) fn kubeconfig(api: &ApiServer, account: &str, grants: &[Grant]) -> PathBuf {
     let user = format!("system:serviceaccount:kube-system:{account}");
     for grant in grants {
         let review = json!({
