@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt fmt-check clippy test peers test-live doc bench bench-scale run deny
+.PHONY: help check fmt fmt-check clippy test verify-isolation peers test-live doc bench bench-instructions bench-timing bench-scale run deny
 
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: fmt-check clippy test doc ## Everything that must pass before a change is merged
 
@@ -23,6 +23,10 @@ clippy:
 test: ## Runs every test
 	$(CARGO) test
 
+verify-isolation: ## Tries what isolation promises on SAMPLES pairs of answers, a million by default
+	TENANTDNS_SAMPLES=$(or $(SAMPLES),1000000) $(CARGO) test --profile quick --test it -- --nocapture \
+		i3_hidden i11_what in_every_history
+
 peers: ## Builds the API server and the CoreDNS of the live tests (needs Go)
 	tests/peers/build.sh
 
@@ -34,6 +38,12 @@ doc:
 
 bench: ## Runs the benchmarks
 	$(CARGO) bench
+
+bench-instructions: ## Counts instructions of a query, hidden names against absent ones (needs valgrind)
+	$(CARGO) bench --bench instructions
+
+bench-timing: ## Times answers over UDP, hidden names against absent ones
+	$(CARGO) bench --bench timing
 
 bench-scale: peers ## Measures this and CoreDNS on a large cluster (SIZE=small: on a small one)
 	$(CARGO) build --release

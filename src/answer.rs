@@ -97,8 +97,8 @@ pub struct Verdict {
     pub client: Option<ClientClass>,
     /// What came of naming the client for whom the query was forwarded; `None` where nobody did.
     pub forwarded: Option<Forwarded>,
-    /// The client's address, where one is known: that which a forwarder named, or the query's source.
-    pub source: Option<IpAddr>,
+    /// The client's address, where a forwarder named it; else it is the query's source, if any.
+    pub named: Option<IpAddr>,
     /// Who asked.
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
@@ -151,7 +151,7 @@ pub fn respond_both_ways(
         snapshot,
         request,
         client: snapshot.identify(source),
-        source: Some(source.to_canonical()),
+        source: Source::Peer,
         query: &query,
         said: None,
     };
@@ -185,10 +185,38 @@ struct Asked<'a> {
     snapshot: &'a Snapshot,
     request: &'a Request<'a>,
     client: Client,
-    /// The client's address, canonical; `None` where it was named otherwise.
-    source: Option<IpAddr>,
+    source: Source,
     query: &'a Query<'a>,
     said: Option<&'a Said<'a>>,
+}
+
+/// Where the client is.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// Where the query came from.
+    Peer,
+    /// At the address that a forwarder named.
+    Named(IpAddr),
+    /// It was named otherwise.
+    Unsaid,
+}
+
+impl Asked<'_> {
+    /// Returns the client's address, canonical, where one is known.
+    fn address(&self) -> Option<IpAddr> {
+        match self.source {
+            Source::Peer => Some(self.request.peer.ip().to_canonical()),
+            Source::Named(address) => Some(address),
+            Source::Unsaid => None,
+        }
+    }
+
+    fn named(&self) -> Option<IpAddr> {
+        match self.source {
+            Source::Named(address) => Some(address),
+            Source::Peer | Source::Unsaid => None,
+        }
+    }
 }
 
 /// What an upstream said to which plan.
@@ -242,7 +270,7 @@ fn run(
         snapshot,
         request,
         client: client.unwrap_or_else(|| snapshot.identify(source)),
-        source: Some(source.to_canonical()),
+        source: Source::Peer,
         query: &query,
         said,
     };
@@ -300,7 +328,7 @@ fn finish(
         zone: at.map(|a| a.0),
         client: at.map(|a| a.1),
         forwarded: None,
-        source: asked.source,
+        named: asked.named(),
         asker: asked.client,
         qtype: Some(asked.query.qtype),
         qname: asked.query.qname.as_wire().len() as u8,
@@ -392,7 +420,7 @@ fn relay(
         zone: None,
         client: None,
         forwarded: None,
-        source: asked.source,
+        named: asked.named(),
         asker: asked.client,
         qtype: Some(asked.query.qtype),
         qname: asked.query.qname.as_wire().len() as u8,
@@ -418,7 +446,7 @@ fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outco
                 zone: None,
                 client: None,
                 forwarded: None,
-                source: None,
+                named: None,
                 asker,
                 qtype: None,
                 qname: 0,

@@ -3,6 +3,7 @@
 
 mod audit;
 mod canary;
+mod conditions;
 mod details;
 mod feed;
 mod ledger;
@@ -12,6 +13,7 @@ mod observer;
 mod offline;
 mod pages;
 mod policy;
+mod probe;
 mod progress;
 mod questions;
 #[cfg(feature = "kubernetes")]
@@ -60,7 +62,9 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Test(command)) => policy::test(command),
         Command::Policy(Policy::Diff(command)) => Ok(policy::diff(command)),
         Command::Policy(Policy::Suggest(command)) => policy::suggest(command),
+        Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
+        Command::Probe(command) => probe::probe(command),
     }
 }
 
@@ -111,6 +115,13 @@ fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
     for diagnostic in &diagnostics {
         writeln!(out, "{diagnostic}")?;
     }
+    let conditions = conditions::findings(&offline);
+    for finding in &conditions {
+        let note = if finding.fails { "" } else { "note: " };
+        writeln!(out, "{note}{}", finding.text)?;
+    }
+    let failing = conditions.iter().filter(|finding| finding.fails).count();
+    let problems = diagnostics.len() + failing;
     let doubts = findings(&config.tenancy, offline.index.objects());
     for doubt in doubts
         .iter()
@@ -127,13 +138,9 @@ fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
         objects.slices.len(),
         objects.pods.len(),
         objects.nodes.len(),
-        diagnostics.len(),
+        problems,
     )?;
-    Ok(if diagnostics.is_empty() {
-        gate
-    } else {
-        EXIT_FAILED
-    })
+    Ok(if problems == 0 { gate } else { EXIT_FAILED })
 }
 
 /// Returns the blocks with the server's own addresses: the listeners', or where one listens on all,

@@ -1,5 +1,6 @@
 //! What the program does beside serving: each command is a function from values to text.
 
+mod admission;
 mod audit_log;
 mod difference;
 mod explain;
@@ -15,6 +16,7 @@ mod summary;
 mod trial;
 mod visibility;
 
+pub use admission::{Allowed, admission};
 pub use difference::Difference;
 pub use explain::{Explanation, explain};
 pub use facts::{Fact, Facts};

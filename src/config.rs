@@ -29,8 +29,8 @@ mod tests;
 
 pub use args::{
     Args, Asker, AuditCommand, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
-    Explain, GateArgs, Inputs, Output, Policy, PolicyDiff, PolicySuggest, PolicyTest, Serve, Share,
-    Tap, TapAddress, Visibility, VisibilityOutput,
+    Explain, GateArgs, Inputs, Output, Policy, PolicyAdmission, PolicyDiff, PolicySuggest,
+    PolicyTest, Probe, Serve, Share, Tap, TapAddress, Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
@@ -235,10 +235,13 @@ impl Config {
                 }
             }
             Command::Audit(audit) => Self::following(inputs, audit.kubeconfig.clone(), &[]),
-            Command::Check(_) => Self::of_inputs(inputs, Overrides::default()),
-            Command::Explain(_) | Command::Visibility(_) | Command::Policy(_) => {
-                Self::offline(inputs)
+            Command::Check(_) | Command::Policy(Policy::Admission(_)) => {
+                Self::of_inputs(inputs, Overrides::default())
             }
+            Command::Explain(_)
+            | Command::Visibility(_)
+            | Command::Policy(_)
+            | Command::Probe(_) => Self::offline(inputs),
         }
     }
 

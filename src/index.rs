@@ -14,8 +14,11 @@ mod numbers;
 mod objects;
 mod owners;
 mod peers;
+mod policies;
 mod pool;
 mod rebuild;
+mod status;
+mod unlabeled;
 mod versions;
 
 use crate::chain::{BlockOptions, Chain};
@@ -32,12 +35,13 @@ use peers::Peers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use unlabeled::Unlabeled;
 use versions::Ledger;
 
 pub use copy::Copied;
 pub use event::{Audit, Event, Trust, Version};
 pub use keep::Kept;
-pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Services, Slices};
+pub use objects::{Imports, Nodes, Numbered, Objects, PodRow, Pods, Policies, Services, Slices};
 pub use rebuild::Work;
 
 /// The single writer of snapshots.
@@ -61,6 +65,7 @@ pub struct Index {
     work: Work,
     ledger: Ledger,
     copy: Option<Copy>,
+    unlabeled: Unlabeled,
     generation: u64,
     serial: u32,
 }
@@ -97,6 +102,7 @@ impl Index {
             work: Work::default(),
             ledger: Ledger::default(),
             copy: None,
+            unlabeled: Unlabeled::default(),
             generation: 0,
             serial: if tenancy.serial_follows_changes() {
                 0
@@ -117,8 +123,12 @@ impl Index {
                     self.put(kind, key, None);
                 }
                 self.awaited.remove(&kind);
+                self.labels_listed(kind);
             }
-            Event::Listing(kind, trust) => self.ledger.begin(&mut self.objects, kind, trust),
+            Event::Listing(kind, trust) => {
+                self.ledger.begin(&mut self.objects, kind, trust);
+                self.unlabeled.begin(kind);
+            }
             Event::ApplyAt(object, version) => {
                 let (kind, key) = (object.kind(), object.key());
                 self.put_at(kind, &key, Some(object), version);

@@ -27,6 +27,7 @@
 //! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
 //! | [`commands`] | explain, visibility, policy test and diff, and what check notes |
+//! | [`probe`] | the attack checklist, tried from inside a tenant |
 //! | [`metrics`] | what is counted, as Prometheus' text |
 //! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |
@@ -52,6 +53,7 @@ pub mod manifests;
 pub mod metrics;
 pub mod model;
 pub mod observe;
+pub mod probe;
 pub mod protobuf;
 pub mod ring;
 pub mod server;

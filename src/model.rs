@@ -10,6 +10,7 @@ mod labels;
 mod namespace;
 mod node;
 mod pod;
+mod policy;
 mod selector;
 mod service;
 mod slice_endpoints;
@@ -19,6 +20,10 @@ pub use labels::Labels;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Phase, Pod};
+pub use policy::{
+    DnsExport, DnsGrant, DnsImport, GrantEffect, GrantFrom, GrantTo, PolicyCondition, PolicyFlaw,
+    PolicyMeta, PolicyStatus,
+};
 pub use selector::{Selector, SelectorError};
 pub use service::{Port, Service, ServiceImport, ServiceKind};
 pub use slice_endpoints::{Addresses, EndpointView, Endpoints};
@@ -28,7 +33,7 @@ pub(crate) use slice_endpoints::{EndpointRef, Packer};
 /// empty namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
-    /// `metadata.namespace`; empty for Namespaces and Nodes.
+    /// `metadata.namespace`; empty for Namespaces, Nodes and DnsGrants.
     pub namespace: Box<str>,
     /// `metadata.name`.
     pub name: Box<str>,
@@ -89,13 +94,22 @@ pub enum Kind {
     Node,
     /// `multicluster.x-k8s.io` ServiceImport.
     ServiceImport,
+    /// `tenantdns.io/v1alpha1` DnsGrant.
+    DnsGrant,
+    /// `tenantdns.io/v1alpha1` DnsExport.
+    DnsExport,
+    /// `tenantdns.io/v1alpha1` DnsImport.
+    DnsImport,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are read from a source.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Namespace,
         Self::Node,
+        Self::DnsGrant,
+        Self::DnsExport,
+        Self::DnsImport,
         Self::Service,
         Self::EndpointSlice,
         Self::ServiceImport,
@@ -111,9 +125,20 @@ impl Kind {
             Self::Pod => "Pod",
             Self::Node => "Node",
             Self::ServiceImport => "ServiceImport",
+            Self::DnsGrant => "DnsGrant",
+            Self::DnsExport => "DnsExport",
+            Self::DnsImport => "DnsImport",
         }
     }
+
+    /// Returns whether it is one of our own kinds, which say who may see what.
+    pub fn is_policy(self) -> bool {
+        matches!(self, Self::DnsGrant | Self::DnsExport | Self::DnsImport)
+    }
 }
+
+/// The group and version of our own kinds.
+pub const POLICY_API: &str = "tenantdns.io/v1alpha1";
 
 /// One object of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +155,12 @@ pub enum Object {
     Node(Node),
     /// A ServiceImport.
     ServiceImport(ServiceImport),
+    /// A DnsGrant.
+    DnsGrant(DnsGrant),
+    /// A DnsExport.
+    DnsExport(DnsExport),
+    /// A DnsImport.
+    DnsImport(DnsImport),
 }
 
 impl Object {
@@ -142,6 +173,9 @@ impl Object {
             Self::Pod(_) => Kind::Pod,
             Self::Node(_) => Kind::Node,
             Self::ServiceImport(_) => Kind::ServiceImport,
+            Self::DnsGrant(_) => Kind::DnsGrant,
+            Self::DnsExport(_) => Kind::DnsExport,
+            Self::DnsImport(_) => Kind::DnsImport,
         }
     }
 
@@ -154,6 +188,9 @@ impl Object {
             Self::EndpointSlice(o) => o.key.clone(),
             Self::Pod(o) => o.key.clone(),
             Self::ServiceImport(o) => o.key.clone(),
+            Self::DnsGrant(o) => o.meta.key.clone(),
+            Self::DnsExport(o) => o.meta.key.clone(),
+            Self::DnsImport(o) => o.meta.key.clone(),
         }
     }
 }

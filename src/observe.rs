@@ -240,7 +240,7 @@ impl Own {
 
 /// Returns the address of whoever asked, also behind a forwarder.
 fn asker(request: &Request<'_>, verdict: &Verdict) -> IpAddr {
-    verdict.source.unwrap_or_else(|| request.peer.ip())
+    verdict.named.unwrap_or_else(|| request.peer.ip())
 }
 
 impl Clone for Witness {

@@ -13,6 +13,7 @@
 
 mod audit;
 mod client;
+mod conditions;
 mod decode;
 mod fault;
 mod follow;
@@ -30,6 +31,7 @@ mod tcp;
 mod tests;
 
 pub use client::{Api, ClientError, Connection, connect};
+pub use conditions::Conditions;
 pub use health::{Counts, Health, Status};
 pub use pace::Timers;
 pub use review::{Access, Reviews};
@@ -37,6 +39,7 @@ pub use review::{Access, Reviews};
 use crate::index::Event;
 use crate::model::Kind;
 use audit::Auditor;
+use conditions::Writer;
 use follow::{Follower, Progress};
 use link::Link;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +66,8 @@ pub struct Watch {
     pub events: mpsc::Receiver<Event>,
     /// How each kind is doing.
     pub health: Health,
+    /// The conditions of objects of our own kinds, which are written where they differ.
+    pub conditions: Conditions,
     wanted: BTreeMap<Kind, mpsc::Sender<()>>,
     _tasks: JoinSet<()>,
 }
@@ -85,6 +90,8 @@ pub fn watch(api: &Api, options: &Options) -> Watch {
     let timers = options.timers;
     let mut tasks = JoinSet::new();
     let mut wanted = BTreeMap::new();
+    let conditions = Conditions::default();
+    let mut ours = Vec::new();
     for &kind in &options.kinds {
         let (want, wants) = mpsc::channel(1);
         wanted.insert(kind, want.clone());
@@ -95,6 +102,9 @@ pub fn watch(api: &Api, options: &Options) -> Watch {
             fields: fields(kind, options.node.as_deref()),
         };
         let (sender, health) = (sender.clone(), health.clone());
+        if kind.is_policy() {
+            ours.push(link.clone());
+        }
         tasks.spawn(
             Auditor {
                 link: link.clone(),
@@ -106,11 +116,17 @@ pub fn watch(api: &Api, options: &Options) -> Watch {
             }
             .run(),
         );
-        tasks.spawn(Follower::new(link, timers, sender, health, tell, wants).run());
+        let follower = Follower::new(link, timers, sender, health, tell, wants);
+        let follower = follower.with_conditions(conditions.clone());
+        tasks.spawn(follower.run());
+    }
+    if !ours.is_empty() {
+        tasks.spawn(Writer::new(ours, conditions.clone(), timers).run());
     }
     Watch {
         events,
         health,
+        conditions,
         wanted,
         _tasks: tasks,
     }

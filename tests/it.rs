@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/checklist.rs"]
+mod checklist;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
@@ -25,6 +27,8 @@ mod examples;
 mod identity;
 #[path = "it/judging.rs"]
 mod judging;
+#[path = "it/labels.rs"]
+mod labels;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]
@@ -35,6 +39,8 @@ mod noninterference;
 mod pages;
 #[path = "it/policy.rs"]
 mod policy;
+#[path = "it/probe.rs"]
+mod probe;
 #[path = "it/program.rs"]
 mod program;
 #[path = "it/races.rs"]
@@ -45,6 +51,8 @@ mod random;
 mod records;
 #[path = "it/robust.rs"]
 mod robust;
+#[path = "it/sampling.rs"]
+mod sampling;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/stub.rs"]

@@ -10,6 +10,8 @@
 
 #[path = "live/admin.rs"]
 mod admin;
+#[path = "live/admission.rs"]
+mod admission;
 #[path = "live/apiserver.rs"]
 mod apiserver;
 #[path = "live/audit.rs"]
@@ -29,6 +31,10 @@ mod encodings;
 mod faults;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/policy.rs"]
+mod policy;
+#[path = "live/probe.rs"]
+mod probe;
 #[path = "live/process.rs"]
 mod process;
 #[path = "live/proxy.rs"]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &str, &str)] = &[
     ("wire", "", "arrayvec thiserror"),
     ("cow", "", "foldhash"),
-    ("model", "wire", "ipnet serde thiserror tracing"),
+    ("model", "wire", "ipnet serde serde_json thiserror tracing"),
     ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     ("chain", "wire zone tenancy", ""),
@@ -57,6 +57,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire cow model tenancy zone chain snapshot index answer audit manifests config forward cache",
         "*",
     ),
+    ("probe", "wire", "hickory_proto serde"),
     ("telemetry", "", "*"),
     // The API's objects become the model's here, and nowhere else.
     ("watch", "model index protobuf", "*"),

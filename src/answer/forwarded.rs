@@ -5,7 +5,8 @@
 //! malformed. What anybody else says of a client counts for nothing.
 
 use super::{
-    Asked, Outcome, Request, Said, Transport, Verdict, answer, canary, failure, limit, unanswerable,
+    Asked, Outcome, Request, Said, Source, Transport, Verdict, answer, canary, failure, limit,
+    unanswerable,
 };
 use crate::chain::Step;
 use crate::snapshot::Snapshot;
@@ -71,10 +72,11 @@ pub(super) fn run(
     };
     let (client, source) = match named {
         None => return refuse(Rcode::REFUSED, Forwarded::ForNobody, out),
-        Some(Named::Address(address)) => (snapshot.identify(address), Some(address)),
-        Some(Named::Namespace(label)) => {
-            (snapshot.directory.client_of(&snapshot.policy, label), None)
-        }
+        Some(Named::Address(address)) => (snapshot.identify(address), Source::Named(address)),
+        Some(Named::Namespace(label)) => (
+            snapshot.directory.client_of(&snapshot.policy, label),
+            Source::Unsaid,
+        ),
     };
     let asked = Asked {
         snapshot,
@@ -85,7 +87,9 @@ pub(super) fn run(
         said,
     };
     if client == Client::Unknown {
-        let unseen = source.is_some_and(|source| !snapshot.knows(source));
+        let unseen = asked
+            .address()
+            .is_some_and(|address| !snapshot.knows(address));
         let may_wait = request.may_wait && snapshot.synced && unanswerable.is_none();
         if may_wait && unseen && is_in_zone(&asked) {
             return Outcome::Hold;
@@ -121,7 +125,7 @@ fn run_direct(
         snapshot,
         request,
         client,
-        source: Some(peer.to_canonical()),
+        source: Source::Peer,
         query,
         said,
     };
@@ -212,7 +216,7 @@ fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Out
         zone: None,
         client: None,
         forwarded: None,
-        source: None,
+        named: None,
         asker: Client::Unknown,
         qtype: Some(query.qtype),
         qname: query.qname.as_wire().len() as u8,

@@ -2,13 +2,11 @@
 //! it found. Hidden and absent names leave here by the same lines.
 
 use super::records::Writer;
-use super::{Asked, Done, Request, failure, unsaid};
+use super::{Asked, Done, failure, unsaid};
 use crate::chain::ZoneId;
-use crate::snapshot::Snapshot;
 use crate::tenancy::{Absence, View};
 use crate::wire::{ExtendedError, Query, Rcode, ResponseBuilder, Section};
 use crate::zone::{Absent, Lookup, Origin, Zone};
-use std::net::IpAddr;
 
 /// Answers `query` from a zone, or returns `None` where the name is in none of its origins.
 pub(super) fn answer(
@@ -18,9 +16,7 @@ pub(super) fn answer(
 ) -> Option<Done> {
     let Asked {
         snapshot,
-        request,
         client,
-        source,
         query,
         ..
     } = *asked;
@@ -33,7 +29,7 @@ pub(super) fn answer(
         return Some(answered);
     }
     if view.is_strict() {
-        return Some(unknown(snapshot, request, &view, source, builder).unwrap_or(answered));
+        return Some(unknown(asked, &view, builder).unwrap_or(answered));
     }
     let mut writer = Writer {
         asked: *asked,
@@ -53,16 +49,14 @@ pub(super) fn answer(
                 Some(answered)
             }
             Written::Ask(plan) => Some(Done::Ask(plan)),
-            Written::Unknown => {
-                Some(unknown(snapshot, request, &view, source, writer.builder).unwrap_or(answered))
-            }
+            Written::Unknown => Some(unknown(asked, &view, writer.builder).unwrap_or(answered)),
         },
         Lookup::NoData => {
             negative(zone, origin, query, Rcode::NOERROR, builder);
             Some(answered)
         }
         Lookup::Absent(Absent::Missing) if view.is_unknown() => {
-            Some(unknown(snapshot, request, &view, source, builder).unwrap_or(answered))
+            Some(unknown(asked, &view, builder).unwrap_or(answered))
         }
         Lookup::Absent(_) if zone.falls_through(&query.qname) => Some(Done::Next),
         Lookup::Absent(_) if !snapshot.synced && snapshot.forwarders.is_stub() => {
@@ -112,14 +106,14 @@ fn negative(
 
 /// A client that we don't know asks for what not everybody sees: it waits, or is told that we can't
 /// say, whatever the name.
-fn unknown(
-    snapshot: &Snapshot,
-    request: &Request<'_>,
-    view: &View<'_>,
-    source: Option<IpAddr>,
-    builder: &mut ResponseBuilder<'_>,
-) -> Option<Done> {
-    if request.may_wait && source.is_some_and(|source| !snapshot.knows(source)) {
+fn unknown(asked: &Asked<'_>, view: &View<'_>, builder: &mut ResponseBuilder<'_>) -> Option<Done> {
+    let snapshot = asked.snapshot;
+    let unseen = || {
+        asked
+            .address()
+            .is_some_and(|address| !snapshot.knows(address))
+    };
+    if asked.request.may_wait && unseen() {
         return Some(Done::Hold);
     }
     let rcode = match view.absence() {

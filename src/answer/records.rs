@@ -202,7 +202,7 @@ impl Writer<'_, '_> {
     fn whoami(&mut self) -> Result<(), Full> {
         let mut ip = ArrayString::<64>::new();
         // An address has at most 39 characters.
-        let _ = match self.asked.source {
+        let _ = match self.asked.address() {
             Some(source) => write!(ip, "ip={source}"),
             None => write!(ip, "ip="),
         };

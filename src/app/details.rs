@@ -4,7 +4,7 @@
 use super::pages::Pages;
 use super::questions::Asking;
 use crate::admin::{self, Refusal};
-use crate::commands::{Summary, summary};
+use crate::commands::{Condition, Summary, summary};
 use crate::metrics::{self, Details as Series};
 use crate::observe::Gathered;
 use crate::snapshot::SnapshotReader;
@@ -28,8 +28,17 @@ impl Details {
             let trusted = snapshot.identities == crate::snapshot::Identities::Trusted;
             it.generation == snapshot.generation && it.identities_trusted == trusted
         });
-        last.insert(same.unwrap_or_else(|| summary(&snapshot)))
-            .clone()
+        let mut summary = last
+            .insert(same.unwrap_or_else(|| summary(&snapshot)))
+            .clone();
+        let policies = self.pages.progress.state().policies.0.into_iter();
+        let policies = policies.map(|((kind, reason), count)| Condition {
+            kind,
+            reason,
+            count,
+        });
+        summary.conditions.extend(policies);
+        summary
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where objects come from, as one thing to start and to follow.
 
+use super::conditions::Said;
 #[cfg(feature = "kubernetes")]
 use super::live::Live;
 use super::offline::Offline;
@@ -70,12 +71,15 @@ impl Feed {
                     state.published(offline.index.objects());
                     state.ready = true;
                 });
+                let mut said = Said::default();
+                said.tell(&offline, progress);
                 // Whoever waited may have been told to stop instead.
                 let _ = synced.send(());
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_time()
                     .build()?;
-                let follow = follow_manifests(*offline, publisher, drain, progress, questions);
+                let follow =
+                    follow_manifests(*offline, publisher, drain, (progress, said), questions);
                 runtime.block_on(follow);
                 Ok(())
             }
@@ -89,7 +93,7 @@ async fn follow_manifests(
     mut offline: Offline,
     mut publisher: Publisher,
     drain: &Drain,
-    progress: &Progress,
+    (progress, mut said): (&Progress, Said),
     mut questions: Questions,
 ) {
     let mut poll = tokio::time::interval(POLL);
@@ -107,6 +111,7 @@ async fn follow_manifests(
         if offline.poll() {
             publisher.publish(offline.snapshot());
             progress.update(|state| state.published(offline.index.objects()));
+            said.tell(&offline, progress);
         } else {
             publisher.reap();
         }

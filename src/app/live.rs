@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
 use crate::index::{Event, Index};
-use crate::model::Kind;
+use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::Publisher;
 use crate::tenancy::{self, Mode};
 use crate::watch::{Connection, Health, Options, Status, Timers, Watch, connect, watch};
@@ -49,7 +49,7 @@ impl Live {
             own_namespace: own_namespace(),
             ..config.tenancy.clone()
         };
-        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed);
+        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed).with_labels_on_demand();
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),
@@ -134,6 +134,10 @@ impl Source for Watch {
     fn relist(&self, kind: Kind) {
         Self::relist(self, kind);
     }
+
+    fn tell(&self, statuses: Vec<PolicyStatus>) {
+        self.conditions.want(statuses);
+    }
 }
 
 /// Returns the namespace that the server runs in: what the downward API puts into `POD_NAMESPACE`, or
@@ -199,7 +203,8 @@ fn kinds(config: &Config) -> BTreeSet<Kind> {
     };
     // Forwarders are pods, and so are those for whom they ask: that holds in every mode.
     let forwarders = &config.tenancy.forwarders;
-    let tenancy = config.tenancy.mode != Mode::Off || !forwarders.is_empty();
+    let policies = config.tenancy.mode != Mode::Off;
+    let tenancy = policies || !forwarders.is_empty();
     let by_service = forwarders.iter().any(|table| !table.services.is_empty());
     let wanted = [
         (Kind::Namespace, true),
@@ -217,6 +222,10 @@ fn kinds(config: &Config) -> BTreeSet<Kind> {
             Kind::ServiceImport,
             zones().any(|zone| !zone.multicluster.is_empty()),
         ),
+        // What is there of them depends on the cluster; the watch finds out.
+        (Kind::DnsGrant, policies),
+        (Kind::DnsExport, policies),
+        (Kind::DnsImport, policies),
     ];
     wanted
         .into_iter()

@@ -1,12 +1,15 @@
 //! The commands about a policy that nobody serves yet: `visibility`, `policy test`, `policy diff`,
-//! `policy suggest`, and the gate of `check`.
+//! `policy suggest`, `policy admission`, and the gate of `check`.
 
 use super::offline::Offline;
 use super::say_error;
-use crate::commands::{Difference, Facts, Gate, Suggestions, Visibility, try_fact};
+use crate::commands::{
+    Allowed, Difference, Facts, Gate, Suggestions, Visibility, admission as guard, try_fact,
+};
 use crate::config::{
     Config, ConfigError, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, GateArgs, Inputs, Output,
-    PolicyDiff, PolicySuggest, PolicyTest, Visibility as VisibilityArgs, VisibilityOutput,
+    PolicyAdmission, PolicyDiff, PolicySuggest, PolicyTest, Visibility as VisibilityArgs,
+    VisibilityOutput,
 };
 use crate::snapshot::Snapshot;
 use crate::tenancy::Mode;
@@ -114,6 +117,22 @@ fn config_of(inputs: &Inputs, facts: &Facts) -> Result<Config, ConfigError> {
         config: inputs.config.clone().or_else(|| facts.config.clone()),
         manifests,
     })
+}
+
+/// Prints what guards a configuration's keys and names on the API, and those of DnsGrants in manifests.
+pub(super) fn admission(config: &Config, command: &PolicyAdmission) -> anyhow::Result<u8> {
+    let mut options = config.tenancy.clone();
+    if !config.source.manifests.is_empty() {
+        // What grants read and name is guarded as what the configuration's own rules do.
+        let snapshot = Offline::open(config)?.snapshot();
+        options.rules = snapshot.policy.options().rules.clone();
+    }
+    let allowed = Allowed {
+        groups: command.allow_group.clone(),
+        users: command.allow_user.clone(),
+    };
+    write!(io::stdout(), "{}", guard(&options, &allowed))?;
+    Ok(EXIT_DONE)
 }
 
 /// Says who sees something else. As in `diff`, 1 says that anything differs, and 2 that it can't be

@@ -2,7 +2,7 @@
 //! a probe or a scrape; queries know nothing of it.
 
 use crate::index::Objects;
-use crate::model::Kind;
+use crate::model::{Kind, PolicyStatus};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,12 +26,34 @@ pub(super) struct State {
     pub(super) objects: BTreeMap<Kind, usize>,
     /// Objects that differed from the API's without an event saying so.
     pub(super) repairs: BTreeMap<Kind, u64>,
+    /// Objects of our own kinds that are not in force.
+    pub(super) policies: PolicyCounts,
     /// The checkpoint, where one is kept.
     pub(super) checkpoint: Option<Checkpoint>,
     /// Kinds that are known from a checkpoint alone, and how old it was when it was read.
     pub(super) restored: BTreeMap<Kind, Aged>,
     /// Says how each watched kind is doing.
     pub(super) watched: Option<Arc<dyn Fn() -> BTreeMap<Kind, KindState> + Send + Sync>>,
+}
+
+/// How many objects of our own kinds have a condition that does not hold, by kind and reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PolicyCounts(pub(super) BTreeMap<(&'static str, &'static str), u64>);
+
+impl PolicyCounts {
+    /// Returns the counts of these. That one is not in force because it was not accepted is said once.
+    pub(super) fn of(statuses: &[PolicyStatus]) -> Self {
+        let mut counts = Self::default();
+        for status in statuses {
+            let conditions = status.conditions().into_iter();
+            let failing = conditions.filter(|(_, condition)| !condition.holds);
+            if let Some((_, condition)) = failing.take(1).next() {
+                let key = (status.kind.as_str(), condition.reason);
+                *counts.0.entry(key).or_default() += 1;
+            }
+        }
+        counts
+    }
 }
 
 /// What became of the checkpoint file.

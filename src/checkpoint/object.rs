@@ -4,6 +4,7 @@ use super::line::{End, Gone};
 use crate::model::Object;
 use crate::model::api::{self, Flaw, schema};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A line of a file, as it is read.
 #[derive(Deserialize)]
@@ -14,6 +15,9 @@ pub(super) enum Line {
     ServiceImport(schema::Whole<'static, schema::ServiceImportSpec<'static>, schema::Unread>),
     EndpointSlice(schema::EndpointSlice<'static>),
     Pod(schema::Whole<'static, schema::PodSpec<'static>, schema::PodStatus<'static>>),
+    DnsGrant(schema::Whole<'static, Value, schema::Unread>),
+    DnsExport(schema::Whole<'static, Value, schema::Unread>),
+    DnsImport(schema::Whole<'static, Value, schema::Unread>),
     Changes(u64),
     Gone(Gone),
     End(End),
@@ -44,6 +48,9 @@ impl Line {
                 return Ok(Said::Object(Object::EndpointSlice(slice)));
             }
             Self::Pod(raw) => api::pod(raw, dropped).map(Object::Pod),
+            Self::DnsGrant(raw) => api::grant(raw).map(Object::DnsGrant),
+            Self::DnsExport(raw) => api::export(raw).map(Object::DnsExport),
+            Self::DnsImport(raw) => api::policy_import(raw).map(Object::DnsImport),
             Self::Changes(count) => return Ok(Said::Changes(count)),
             Self::Gone(gone) => return Ok(Said::Gone(gone)),
             Self::End(end) => return Ok(Said::End(end)),

@@ -3,10 +3,11 @@
 
 use crate::model::{
     EndpointPort, EndpointSlice, EndpointView, Labels, Namespace, Node, Object, ObjectKey, Phase,
-    Pod, Port, Service, ServiceImport, ServiceKind, SliceOwner,
+    Pod, PolicyMeta, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::net::IpAddr;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -22,6 +23,9 @@ pub(super) fn to_json(object: &Object) -> serde_json::Result<Vec<u8>> {
         Object::ServiceImport(o) => Written::ServiceImport(import(o)),
         Object::EndpointSlice(o) => Written::EndpointSlice(slice(o)),
         Object::Pod(o) => Written::Pod(pod(o)),
+        Object::DnsGrant(o) => Written::DnsGrant(policy(&o.meta)?),
+        Object::DnsExport(o) => Written::DnsExport(policy(&o.meta)?),
+        Object::DnsImport(o) => Written::DnsImport(policy(&o.meta)?),
     })
 }
 
@@ -33,6 +37,9 @@ enum Written<'a> {
     ServiceImport(Whole<'a, ImportSpec<'a>, ()>),
     EndpointSlice(Slice<'a>),
     Pod(Whole<'a, PodSpec<'a>, PodStatus<'a>>),
+    DnsGrant(Whole<'a, &'a RawValue, ()>),
+    DnsExport(Whole<'a, &'a RawValue, ()>),
+    DnsImport(Whole<'a, &'a RawValue, ()>),
 }
 
 #[derive(Serialize)]
@@ -59,6 +66,8 @@ struct Meta<'a> {
     /// Only whether there is one is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_timestamp: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<i64>,
 }
 
 impl<'a> Meta<'a> {
@@ -78,6 +87,7 @@ impl<'a> Meta<'a> {
             labels: Pairs(Vec::new()),
             annotations: Pairs(Vec::new()),
             deletion_timestamp: None,
+            generation: None,
         }
     }
 }
@@ -118,6 +128,18 @@ fn namespace(o: &Namespace) -> Whole<'_, (), ()> {
         spec: None,
         status: None,
     }
+}
+
+/// Of our own kinds the whole `spec` is written as it was read.
+fn policy(meta: &PolicyMeta) -> serde_json::Result<Whole<'_, &RawValue, ()>> {
+    Ok(Whole {
+        metadata: Meta {
+            generation: Some(meta.generation).filter(|generation| *generation != 0),
+            ..Meta::of(&meta.key)
+        },
+        spec: Some(serde_json::from_str(&meta.spec)?),
+        status: None,
+    })
 }
 
 #[derive(Serialize)]

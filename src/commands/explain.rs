@@ -8,7 +8,7 @@ use crate::config::Asker;
 use crate::index::Index;
 use crate::model::{EndpointView, ObjectKey, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
-use crate::tenancy::{Client, NsId, Owner};
+use crate::tenancy::{Client, NsId, Owner, Policy, ServiceId, Step as Decided};
 use crate::wire::{Name, QName, QNameBuffer, RType};
 use crate::zone::{Denoted, DenotedKind, address_of, reverse_name};
 use serde::Serialize;
@@ -347,8 +347,27 @@ fn decide(index: &Index, snapshot: &Snapshot, client: Client, target: &TargetPar
     DecisionPart {
         visible: decision.visible,
         step: decision.step.as_str(),
-        rule: rule.map(|rule| rule.name.to_string()),
+        rule: rule
+            .map(|rule| rule.name.to_string())
+            .or_else(|| exported_by(policy, client, ns.zip(service), decision.step)),
     }
+}
+
+/// Returns the DnsExport that shows a service, where one does.
+fn exported_by(
+    policy: &Policy,
+    client: Client,
+    service: Option<(NsId, ServiceId)>,
+    step: Decided,
+) -> Option<String> {
+    let (Client::Pod(own), Decided::Export) = (client, step) else {
+        return None;
+    };
+    let (own, (ns, service)) = (policy.facts(own)?, service?);
+    let exports = &policy.service(service).exports;
+    let offer = exports.offer_for(&own.name, own.tenant.assigned())?;
+    let namespace = &policy.facts(ns)?.name;
+    Some(format!("DnsExport {namespace}/{}", offer.name))
 }
 
 fn answer(
@@ -438,7 +457,11 @@ impl fmt::Display for Explanation {
         } else {
             "hidden"
         };
-        writeln!(f, "decision  {verdict}, by step {}", self.decision.step)?;
+        write!(f, "decision  {verdict}, by step {}", self.decision.step)?;
+        match &self.decision.rule {
+            Some(rule) => writeln!(f, ", rule `{rule}`")?,
+            None => writeln!(f)?,
+        }
         write!(f, "answer    {}", self.answer.rcode)?;
         self.answer
             .records

@@ -39,7 +39,8 @@ impl Args {
             Command::Visibility(visibility) => Some(&visibility.inputs),
             Command::Audit(audit) => Some(&audit.inputs),
             Command::Check(check) => Some(&check.inputs),
-            Command::Policy(_) => None,
+            Command::Policy(Policy::Admission(admission)) => Some(&admission.inputs),
+            Command::Policy(_) | Command::Probe(_) => None,
         }
     }
 }
@@ -58,6 +59,8 @@ pub enum Command {
     /// Test a policy, compare two, or have grants suggested
     #[command(subcommand)]
     Policy(Policy),
+    /// Try from inside a tenant what the server gives away; exit status 1 where something is
+    Probe(Probe),
     /// Check a configuration and manifests; every error has file, line, column and key
     Check(Check),
 }
@@ -129,6 +132,8 @@ pub enum Policy {
     /// Say who sees something else under NEW than under OLD; exit status 1 where anybody does, 2
     /// where it can't be told
     Diff(PolicyDiff),
+    /// Print the ValidatingAdmissionPolicy that guards what a configuration reads on namespaces
+    Admission(PolicyAdmission),
     /// Print, commented out, the grants that keep what an audit saw working
     Suggest(PolicySuggest),
 }
@@ -145,6 +150,20 @@ pub struct PolicyTest {
     /// Test what enforcing would answer, whatever the configuration's mode
     #[arg(long)]
     pub enforce: bool,
+}
+
+/// `policy admission`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct PolicyAdmission {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Group that may change what is guarded; repeatable
+    #[arg(long, value_name = "GROUP", default_value = "system:masters")]
+    pub allow_group: Vec<String>,
+    /// User that may, such as a controller's system:serviceaccount:NAMESPACE:NAME; repeatable
+    #[arg(long, value_name = "USER")]
+    pub allow_user: Vec<String>,
 }
 
 /// `policy diff`.
@@ -165,6 +184,47 @@ pub struct PolicyDiff {
     /// How to say it
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// `probe`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Probe {
+    /// The server; without it the first of /etc/resolv.conf
+    #[arg(long, value_name = "ADDR", value_parser = server)]
+    pub server: Option<SocketAddr>,
+    /// The cluster's zone; without it that of /etc/resolv.conf's search list
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<Name>,
+    /// The namespace that we are in; without it that of the service account, or of the search list
+    #[arg(long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// What may be seen beside it, as SERVICE.NAMESPACE, or a whole NAMESPACE; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub visible: Vec<String>,
+    /// A service that exists and must not be seen, as SERVICE.NAMESPACE; repeatable
+    #[arg(long, value_name = "NAME", value_parser = hidden_service)]
+    pub hidden: Vec<String>,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Reads a server's address; without a port it is 53.
+fn server(text: &str) -> Result<SocketAddr, String> {
+    let alone = text
+        .parse()
+        .map(|address: IpAddr| SocketAddr::new(address, 53));
+    let wrong = || format!("`{text}` is no address, as in 10.96.0.10 or 10.96.0.10:53");
+    alone.or_else(|_| text.parse()).map_err(|_| wrong())
+}
+
+fn hidden_service(text: &str) -> Result<String, String> {
+    match text.split_once('.') {
+        Some((service, namespace)) if !service.is_empty() && !namespace.is_empty() => {
+            Ok(text.into())
+        }
+        _ => Err(format!("`{text}` is no service, as in ledger.bank")),
+    }
 }
 
 /// `check`.

@@ -1,6 +1,7 @@
 //! A hash table of numbers whose keys are kept elsewhere.
 
 use super::shards::{Shards, spliced};
+use std::hint::black_box;
 
 /// Entries that are looked at one by one.
 const FEW: usize = 16;
@@ -40,6 +41,25 @@ impl CowNumbers {
             }
         }
         None
+    }
+
+    /// Returns what [`CowNumbers::find`] does, and whether it was found; where it was not, `other` is
+    /// taken for an entry with this hash and looked at in its stead.
+    #[inline]
+    pub fn find_evenly(&self, hash: u64, other: u32, is_key: impl Fn(u32) -> bool) -> (u32, bool) {
+        match self.find(hash, &is_key) {
+            Some(number) => (number, true),
+            None => {
+                let shard = black_box([entry(hash, other)]);
+                let tag = entry(hash, 0);
+                for entry in &shard {
+                    if let Ok(number) = u32::try_from(entry ^ tag) {
+                        black_box(is_key(number));
+                    }
+                }
+                (other, false)
+            }
+        }
     }
 
     /// Puts a number in under a hash. One that is there already stays.

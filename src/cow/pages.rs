@@ -2,6 +2,7 @@
 
 use super::map::{CowMap, Seed};
 use super::shards::{Shards, spliced};
+use std::hint::black_box;
 use std::sync::Arc;
 
 const PAGE_BITS: u32 = 6;
@@ -52,6 +53,22 @@ impl CowPages {
             Content::List(list) => list,
             Content::Long => self.long.get(&key).map_or(&[], |list| list),
         }
+    }
+
+    /// Returns the list of a key as [`CowPages::get`] does, by the same work whether or not there is
+    /// one: where there is none, a page that stands for all is read in its stead, and the list of it
+    /// thrown away.
+    #[inline]
+    pub fn get_evenly(&self, key: u128) -> &[u32] {
+        let slot = (key % PAGE) as u32;
+        let page = self.page(key >> PAGE_BITS, self.hash(key)).1;
+        let has_list = bits(page) >> slot & 1 != 0;
+        let page = black_box(if has_list { page } else { &FULL });
+        let list = match black_box(content(page, slot)) {
+            Content::List(list) => list,
+            Content::Long => self.long.get(&key).map_or(&[][..], |list| list),
+        };
+        if has_list { list } else { &[] }
     }
 
     /// Sets the list of a key. Setting what is there already costs no copy.
@@ -107,11 +124,28 @@ impl CowPages {
     }
 }
 
+/// A page in which every key has a list: what is read where there is none.
+static FULL: [u32; 2 + PAGE as usize] = {
+    let mut page = [0; 2 + PAGE as usize];
+    page[0] = u32::MAX;
+    page[1] = u32::MAX;
+    page
+};
+
+/// Returns a bit for each key of a page: whether it has a list.
+#[inline]
+fn bits(page: &[u32]) -> u64 {
+    match page {
+        [low, high, ..] => u64::from(*high) << 32 | u64::from(*low),
+        _ => 0,
+    }
+}
+
 #[inline]
 fn content(page: &[u32], slot: u32) -> Content<'_> {
     let list = || {
-        let (&[low, high], words) = page.split_first_chunk()?;
-        let bits = u64::from(high) << 32 | u64::from(low);
+        let (_, words) = page.split_first_chunk::<2>()?;
+        let bits = bits(page);
         if bits >> slot & 1 == 0 {
             return None;
         }
@@ -131,11 +165,7 @@ fn content(page: &[u32], slot: u32) -> Content<'_> {
 
 /// Returns a page with another list for one of its keys, or `None` where it holds nothing more.
 fn rewritten(page: &[u32], slot: u32, list: &[u32]) -> Option<Arc<[u32]>> {
-    let before = match page {
-        [low, high, ..] => u64::from(*high) << 32 | u64::from(*low),
-        _ => 0,
-    };
-    let bits = before & !(1 << slot) | u64::from(!list.is_empty()) << slot;
+    let bits = bits(page) & !(1 << slot) | u64::from(!list.is_empty()) << slot;
     if bits == 0 {
         return None;
     }

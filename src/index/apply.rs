@@ -32,6 +32,12 @@ impl Index {
             (Kind::Pod, None) => self.remove_pod(&key),
             (Kind::Node, Some(Object::Node(o))) => self.put_node(&key.name, Some(o)),
             (Kind::Node, None) => self.put_node(&key.name, None),
+            (Kind::DnsGrant, Some(Object::DnsGrant(o))) => self.put_grant(&key, Some(o)),
+            (Kind::DnsGrant, None) => self.put_grant(&key, None),
+            (Kind::DnsExport, Some(Object::DnsExport(o))) => self.put_export(&key, Some(o)),
+            (Kind::DnsExport, None) => self.put_export(&key, None),
+            (Kind::DnsImport, Some(Object::DnsImport(o))) => self.put_policy_import(&key, Some(o)),
+            (Kind::DnsImport, None) => self.put_policy_import(&key, None),
             // `Object::kind` says which one it is.
             (_, Some(_)) => {}
         }

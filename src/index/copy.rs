@@ -31,9 +31,11 @@ pub(super) struct Copy {
 }
 
 impl Index {
-    /// Begins a copy, and drops one that is under way.
+    /// Begins a copy, and drops one that is under way. None is begun while labels that are read are not
+    /// known.
     pub fn begin_copy(&mut self) {
-        self.copy = Some(Copy::default());
+        // A copy without labels that are read would be served from as if it had them.
+        self.copy = self.unlabeled.is_empty().then(Copy::default);
     }
 
     /// Returns the next step of the copy, with about `limit` objects; [`Copied::Changes`] ends it.
@@ -74,6 +76,18 @@ impl Objects {
             // Few, and in no numbered rows.
             Kind::Namespace => {
                 let all = self.namespaces.values().cloned().map(Object::Namespace);
+                (all.collect(), None)
+            }
+            Kind::DnsGrant => {
+                let all = self.policies.grants().cloned().map(Object::DnsGrant);
+                (all.collect(), None)
+            }
+            Kind::DnsExport => {
+                let all = self.policies.exports().cloned().map(Object::DnsExport);
+                (all.collect(), None)
+            }
+            Kind::DnsImport => {
+                let all = self.policies.imports().cloned().map(Object::DnsImport);
                 (all.collect(), None)
             }
             Kind::Node => page(self.nodes.from(row), limit, |node| {
@@ -119,6 +133,18 @@ impl Objects {
                 Some(Object::EndpointSlice(slice.clone()))
             }
             Kind::Pod => Some(Object::Pod(self.pod_of(self.pod(key)?))),
+            Kind::DnsGrant => {
+                let grant = self.policies.grant(&key.name)?;
+                Some(Object::DnsGrant(grant.clone()))
+            }
+            Kind::DnsExport => {
+                let export = self.policies.export(key)?;
+                Some(Object::DnsExport(export.clone()))
+            }
+            Kind::DnsImport => {
+                let import = self.policies.import(key)?;
+                Some(Object::DnsImport(import.clone()))
+            }
         }
     }
 }

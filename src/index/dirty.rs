@@ -1,5 +1,6 @@
 //! What events have touched since the last snapshot.
 
+use crate::model::ObjectKey;
 use crate::tenancy::{NsId, ServiceId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,6 +16,14 @@ pub(super) struct Dirty {
     pub(super) owners: BTreeSet<IpAddr>,
     /// Addresses that names under `pod` are made of.
     pub(super) pods: BTreeSet<IpAddr>,
+    /// Some DnsGrant came, changed or went.
+    pub(super) grants: bool,
+    /// Labels of Services are known that were not.
+    pub(super) labels: bool,
+    /// Services that DnsExports name, which did.
+    pub(super) offers: BTreeSet<ObjectKey>,
+    /// Namespaces whose DnsImports did.
+    pub(super) consents: BTreeSet<NsId>,
     /// Numbers that may be free once the rest is rebuilt.
     pub(super) unused_namespaces: BTreeSet<NsId>,
     /// Likewise.

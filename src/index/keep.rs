@@ -20,7 +20,7 @@ pub(super) struct Keep {
 pub struct Kept {
     /// All labels of Services, slices and Pods: some zone, or `platform.except`, selects by them.
     pub labels: bool,
-    /// All labels of Services: some rule selects by them.
+    /// All labels of Services: some rule selects by them, or a DnsGrant may come that does.
     pub service_labels: bool,
     /// The annotations of Services that say who may see them.
     pub exports: bool,
@@ -41,7 +41,8 @@ impl Keep {
         Self {
             kept: Kept {
                 labels,
-                service_labels: labels || (counts && tenancy.selects_services()),
+                // Some grant may come that selects by them.
+                service_labels: labels || counts,
                 exports: counts,
                 targets: zones().any(|zone| zone.endpoint_pod_names),
             },
@@ -54,10 +55,18 @@ impl Keep {
         self.kept
     }
 
+    /// Says whether labels of Services are kept.
+    pub(super) fn keep_service_labels(&mut self, keep: bool) {
+        self.kept.service_labels = keep;
+    }
+
     /// Takes out what nothing reads, and shares what others have as well.
     pub(super) fn trim(&mut self, object: &mut Object) {
         match object {
-            Object::Namespace(_) => {}
+            Object::Namespace(_)
+            | Object::DnsGrant(_)
+            | Object::DnsExport(_)
+            | Object::DnsImport(_) => {}
             Object::Service(Service {
                 labels,
                 annotations,

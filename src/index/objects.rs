@@ -2,6 +2,7 @@
 
 mod nodes;
 mod pods;
+mod policies;
 mod services;
 mod slab;
 mod slices;
@@ -11,6 +12,7 @@ pub use nodes::Nodes;
 pub(super) use nodes::{is_address_annotation, node_addresses};
 pub(super) use pods::NodeId;
 pub use pods::{PodRow, Pods};
+pub use policies::Policies;
 pub use services::{Imports, Numbered, Services};
 pub(super) use slab::{ByHash, Slab};
 pub(super) use slices::SliceOf;
@@ -37,6 +39,8 @@ pub struct Objects {
     pub pods: Pods,
     /// Nodes.
     pub nodes: Nodes,
+    /// DnsGrants, DnsExports and DnsImports.
+    pub policies: Policies,
 
     pub(super) numbers: Numbers,
     /// Stamps of objects that have no row to keep it in: kinds of which there are few, and objects
@@ -53,6 +57,7 @@ impl Objects {
             slices: Slices::new(seed.clone()),
             pods: Pods::new(seed.clone()),
             nodes: Nodes::new(seed.clone()),
+            policies: Policies::default(),
             numbers: Numbers::new(seed.clone()),
             others: HashMap::new(),
         }
@@ -67,6 +72,9 @@ impl Objects {
             Kind::Pod => self.pods.len(),
             Kind::Node => self.nodes.len(),
             Kind::ServiceImport => self.imports.len(),
+            Kind::DnsGrant => self.policies.grants().len(),
+            Kind::DnsExport => self.policies.exports().len(),
+            Kind::DnsImport => self.policies.imports().len(),
         }
     }
 
@@ -144,7 +152,9 @@ impl Objects {
                 let id = self.numbers.find_service(ns, &key.name)?;
                 self.imports.stamp_mut(id)
             }
-            Kind::Namespace | Kind::Node => None,
+            Kind::Namespace | Kind::Node | Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport => {
+                None
+            }
         }
     }
 
@@ -156,7 +166,7 @@ impl Objects {
             Kind::EndpointSlice => self.slices.stamps_mut().for_each(change),
             Kind::Service => self.services.stamps_mut().for_each(change),
             Kind::ServiceImport => self.imports.stamps_mut().for_each(change),
-            Kind::Namespace | Kind::Node => {}
+            Kind::Namespace | Kind::Node | Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport => {}
         }
         let others = self.others.iter_mut().filter(|((k, _), _)| *k == kind);
         others.for_each(|(_, stamp)| change(stamp));
@@ -182,7 +192,7 @@ impl Objects {
             Kind::EndpointSlice => self.slices.stamps().for_each(|(slice, stamp)| {
                 visit(&slice.key.namespace, &slice.key.name, stamp);
             }),
-            Kind::Namespace | Kind::Node => {}
+            Kind::Namespace | Kind::Node | Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport => {}
         }
         for ((_, key), stamp) in self.others.iter().filter(|((k, _), _)| *k == kind) {
             visit(&key.namespace, &key.name, *stamp);

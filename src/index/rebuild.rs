@@ -50,6 +50,7 @@ impl Index {
             let owner = self.client_at(address);
             Arc::make_mut(&mut self.clients).set(address, owner, &claimants);
         }
+        self.rebuild_policies(&dirty);
         self.rebuild_peers(&dirty);
         for &address in dirty.pods.iter().filter(|_| pod_names) {
             self.work.addresses += 1;
@@ -76,21 +77,15 @@ impl Index {
         };
         let namespace = self.objects.namespaces.get(name);
         Arc::make_mut(&mut self.directory).set_exists(ns, namespace.is_some());
-        let options = self.compiler.policy().options();
-        let excepts = !options.platform.except.is_empty();
-        let kin = Relatives {
-            namespaces: &self.objects.namespaces,
-            family: &self.family,
-        };
-        let facts = namespace.map(|n| options.namespace_facts(n, &kin));
-        let selected = |facts: Option<&NamespaceFacts>| facts.map(|f| f.to_selected.clone());
-        let was_platform = self.is_platform(ns);
-        let was_selected = selected(self.compiler.facts(ns)).unwrap_or_default();
-        let is_selected = selected(facts.as_ref()).unwrap_or_default();
-        self.compiler.set_namespace(ns, facts);
         self.zones
             .iter_mut()
             .for_each(|zone| zone.set_namespace(ns, namespace));
+        let excepts = !self.compiler.policy().options().platform.except.is_empty();
+        let selected = |facts: Option<&NamespaceFacts>| facts.map(|f| f.to_selected.clone());
+        let was_platform = self.is_platform(ns);
+        let was_selected = selected(self.compiler.facts(ns)).unwrap_or_default();
+        self.say_namespace(ns);
+        let is_selected = selected(self.compiler.facts(ns)).unwrap_or_default();
         let became = self.is_platform(ns) != was_platform;
         if became && excepts {
             let pods = self.objects.pods.iter().filter(|row| row.ns() == ns);
@@ -106,6 +101,24 @@ impl Index {
         let again = again.range((ns, ServiceId(0))..);
         let again: Vec<ServiceId> = again.take_while(|s| s.0 == ns).map(|s| s.1).collect();
         again.into_iter().for_each(|service| self.classify(service));
+    }
+
+    /// Says what a namespace is, or that it is gone.
+    pub(super) fn say_namespace(&mut self, ns: NsId) {
+        let Some(name) = self.objects.numbers.ns(ns) else {
+            return;
+        };
+        let namespace = self.objects.namespaces.get(name);
+        let kin = Relatives {
+            namespaces: &self.objects.namespaces,
+            family: &self.family,
+        };
+        let options = self.compiler.policy().options();
+        let facts = namespace.map(|namespace| {
+            let imports = self.objects.policies.imports_of(&namespace.name);
+            options.namespace_facts(namespace, &kin, imports)
+        });
+        self.compiler.set_namespace(ns, facts);
     }
 
     fn rebuild_service(&mut self, id: ServiceId) {
@@ -139,7 +152,7 @@ impl Index {
     }
 
     /// Says what makes a service an exception, or that it is none.
-    fn classify(&mut self, id: ServiceId) {
+    pub(super) fn classify(&mut self, id: ServiceId) {
         let Some((ns, key)) = self.service_key(id) else {
             return;
         };
@@ -152,6 +165,8 @@ impl Index {
         let labels = service.map(|service| &service.labels);
         let import = self.objects.imports.get(id).map(|import| &import.labels);
         let nothing = Labels::new();
+        // Owners give away Services: a ServiceImport of that name is another cluster's.
+        let offers = service.map(|_| self.objects.policies.offers_of(&key));
         let facts = match labels.or(import) {
             Some(labels) => {
                 let unread = NamespaceFacts {
@@ -163,6 +178,8 @@ impl Index {
                     name: &key.name,
                     labels,
                     annotations: service.map_or(&nothing, |service| &service.annotations),
+                    labels_known: self.unlabeled.is_empty(),
+                    offers: offers.as_deref().unwrap_or_default(),
                     dns: labeled || own,
                 };
                 options.service_facts(self.compiler.facts(ns).unwrap_or(&unread), traits)

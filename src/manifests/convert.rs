@@ -6,7 +6,7 @@ mod tests;
 
 use super::Diagnostic;
 use crate::model::api::{self, DEFAULT_NAMESPACE, Flaw};
-use crate::model::{Kind, Object, ObjectKey};
+use crate::model::{Kind, Object, ObjectKey, POLICY_API};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -57,6 +57,14 @@ fn kind_of(api_version: Option<&Value>, kind: &str) -> Converted<Option<Kind>> {
         Kind::EndpointSlice => text == "discovery.k8s.io/v1" || text == "discovery.k8s.io/v1beta1",
         Kind::ServiceImport => text.starts_with("multicluster.x-k8s.io/"),
         Kind::Namespace | Kind::Service | Kind::Pod | Kind::Node => text == "v1",
+        // Of our own group one that is not read must not go unnoticed: it may hide something.
+        Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport
+            if text.starts_with("tenantdns.io/") && text != POLICY_API =>
+        {
+            let message = format!("`{text}` is not read by this version, which reads {POLICY_API}");
+            return Err(refuse("apiVersion", message));
+        }
+        Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport => text == POLICY_API,
     };
     Ok(read.then_some(known))
 }
@@ -71,7 +79,7 @@ fn title(kind: &str, body: &Value) -> String {
     let (namespace, name) = (text("namespace"), text("name"));
     let key = match (kind, namespace, name) {
         (_, _, "") => return kind.to_owned(),
-        ("Namespace" | "Node", _, name) => ObjectKey::cluster(name),
+        ("Namespace" | "Node" | "DnsGrant", _, name) => ObjectKey::cluster(name),
         (_, "", name) => ObjectKey::new(DEFAULT_NAMESPACE, name),
         _ => ObjectKey::new(namespace, name),
     };
@@ -96,6 +104,12 @@ fn object(kind: Kind, body: &Value, dropped: &mut Vec<Diagnostic>) -> Converted<
             .map(Object::ServiceImport)
             .map(Some),
         Kind::Pod => api::pod(read(body)?, &mut flaws).map(Object::Pod).map(Some),
+        // What is wrong with these is theirs to tell: their conditions do.
+        Kind::DnsGrant => api::grant(read(body)?).map(Object::DnsGrant).map(Some),
+        Kind::DnsExport => api::export(read(body)?).map(Object::DnsExport).map(Some),
+        Kind::DnsImport => api::policy_import(read(body)?)
+            .map(Object::DnsImport)
+            .map(Some),
     };
     dropped.extend(flaws.into_iter().map(Diagnostic::from));
     object.map_err(|flaw| Box::new(Diagnostic::from(*flaw)))

@@ -8,11 +8,12 @@
 use super::Diagnostic;
 use super::convert::{Outcome, convert};
 use super::fields::kept;
-use crate::model::Object;
+use crate::model::{Kind, Object, ObjectKey};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy, NonFiniteFloatPolicy};
+use std::collections::HashMap;
 use std::fmt;
 
 /// The two notations of a manifest.
@@ -44,6 +45,8 @@ pub(super) struct Parsed {
     pub(super) objects: Vec<Object>,
     /// What is wrong with some of them.
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// The lines at which the documents begin that hold objects of our own kinds.
+    pub(super) lines: HashMap<(Kind, ObjectKey), u64>,
 }
 
 /// Parses all documents of a text.
@@ -77,8 +80,18 @@ pub(super) fn parse(text: &str, format: Format, into: &mut Parsed) -> Result<(),
 }
 
 fn parse_json(text: &str, into: &mut Parsed) -> Result<(), Box<Diagnostic>> {
-    let documents = serde_json::Deserializer::from_str(text).into_iter::<Read>();
-    for (number, document) in (1..).zip(documents) {
+    let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Read>();
+    let (mut number, mut line, mut counted) = (0, 1, 0);
+    loop {
+        let before = text.get(documents.byte_offset()..).unwrap_or_default();
+        let begins = text.len() - before.trim_start().len();
+        let Some(document) = documents.next() else {
+            break;
+        };
+        number += 1;
+        let passed = text.get(counted..begins).unwrap_or_default();
+        line += passed.matches('\n').count() as u64;
+        counted = begins;
         let read = document.map_err(|error| {
             let place = format!(" at line {} column {}", error.line(), error.column());
             let text = error.to_string();
@@ -88,7 +101,7 @@ fn parse_json(text: &str, into: &mut Parsed) -> Result<(), Box<Diagnostic>> {
                 ..Diagnostic::error(text.strip_suffix(&place).unwrap_or(&text))
             })
         })?;
-        into.add(read, number);
+        into.add(read, number, line);
     }
     Ok(())
 }
@@ -101,7 +114,7 @@ fn parse_yaml(text: &str, into: &mut Parsed) -> Result<(), Box<Diagnostic>> {
     let sink = sink.map_err(|error| Box::new(yaml_error(&error)))?;
     let mut numbers = Numbers::new(text);
     for (line, read) in sink.0 {
-        into.add(read, numbers.at(line));
+        into.add(read, numbers.at(line), line);
     }
     Ok(())
 }
@@ -213,8 +226,13 @@ impl<'a> Numbers<'a> {
 }
 
 impl Parsed {
-    fn add(&mut self, read: Read, document: usize) {
+    fn add(&mut self, read: Read, document: usize, line: u64) {
+        let before = self.objects.len();
         self.walk(read.named(None), document, "");
+        let added = self.objects.get(before..).unwrap_or_default();
+        let ours = added.iter().filter(|object| object.kind().is_policy());
+        let ours = ours.map(|object| ((object.kind(), object.key()), line));
+        self.lines.extend(ours);
     }
 
     /// `prefix` is the place in lists, as in `items[3].`.
@@ -309,7 +327,7 @@ impl<'de> Visitor<'de> for ReadVisitor {
                 if let Read::Sequence(read) = map.next_value()? {
                     items = read;
                 }
-            } else if let Some(keep) = kept(&key) {
+            } else if let Some(keep) = kept(&key, fields.get("kind").and_then(Value::as_str)) {
                 let value = map.next_value_seed(keep)?;
                 fields.insert(key, value);
             } else {

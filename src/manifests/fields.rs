@@ -5,12 +5,15 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Returns how to read the value of this field of an object; `None` for what is not read.
+/// Returns how to read the value of this field of an object, whose kind is known where it stands in
+/// front; `None` for what is not read.
 ///
 /// Containers, volumes and `managedFields` are most of a Pod; whatever is dropped here costs no
 /// memory and half the time.
-pub(super) fn kept(field: &str) -> Option<Keep> {
+pub(super) fn kept(field: &str, kind: Option<&str>) -> Option<Keep> {
     match field {
+        // Of our own kinds an unknown field is told of.
+        "spec" if kind.is_some_and(|kind| kind.starts_with("Dns")) => Some(Keep(None)),
         "apiVersion" | "kind" | "addressType" | "endpoints" | "ports" => Some(Keep(None)),
         "metadata" => Some(Keep(Some(METADATA))),
         "spec" => Some(Keep(Some(SPEC))),
@@ -26,6 +29,7 @@ const METADATA: &[&str] = &[
     "labels",
     "annotations",
     "deletionTimestamp",
+    "generation",
 ];
 
 const SPEC: &[&str] = &[
@@ -39,6 +43,10 @@ const SPEC: &[&str] = &[
     "nodeName",
     "podCIDR",
     "podCIDRs",
+    "effect",
+    "from",
+    "to",
+    "services",
 ];
 
 const STATUS: &[&str] = &[

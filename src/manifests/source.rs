@@ -45,6 +45,8 @@ struct File {
     settled: bool,
     digest: u64,
     objects: HashMap<ObjectId, Object>,
+    /// The lines of objects of our own kinds.
+    lines: HashMap<(Kind, ObjectKey), u64>,
     /// What is wrong with some of its objects.
     warnings: Vec<Diagnostic>,
     /// Why the file as it is now can't be used.
@@ -151,6 +153,15 @@ impl Source {
         all.chain(twice).collect()
     }
 
+    /// Returns where an object of our own kinds is that is in force: its file, and the line at which
+    /// its document begins.
+    pub fn place(&self, kind: Kind, key: &ObjectKey) -> Option<(&Path, u64)> {
+        let id = ObjectId::new(kind, key.clone());
+        let path = self.holders.get(&id).and_then(BTreeSet::last)?;
+        let lines = &self.files.get(path)?.lines;
+        Some((path, lines.get(&(kind, key.clone())).copied()?))
+    }
+
     /// Looks at the files and takes in what changed.
     fn refresh(&mut self) {
         let listing = files::list(&self.roots);
@@ -251,6 +262,7 @@ impl Source {
         self.replace(path, objects);
         if let Some(file) = self.files.get_mut(path) {
             file.warnings = warnings;
+            file.lines = parsed.lines;
             file.was_good = true;
             if file.broken.take().is_some() {
                 self.notes.push(Note::Recovered(path.clone()));

@@ -3,7 +3,10 @@
 //! refuses only what has the wrong shape.
 
 mod address;
+mod policy;
 pub(crate) mod schema;
+
+pub(crate) use policy::{export, grant, policy_import};
 
 use self::address::{ip, ips, put_ips, ranges, strs};
 use super::{
@@ -86,7 +89,7 @@ fn key(meta: &mut schema::Meta<'_>) -> Converted<ObjectKey> {
 /// Returns the key of an object of this kind, which may be malformed otherwise.
 pub(crate) fn key_of(kind: Kind, mut meta: schema::Meta<'_>) -> Converted<ObjectKey> {
     match kind {
-        Kind::Namespace | Kind::Node => name(&mut meta).map(ObjectKey::cluster),
+        Kind::Namespace | Kind::Node | Kind::DnsGrant => name(&mut meta).map(ObjectKey::cluster),
         _ => key(&mut meta),
     }
 }

@@ -38,6 +38,12 @@ pub enum SelectorError {
         "`{0}` is not a label key or value (letters, digits, `-`, `_`, `.`, and one `/` in a key)"
     )]
     BadText(Box<str>),
+    /// An expression of a `LabelSelector` has an operator that is none, or values that don't fit it.
+    #[error(
+        "the expression for `{0}` has the operator `{1}`: `In` and `NotIn` take values, `Exists` and \
+         `DoesNotExist` take none"
+    )]
+    BadOperator(Box<str>, Box<str>),
 }
 
 impl Selector {
@@ -53,6 +59,35 @@ impl Selector {
                 Operator::NotIn(values) => value.is_none_or(|v| !has(values, v)),
             }
         })
+    }
+
+    /// Returns the selector whose requirements are these: key, operator of a `LabelSelector`, values.
+    ///
+    /// # Errors
+    /// A key or a value is none, or the operator and its values don't fit.
+    pub(crate) fn of_expressions<'a>(
+        expressions: impl IntoIterator<Item = (&'a str, &'a str, Vec<&'a str>)>,
+    ) -> Result<Self, SelectorError> {
+        let mut texts = Vec::new();
+        for (key, operator, values) in expressions {
+            // Each by itself, so that none can be more than one requirement.
+            let key = key_of(key, key)?;
+            let texts_of = values.iter().map(|value| text(value, false));
+            let list = texts_of.collect::<Result<Vec<_>, _>>()?.join(",");
+            texts.push(match (operator, values.is_empty()) {
+                ("In", false) => format!("{key} in ({list})"),
+                ("NotIn", false) => format!("{key} notin ({list})"),
+                ("Exists", true) => key.into(),
+                ("DoesNotExist", true) => format!("!{key}"),
+                _ => return Err(SelectorError::BadOperator(key, operator.into())),
+            });
+        }
+        texts.join(",").parse()
+    }
+
+    /// Returns the keys of the labels that it reads.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().map(|r| &*r.key)
     }
 
     /// Returns whether the selector has no requirement, and so matches everything.

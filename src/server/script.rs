@@ -72,7 +72,7 @@ impl Answerer for Script {
                 zone: None,
                 client: None,
                 forwarded: None,
-                source: None,
+                named: None,
                 asker: Client::Unknown,
                 qtype: None,
                 qname: 0,

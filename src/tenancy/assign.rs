@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The label that names a tenant where the configuration names no place.
-const TENANT_LABEL: &str = "tenantdns.io/tenant";
+pub const TENANT_LABEL: &str = "tenantdns.io/tenant";
 
 /// The other namespaces, as far as a tree of them is asked for.
 pub trait Kin {

@@ -7,7 +7,7 @@
 
 use super::class::{ClassKey, Classes};
 use super::decide::{Asker, Target, decide};
-use super::options::Options;
+use super::options::{Options, Rule};
 use super::policy::{Policy, Rows};
 use super::row::ClassRow;
 use super::tenant::{NamespaceFacts, ServiceFacts};
@@ -60,6 +60,18 @@ impl Compiler {
     /// Returns how many decisions were made so far: what compiling costs.
     pub fn decisions(&self) -> u64 {
         self.decisions.get()
+    }
+
+    /// Puts these rules behind the configured ones, in the place of those that were, and returns whether
+    /// that changed anything. If so, what every namespace and every service is has to be said again.
+    pub fn set_grants(&mut self, grants: impl IntoIterator<Item = Rule>) -> bool {
+        let rules = self.policy.options().rules.with_grants(grants);
+        if rules == self.policy.options().rules {
+            return false;
+        }
+        Arc::make_mut(&mut self.policy).set_rules(rules);
+        self.anew = true;
+        true
     }
 
     /// Says what a namespace is now, or that it is gone.
@@ -172,12 +184,15 @@ impl Compiler {
         }
         let policy = &self.policy;
         let dirty = (!anew).then_some(&dirty);
-        let node = self.refreshed(Asker::Node, &policy.node, dirty);
-        let unknown = self.refreshed(Asker::Unknown, &policy.unknown, dirty);
+        // Made anew from nothing, so that no bit of a namespace that is gone stays.
+        let nothing = Rows::default();
+        let base = |rows| if anew { &nothing } else { rows };
+        let node = self.refreshed(Asker::Node, base(&policy.node), dirty);
+        let unknown = self.refreshed(Asker::Unknown, base(&policy.unknown), dirty);
         let externals = policy.externals.iter();
         let externals: Vec<Rows> = externals
             .zip(policy.ranges.facts())
-            .map(|(rows, facts)| self.refreshed(Asker::External(facts), rows, dirty))
+            .map(|(rows, facts)| self.refreshed(Asker::External(facts), base(rows), dirty))
             .collect();
         let policy = Arc::make_mut(&mut self.policy);
         (policy.node, policy.unknown) = (node, unknown);

@@ -1,6 +1,7 @@
 //! Dense numbers for namespaces and services, so that policy is a row of bits.
 
 use crate::cow::{CowNumbers, CowSorted, CowStrings, Seed};
+use std::hint::black_box;
 
 /// A namespace's number: dense, reused after the namespace is gone and nothing mentions it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +22,16 @@ impl ServiceId {
     pub const NONE: Self = Self(u32::MAX);
 }
 
+/// What a name leads to. Where nobody has the name, it is some other number that was read in its
+/// stead, so that both cases do the same work (invariant I3); which one follows from the name, so
+/// that it is in memory where a number of the name's own would be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<T> {
+    pub(super) number: T,
+    /// Whether the number is the name's.
+    pub(super) is_own: bool,
+}
+
 /// The numbers that are in use, and their names. Each name is kept once, under its number; the
 /// tables that lead from a name to its number hold numbers alone.
 #[derive(Clone)]
@@ -35,6 +46,9 @@ pub struct Directory {
     services: CowStrings,
     /// By the hash of both.
     by_label: CowNumbers,
+    /// All numbers of namespaces are below this, and those of services below the other.
+    namespace_count: u32,
+    service_count: u32,
 }
 
 impl Directory {
@@ -47,23 +61,42 @@ impl Directory {
             sorted: CowSorted::default(),
             services: CowStrings::default(),
             by_label: CowNumbers::default(),
+            namespace_count: 0,
+            service_count: 0,
         }
     }
 
-    /// Returns the number of the namespace that exists with this label (lower case).
+    /// Finds the namespace that exists with this label (lower case).
     #[inline]
-    pub(super) fn find(&self, label: &[u8]) -> Option<NsId> {
-        let is_label = |ns| self.namespaces.get(ns) == label;
+    pub(super) fn find(&self, label: &[u8]) -> Found<NsId> {
         let hash = self.seed.hash_octets(0, label);
-        self.by_name.find(hash, is_label).map(NsId)
+        let is_label = |ns| is_same(self.namespaces.get(ns), label);
+        let found = found(&self.by_name, hash, self.namespace_count, is_label);
+        Found {
+            number: NsId(found.number),
+            is_own: found.is_own,
+        }
     }
 
-    /// Returns the number of the service with this label (lower case) in a namespace.
+    /// Finds the service with this label (lower case) in a namespace.
     #[inline]
-    pub(super) fn find_service(&self, ns: NsId, label: &[u8]) -> Option<ServiceId> {
-        let is_key = |service| self.service(ServiceId(service)) == Some((ns, label));
+    pub(super) fn find_service(&self, ns: NsId, label: &[u8]) -> Found<ServiceId> {
         let hash = self.seed.hash_octets(ns.0, label);
-        self.by_label.find(hash, is_key).map(ServiceId)
+        let is_key = |service| {
+            let key = self.service(ServiceId(service));
+            let (other, stored) = key.unwrap_or((NsId::NONE, &[]));
+            is_same(stored, label) & (other == ns)
+        };
+        let found = found(&self.by_label, hash, self.service_count, is_key);
+        Found {
+            number: ServiceId(found.number),
+            is_own: found.is_own,
+        }
+    }
+
+    /// Returns some service of those that have a number, which follows from `key`.
+    pub(crate) fn any_service(&self, key: u128) -> ServiceId {
+        ServiceId(below(self.seed.hash(&key), self.service_count))
     }
 
     /// Returns the label of a namespace that has a number.
@@ -85,6 +118,7 @@ impl Directory {
     /// Gives a namespace its number, or takes the number back.
     pub fn name_namespace(&mut self, ns: NsId, label: Option<&[u8]>) {
         self.namespaces.set(ns.0, label.unwrap_or(&[]));
+        self.namespace_count = self.namespace_count.max(ns.0.saturating_add(1));
     }
 
     /// Gives a service its number, or takes the number back.
@@ -99,6 +133,7 @@ impl Directory {
         };
         let hash = self.seed.hash_octets(ns.0, label);
         self.by_label.insert(hash, service.0);
+        self.service_count = self.service_count.max(service.0.saturating_add(1));
         let key = [&ns.0.to_le_bytes(), label].concat();
         self.services.set(service.0, &key);
     }
@@ -129,24 +164,54 @@ impl Directory {
     }
 }
 
+/// Finds a number of which `is_key` holds; where there is none, asks it of another one.
+#[inline]
+fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bool) -> Found<u32> {
+    let other = below(hash, count);
+    let (number, is_own) = numbers.find_evenly(hash, other, is_key);
+    Found { number, is_own }
+}
+
+/// Returns a number below `count`, or 0.
+#[inline]
+fn below(hash: u64, count: u32) -> u32 {
+    (((hash >> 32) * u64::from(count)) >> 32) as u32
+}
+
+/// Compares labels by the same work, however long the one is that is stored.
+#[inline]
+fn is_same(stored: &[u8], label: &[u8]) -> bool {
+    let same_length = stored.len() == label.len();
+    let stored = black_box(if same_length { stored } else { label });
+    (stored == label) & same_length
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_lead_to_numbers_and_back() {
+        let namespace = |d: &Directory, label: &[u8]| {
+            let found = d.find(label);
+            found.is_own.then_some(found.number)
+        };
+        let service = |d: &Directory, ns, label: &[u8]| {
+            let found = d.find_service(ns, label);
+            found.is_own.then_some(found.number)
+        };
         let mut directory = Directory::new(Seed::random());
         let [shop, bank] = [NsId(7), NsId(0)];
         for (ns, label) in [(shop, b"shop"), (bank, b"bank")] {
             directory.name_namespace(ns, Some(label));
-            assert_eq!(directory.find(label), None, "it does not exist yet");
+            assert!(!directory.find(label).is_own, "it does not exist yet");
             directory.set_exists(ns, true);
             directory.set_exists(ns, true);
-            assert_eq!(directory.find(label), Some(ns));
+            assert_eq!(namespace(&directory, label), Some(ns));
             directory.name_service(ServiceId(ns.0 + 1), Some((ns, b"web")));
         }
         assert!(directory.namespaces().eq([bank, shop]), "by name");
-        let find = |d: &Directory, ns| d.find_service(ns, b"web");
+        let find = |d: &Directory, ns| service(d, ns, b"web");
         assert_eq!(find(&directory, shop), Some(ServiceId(8)));
         assert_eq!(find(&directory, bank), Some(ServiceId(1)));
         assert_eq!(find(&directory, NsId::NONE), None);
@@ -158,7 +223,7 @@ mod tests {
         directory.set_exists(shop, false);
         assert_eq!(find(&directory, shop), None);
         assert_eq!(find(&directory, bank), None);
-        assert_eq!(directory.find_service(bank, b"db"), Some(ServiceId(8)));
+        assert_eq!(service(&directory, bank, b"db"), Some(ServiceId(8)));
         assert_eq!(directory.service(ServiceId(1)), None);
         assert!(directory.namespaces().eq([bank]));
         assert_eq!(directory.namespace(shop), Some(&b"shop"[..]));

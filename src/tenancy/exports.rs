@@ -1,10 +1,12 @@
-//! What an owner gives away and what a receiver takes: annotations on Services and Namespaces.
+//! What an owner gives away and what a receiver takes: annotations on Services and Namespaces, and
+//! the kinds DnsExport and DnsImport, which say the same.
 //!
 //! Owners can give away only their own services, one by one, and what is not understood gives
 //! nothing away.
 
+use super::grant::service;
 use super::options::ServiceRef;
-use crate::model::Labels;
+use crate::model::{DnsExport, DnsImport, Labels};
 use std::collections::BTreeSet;
 
 /// On a Service: whom it is shown to, beside its own tenant.
@@ -24,6 +26,38 @@ pub struct Exports {
     /// The only namespaces that its owner lets see it, whatever else would show it; `.` stands for
     /// its own. `None` narrows nothing.
     pub only: Option<BTreeSet<Box<str>>>,
+    /// What DnsExports give away beside, by their names.
+    pub offers: Vec<Offer>,
+}
+
+/// What one DnsExport says of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The DnsExport's name.
+    pub name: Box<str>,
+    /// The tenants that it exports to.
+    pub tenants: Vec<Box<str>>,
+    /// The namespaces that it exports to.
+    pub namespaces: Vec<Box<str>>,
+}
+
+impl Offer {
+    /// Returns what a DnsExport says of each Service that it names.
+    pub fn of(export: &DnsExport) -> Self {
+        Self {
+            name: export.meta.key.name.clone(),
+            tenants: export.tenants.clone(),
+            namespaces: export.namespaces.clone(),
+        }
+    }
+
+    fn reaches(&self, namespace: &str, tenant: Option<&str>) -> bool {
+        is_among(&self.namespaces, namespace) || tenant.is_some_and(|t| is_among(&self.tenants, t))
+    }
+}
+
+fn is_among(names: &[Box<str>], name: &str) -> bool {
+    names.iter().any(|other| **other == *name)
 }
 
 /// What a Namespace agrees to see.
@@ -86,7 +120,9 @@ impl Exports {
 
     /// Returns the namespaces that they write out.
     pub(super) fn mentions(&self) -> impl Iterator<Item = &Box<str>> {
-        self.namespaces.iter().chain(self.only.iter().flatten())
+        let offered = self.offers.iter().flat_map(|offer| &offer.namespaces);
+        let own = self.namespaces.iter().chain(self.only.iter().flatten());
+        own.chain(offered)
     }
 
     fn narrow(&mut self, to: BTreeSet<Box<str>>) {
@@ -104,8 +140,15 @@ impl Exports {
 
     /// Returns whether a namespace of a tenant is exported to.
     pub(super) fn reaches(&self, namespace: &str, tenant: Option<&str>) -> bool {
-        let named = |tenant: &str| self.tenants.iter().any(|name| **name == *tenant);
-        self.namespaces.iter().any(|name| **name == *namespace) || tenant.is_some_and(named)
+        is_among(&self.namespaces, namespace)
+            || tenant.is_some_and(|tenant| is_among(&self.tenants, tenant))
+            || self.offer_for(namespace, tenant).is_some()
+    }
+
+    /// Returns the first DnsExport that exports it to a namespace of a tenant.
+    pub fn offer_for(&self, namespace: &str, tenant: Option<&str>) -> Option<&Offer> {
+        let mut offers = self.offers.iter();
+        offers.find(|offer| offer.reaches(namespace, tenant))
     }
 }
 
@@ -135,8 +178,14 @@ impl Imports {
         imports
     }
 
+    /// Adds what a DnsImport of the namespace agrees to.
+    pub fn add(&mut self, import: &DnsImport) {
+        self.tenants.extend(import.tenants.iter().cloned());
+        self.services.extend(import.services.iter().map(service));
+    }
+
     /// Returns whether a service of a tenant is agreed to.
-    pub(super) fn takes(&self, tenant: Option<&str>, namespace: &str, name: &str) -> bool {
+    pub fn takes(&self, tenant: Option<&str>, namespace: &str, name: &str) -> bool {
         let of_tenant = |tenant: &str| self.tenants.iter().any(|t| **t == *tenant);
         let is_it = |s: &ServiceRef| *s.namespace == *namespace && *s.name == *name;
         tenant.is_some_and(of_tenant) || self.services.iter().any(is_it)

@@ -126,7 +126,8 @@ impl Directory {
     /// Returns the client that a namespace's label (lower case) stands for: a pod of it, or nobody
     /// where there is none, or where its pods see everything.
     pub fn client_of(&self, policy: &Policy, label: &[u8]) -> Client {
-        let ns = self.find(label);
+        let found = self.find(label);
+        let ns = Some(found.number).filter(|_| found.is_own);
         let known = ns.filter(|ns| policy.facts(*ns).is_some_and(|facts| !facts.platform));
         known.map_or(Client::Unknown, Client::Pod)
     }

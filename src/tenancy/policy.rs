@@ -2,7 +2,7 @@
 
 use super::class::ClassId;
 use super::decide::{Asker, Decision, Step, Target, decide};
-use super::options::{Mode, Options, Unknown};
+use super::options::{Mode, Options, Rules, Unknown};
 use super::range::{RangeId, Ranges};
 use super::row::{ClassRow, Row};
 use super::tenant::{NamespaceFacts, ServiceFacts};
@@ -111,6 +111,13 @@ impl Policy {
             (None, Mode::Enforce, Some(_)) => Mode::Audit,
             (None, mode, _) => mode,
         };
+    }
+
+    /// Replaces the rules. What they say of namespaces and services is as it was.
+    pub(super) fn set_rules(&mut self, rules: Rules) {
+        Arc::make_mut(&mut self.options).rules = rules;
+        self.ranges = Arc::new(Ranges::new(&self.options));
+        self.externals = self.ranges.facts().map(|_| Rows::default()).collect();
     }
 
     /// Returns the settings.

@@ -2,10 +2,10 @@
 //! exception.
 
 use super::assign::Kin;
-use super::exports::{Exports, Imports};
+use super::exports::{Exports, Imports, Offer};
 use super::options::{Exporting, NamePattern, Options, Rule, Untenanted};
 use super::rules::RuleSet;
-use crate::model::{Labels, Namespace, Selector};
+use crate::model::{DnsImport, Labels, Namespace, Selector};
 use std::sync::Arc;
 
 /// Whose a namespace is.
@@ -95,13 +95,18 @@ pub struct ServiceTraits<'a> {
     pub name: &'a str,
     /// Its labels.
     pub labels: &'a Labels,
+    /// Whether those are all that it has. What is denied by labels that are not known is denied.
+    pub labels_known: bool,
     /// Its annotations.
     pub annotations: &'a Labels,
+    /// What DnsExports of its namespace say of it, by their names.
+    pub offers: &'a [Offer],
     /// It is the DNS service.
     pub dns: bool,
 }
 
-const VISIBILITY_LABEL: &str = "tenantdns.io/visibility";
+/// On a Namespace: who sees its services.
+pub const VISIBILITY_LABEL: &str = "tenantdns.io/visibility";
 const MODE_LABEL: &str = "tenantdns.io/mode";
 
 impl Options {
@@ -109,8 +114,13 @@ impl Options {
     ///
     /// Only the configuration and sources that it names widen: a selector does not count for a
     /// namespace that `tenant_from` assigned to a tenant, because whoever owns the namespace may be
-    /// able to label it.
-    pub fn namespace_facts(&self, namespace: &Namespace, kin: &dyn Kin) -> NamespaceFacts {
+    /// able to label it. `imports` are the DnsImports of the namespace, by their names.
+    pub fn namespace_facts<'i>(
+        &self,
+        namespace: &Namespace,
+        kin: &dyn Kin,
+        imports: impl IntoIterator<Item = &'i DnsImport>,
+    ) -> NamespaceFacts {
         let tenant = self.tenant_of(namespace, kin);
         let (name, labels) = (&*namespace.name, &namespace.labels);
         let listed = |patterns: &[NamePattern]| patterns.iter().any(|p| p.matches(name));
@@ -142,7 +152,11 @@ impl Options {
             to_selected: rules(&|rule| rule.to.service_selector.is_some() && to(rule)),
             named: rules(&|rule| rule.to.names_namespace(name)),
             imports: match self.exports {
-                Exporting::Mutual => Imports::read(&namespace.annotations, |_| {}),
+                Exporting::Mutual => {
+                    let mut read = Imports::read(&namespace.annotations, |_| {});
+                    imports.into_iter().for_each(|import| read.add(import));
+                    read
+                }
                 Exporting::Off | Exporting::Named => Imports::default(),
             },
             name: name.into(),
@@ -156,13 +170,17 @@ impl Options {
         let is = |s: &super::ServiceRef| *s.namespace == *namespace && *s.name == *name;
         let means = |index: usize, rule: &Rule| {
             let whole = ns.to_selected.has(index);
-            rule.to.has_service(namespace, name, service.labels, whole)
+            let labels = service.labels_known.then_some(service.labels);
+            let denies = rule.is_deny();
+            rule.to
+                .has_service((namespace, name), labels, whole, denies)
         };
         let exports = match self.exports {
             Exporting::Off => Exports::read_narrowing(service.annotations, namespace),
-            Exporting::Named | Exporting::Mutual => {
-                Exports::read(service.annotations, namespace, |_| {})
-            }
+            Exporting::Named | Exporting::Mutual => Exports {
+                offers: service.offers.to_vec(),
+                ..Exports::read(service.annotations, namespace, |_| {})
+            },
         };
         ServiceFacts {
             mandatory: service.dns || (namespace == "default" && name == "kubernetes"),

@@ -5,6 +5,7 @@ use super::policy::{ClientClass, Policy};
 use super::row::{Row, Sight};
 use super::tenant::NamespaceFacts;
 use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
+use std::hint::black_box;
 use std::net::IpAddr;
 
 /// A client's eyes.
@@ -121,12 +122,17 @@ impl<'s> View<'s> {
         reserved.binary_search_by(|r| (**r).cmp(label)).is_ok()
     }
 
-    /// Finds a namespace by its label (lower case). A hidden one is found like an absent one: what
-    /// follows does the same work for both (invariant I3).
+    /// Finds a namespace by its label (lower case). A hidden one is found like an absent one, by the
+    /// same work: in its stead another one is looked at (invariant I3).
     #[inline]
     pub fn namespace(&self, label: &[u8]) -> Seen {
-        let ns = self.directory.find(label).unwrap_or(NsId::NONE);
-        self.see(ns)
+        let found = self.directory.find(label);
+        // The compiler must not leave out what only an own number needs.
+        let sight = black_box(self.row.namespace(found.number));
+        Self::seen(
+            found.number,
+            if found.is_own { sight } else { Sight::Hidden },
+        )
     }
 
     /// Returns how a namespace is seen.
@@ -137,6 +143,10 @@ impl<'s> View<'s> {
         } else {
             self.row.namespace(ns)
         };
+        Self::seen(ns, sight)
+    }
+
+    fn seen(ns: NsId, sight: Sight) -> Seen {
         Seen {
             ns: if sight == Sight::Hidden {
                 NsId::NONE
@@ -148,23 +158,32 @@ impl<'s> View<'s> {
     }
 
     /// Finds a service by its label (lower case) in a namespace as this client sees it. A hidden
-    /// one is [`ServiceId::NONE`], like one that nobody has named.
+    /// one is [`ServiceId::NONE`], like one that nobody has named, by the same work.
     #[inline]
     pub fn service(&self, seen: Seen, label: &[u8]) -> ServiceId {
-        let service = self
-            .directory
-            .find_service(seen.ns, label)
-            .unwrap_or(ServiceId::NONE);
-        if self.row.permits_of(seen, service) {
-            service
+        let found = self.directory.find_service(seen.ns, label);
+        let permitted = black_box(self.row.permits_of(seen, found.number));
+        if found.is_own & permitted {
+            found.number
         } else {
             ServiceId::NONE
         }
     }
 
+    /// Returns some service, which follows from `key`: looked at in the stead of one that is not
+    /// there.
+    pub(crate) fn any_service(&self, key: u128) -> ServiceId {
+        self.directory.any_service(key)
+    }
+
     /// Returns whether a service is seen.
     pub fn permits(&self, ns: NsId, service: ServiceId) -> bool {
         self.row.permits(ns, service)
+    }
+
+    /// Returns what [`View::permits`] does, by the same work for every namespace and service.
+    pub(crate) fn permits_evenly(&self, ns: NsId, service: ServiceId) -> bool {
+        self.row.permits_evenly(ns, service)
     }
 
     /// Returns the namespaces that are seen, by name.
@@ -185,14 +204,14 @@ impl<'s> View<'s> {
         self.directory.service(service)
     }
 
-    /// Returns whether an endpoint's reverse name may be shown: to clients of the service's tenant
-    /// always, to others only where a pod of the service's namespace has the address. So neither
-    /// can a slice put a name on another tenant's pod, nor does a PTR tell whether one is there.
-    pub fn permits_endpoint(&self, ns: NsId, service: ServiceId, address: IpAddr) -> bool {
-        self.permits(ns, service)
-            && (!self.policy.is_enforced_between(self.client, ns)
-                || self.is_of_tenant(ns)
-                || self.clients.is_pod_of(address, ns))
+    /// Returns whether the reverse name of an endpoint of a service that is seen may be shown: to
+    /// clients of the service's tenant always, to others only where a pod of the service's namespace
+    /// has the address. So neither can a slice put a name on another tenant's pod, nor does a PTR tell
+    /// whether one is there.
+    pub fn shows_endpoint(&self, ns: NsId, address: IpAddr) -> bool {
+        !self.policy.is_enforced_between(self.client, ns)
+            || self.is_of_tenant(ns)
+            || self.clients.is_pod_of(address, ns)
     }
 
     fn is_of_tenant(&self, ns: NsId) -> bool {

@@ -2,6 +2,7 @@
 //! encoding. Not where an object begins and ends, which is for [`super::frames`] and
 //! [`super::list`].
 
+use super::conditions::Observed;
 use super::proto::{self, Malformed, shapes};
 use super::status::Status;
 use crate::index::Version;
@@ -48,6 +49,8 @@ pub(super) struct Entry {
     pub(super) flaws: Vec<Flaw>,
     /// It could not be read at all, which a second sending may mend.
     pub(super) corrupt: bool,
+    /// The conditions that one of our own kinds has.
+    pub(super) observed: Option<Observed>,
 }
 
 /// What an object is.
@@ -103,6 +106,7 @@ pub(super) fn entry(kind: Kind, encoding: Encoding, bytes: &[u8]) -> Entry {
         seen,
         flaws,
         corrupt,
+        observed: kind.is_policy().then(|| Observed::read(bytes)).flatten(),
     }
 }
 
@@ -188,7 +192,9 @@ fn from_proto(kind: Kind, bytes: &[u8], version: &mut Version, flaws: &mut Vec<F
             Object::Pod(api::pod(raw, flaws)?)
         }
         // A custom kind: the API has no other encoding for it than JSON.
-        Kind::ServiceImport => return Err(Unread::Corrupt("a custom kind in protobuf".into())),
+        Kind::ServiceImport | Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport => {
+            return Err(Unread::Corrupt("a custom kind in protobuf".into()));
+        }
     };
     Ok(Some(object))
 }
@@ -225,6 +231,21 @@ fn from_json(kind: Kind, bytes: &[u8], version: &mut Version, flaws: &mut Vec<Fl
             let raw: schema::Whole<'_, _, _> = serde_json::from_slice(bytes)?;
             of(&raw.metadata);
             Object::ServiceImport(api::import(raw, flaws)?)
+        }
+        Kind::DnsGrant => {
+            let raw: schema::Whole<'_, _, _> = serde_json::from_slice(bytes)?;
+            of(&raw.metadata);
+            Object::DnsGrant(api::grant(raw)?)
+        }
+        Kind::DnsExport => {
+            let raw: schema::Whole<'_, _, _> = serde_json::from_slice(bytes)?;
+            of(&raw.metadata);
+            Object::DnsExport(api::export(raw)?)
+        }
+        Kind::DnsImport => {
+            let raw: schema::Whole<'_, _, _> = serde_json::from_slice(bytes)?;
+            of(&raw.metadata);
+            Object::DnsImport(api::policy_import(raw)?)
         }
     };
     Ok(Some(object))

@@ -65,6 +65,8 @@ impl Fault {
             Self::Refused(refusal) if refusal.status.code == 403 => match refusal.verb {
                 Verb::List => "forbidden to list",
                 Verb::Watch => "forbidden to watch",
+                Verb::Discover => "forbidden to discover",
+                Verb::Patch => "forbidden to patch",
             },
             _ => self.sort(),
         }
@@ -95,8 +97,13 @@ impl Fault {
         let verb = match refusal.verb {
             Verb::List => "list",
             Verb::Watch => "watch",
+            Verb::Discover => "get",
+            Verb::Patch => "patch",
         };
-        let name = resource.name();
+        let name = match refusal.verb {
+            Verb::Patch => format!("{}/status", resource.name()),
+            Verb::List | Verb::Watch | Verb::Discover => resource.name(),
+        };
         match code {
             401 => format!("{kind}: the API does not accept our credentials: {message}"),
             403 => format!(

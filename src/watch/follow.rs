@@ -6,6 +6,7 @@
 
 mod mend;
 
+use super::conditions::Conditions;
 use super::decode::{self, Change, Entry, Seen};
 use super::fault::{Fault, Refusal};
 use super::frames::Frames;
@@ -63,6 +64,10 @@ pub(super) struct Follower {
     futile: u32,
     /// It has been said that the cluster does without this kind.
     missed: bool,
+    /// The index has been told that there are no objects of this kind, which the cluster does not know.
+    absent: bool,
+    /// The conditions that objects of our own kinds have.
+    conditions: Conditions,
 }
 
 /// What to ask for next.
@@ -111,7 +116,14 @@ impl Follower {
             corrupt: 0,
             futile: 0,
             missed: false,
+            absent: false,
+            conditions: Conditions::default(),
         }
+    }
+
+    /// Has the conditions noted that objects of our own kinds have.
+    pub(super) fn with_conditions(self, conditions: Conditions) -> Self {
+        Self { conditions, ..self }
     }
 
     /// Lists and watches until nobody wants events.
@@ -185,6 +197,7 @@ impl Follower {
         let objects = self.listed;
         tracing::info!(kind = kind.as_str(), objects, version = now, "listed");
         self.position = version;
+        self.absent = false;
         self.plain = false;
         self.behind = 0;
         self.progressed();
@@ -299,6 +312,7 @@ impl Follower {
                         self.reached(version, listing);
                     }
                     Change::Gone(key, version) => {
+                        self.conditions.gone(kind, &key);
                         self.send(Event::DeleteAt(kind, key, version)).await?;
                         self.reached(version, listing);
                     }
@@ -374,6 +388,9 @@ impl Follower {
                     "an object is malformed; more with the same flaw are counted"
                 );
             }
+        }
+        if let (Some(observed), Seen::Object(object)) = (entry.observed, &entry.seen) {
+            self.conditions.saw(kind, object.key(), observed);
         }
         match entry.seen {
             Seen::Object(object) => self.send(Event::ApplyAt(object, entry.version)).await,

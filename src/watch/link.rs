@@ -4,11 +4,12 @@
 use super::client::Api;
 use super::decode::Encoding;
 use super::fault::{Fault, Refusal};
-use super::resource::{Ask, Resource, encoding};
+use super::resource::{Ask, Resource, Verb, encoding};
 use super::status::Status;
 use http::header::RETRY_AFTER;
 use http_body_util::BodyExt;
 use kube::client::Body;
+use serde::Deserialize;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -59,9 +60,55 @@ impl Link {
     /// # Errors
     /// There is none, or a refusal.
     pub(super) async fn ask(&self, ask: &Ask, due: Due) -> Result<Answer, Fault> {
-        let client = self.api.client();
         let request = self.resource.request(ask, self.fields.as_deref());
-        let sent = timeout_at(due.at, client.send(request)).await;
+        self.send(request, ask.verb(), due).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Kinds {
+    resources: Vec<KindOf>,
+}
+
+#[derive(Deserialize)]
+struct KindOf {
+    name: String,
+}
+
+impl Link {
+    /// Returns whether the API knows this kind, whether or not we may read it.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub(super) async fn exists(&self, due: Due) -> Result<bool, Fault> {
+        let mut answer = match self.ask(&Ask::Kinds, due).await {
+            Err(Fault::Refused(refusal)) if refusal.status.code == 404 => return Ok(false),
+            other => other?,
+        };
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.next(due).await? {
+            body.extend_from_slice(chunk.as_ref());
+            if body.len() > LARGEST_REASON {
+                return Err(Fault::Corrupt("a group of too many kinds".to_owned()));
+            }
+        }
+        let kinds: Kinds =
+            serde_json::from_slice(&body).map_err(|error| Fault::Corrupt(error.to_string()))?;
+        let mut kinds = kinds.resources.iter();
+        Ok(kinds.any(|kind| kind.name == self.resource.plural()))
+    }
+
+    /// Sends a request that is answered at once, and returns when it has been done.
+    ///
+    /// # Errors
+    /// There is no answer, or a refusal.
+    pub(super) async fn send(
+        &self,
+        request: http::Request<Body>,
+        verb: Verb,
+        due: Due,
+    ) -> Result<Answer, Fault> {
+        let sent = timeout_at(due.at, self.api.client().send(request)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             // What a layer of the client says, without the layer's name.
@@ -83,7 +130,7 @@ impl Link {
         }
         let status = answer.reason(code.as_u16(), due).await;
         Err(Fault::Refused(Refusal {
-            verb: ask.verb(),
+            verb,
             retry_after: seconds
                 .map(Duration::from_secs)
                 .or_else(|| status.retry_after()),

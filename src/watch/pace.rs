@@ -14,6 +14,8 @@ pub struct Timers {
     pub grace: Duration,
     /// How often what is known is compared with what there is.
     pub audit: Duration,
+    /// Until a kind is looked for again that a cluster may do without.
+    pub absent: Duration,
 }
 
 impl Default for Timers {
@@ -30,6 +32,7 @@ impl Timers {
             watch,
             grace: (watch / 5).max(Duration::from_secs(1)),
             audit,
+            absent: (audit / 5).clamp(Duration::from_secs(1), ABSENT),
         }
     }
 
@@ -41,6 +44,11 @@ impl Timers {
     /// How long to have a watch last: shorter for some than for others.
     pub(super) fn watch(&self) -> Duration {
         self.watch.mul_f64(between(0.8, 1.0))
+    }
+
+    /// When to look next for a kind that is not there.
+    pub(super) fn absent(&self) -> Duration {
+        self.absent.mul_f64(between(0.8, 1.2))
     }
 
     /// When to compare next. What remains of the time is for the comparison: it waits for the
@@ -58,8 +66,8 @@ const UNREACHABLE: Duration = Duration::from_secs(5);
 const REFUSED: Duration = Duration::from_secs(30);
 /// The longest that a server's own wish counts.
 const WISH: Duration = Duration::from_secs(60);
-/// Until a kind is looked for again that a cluster may do without.
-pub(super) const ABSENT: Duration = Duration::from_secs(60);
+/// The longest until a kind is looked for again that a cluster may do without.
+const ABSENT: Duration = Duration::from_secs(60);
 
 /// The pauses between tries.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::decode::Encoding;
 use crate::index::Version;
-use crate::model::Kind;
+use crate::model::{Kind, ObjectKey};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use kube::client::Body;
 use std::fmt::Write;
@@ -19,8 +19,21 @@ pub(super) struct Resource {
     plural: &'static str,
     /// The API has it in Protocol Buffers; custom kinds it has in JSON only.
     proto: bool,
-    /// A cluster may do without it.
-    pub(super) optional: bool,
+    /// What it means that a cluster does without it.
+    pub(super) need: Need,
+}
+
+/// What it means that a cluster has none of a kind, or that we may not read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing can be answered without.
+    Always,
+    /// It is done without.
+    Optional,
+    /// One of ours, which most clusters don't have. What we may not read of it shows somebody less.
+    Ours,
+    /// One of ours as well. What we may not read of it may be what hides something.
+    OursHiding,
 }
 
 const fn built_in(kind: Kind, group: &'static str, plural: &'static str) -> Resource {
@@ -30,7 +43,7 @@ const fn built_in(kind: Kind, group: &'static str, plural: &'static str) -> Reso
         version: "v1",
         plural,
         proto: true,
-        optional: false,
+        need: Need::Always,
     }
 }
 
@@ -45,8 +58,23 @@ static IMPORTS: Resource = Resource {
     version: "v1alpha1",
     plural: "serviceimports",
     proto: false,
-    optional: true,
+    need: Need::Optional,
 };
+
+const fn ours(kind: Kind, plural: &'static str, need: Need) -> Resource {
+    Resource {
+        kind,
+        group: "tenantdns.io",
+        version: "v1alpha1",
+        plural,
+        proto: false,
+        need,
+    }
+}
+
+static GRANTS: Resource = ours(Kind::DnsGrant, "dnsgrants", Need::OursHiding);
+static EXPORTS: Resource = ours(Kind::DnsExport, "dnsexports", Need::Ours);
+static CONSENTS: Resource = ours(Kind::DnsImport, "dnsimports", Need::Ours);
 
 /// Returns where the API has a kind.
 pub(super) fn resource(kind: Kind) -> &'static Resource {
@@ -57,6 +85,9 @@ pub(super) fn resource(kind: Kind) -> &'static Resource {
         Kind::EndpointSlice => &SLICES,
         Kind::Pod => &PODS,
         Kind::ServiceImport => &IMPORTS,
+        Kind::DnsGrant => &GRANTS,
+        Kind::DnsExport => &EXPORTS,
+        Kind::DnsImport => &CONSENTS,
     }
 }
 
@@ -65,6 +96,10 @@ pub(super) fn resource(kind: Kind) -> &'static Resource {
 pub(super) enum Verb {
     List,
     Watch,
+    /// To ask which kinds a group has.
+    Discover,
+    /// Of the subresource `status`.
+    Patch,
 }
 
 /// Which state of the cluster a list is to show.
@@ -87,6 +122,8 @@ pub(super) enum Ask {
     Watch(Version, Duration),
     /// The metadata of what there is, or the next page of it.
     Metadata(Since, Box<str>),
+    /// The kinds of the resource's group and version.
+    Kinds,
 }
 
 impl Ask {
@@ -94,11 +131,17 @@ impl Ask {
         match self {
             Self::StreamedList(_) | Self::Watch(..) => Verb::Watch,
             Self::List(..) | Self::Metadata(..) => Verb::List,
+            Self::Kinds => Verb::Discover,
         }
     }
 }
 
 impl Resource {
+    /// Returns the name in URLs and roles, without the group.
+    pub(super) fn plural(&self) -> &'static str {
+        self.plural
+    }
+
     /// Returns `pods`, or `endpointslices.discovery.k8s.io`.
     pub(super) fn name(&self) -> String {
         match self.group {
@@ -110,8 +153,9 @@ impl Resource {
     /// Returns a request for what these fields select.
     pub(super) fn request(&self, ask: &Ask, fields: Option<&str>) -> http::Request<Body> {
         let (group, version, plural) = (self.group, self.version, self.plural);
-        let mut uri = match group {
-            "" => format!("/api/{version}/{plural}?"),
+        let mut uri = match (group, ask) {
+            (_, Ask::Kinds) => format!("/apis/{group}/{version}"),
+            ("", _) => format!("/api/{version}/{plural}?"),
             _ => format!("/apis/{group}/{version}/{plural}?"),
         };
         query(&mut uri, ask);
@@ -130,14 +174,40 @@ impl Resource {
         request
     }
 
+    /// Returns a request that writes the status of an object by server-side apply, as one manager of
+    /// its fields among all replicas.
+    pub(super) fn apply_status(&self, key: &ObjectKey, body: Vec<u8>) -> http::Request<Body> {
+        let (group, version, plural) = (self.group, self.version, self.plural);
+        let mut uri = format!("/apis/{group}/{version}/");
+        if !key.namespace.is_empty() {
+            uri.push_str("namespaces/");
+            escape(&mut uri, &key.namespace);
+            uri.push('/');
+        }
+        uri.push_str(plural);
+        uri.push('/');
+        escape(&mut uri, &key.name);
+        uri.push_str("/status?fieldManager=tenantdns&force=true");
+        let mut request = http::Request::new(Body::from(body));
+        *request.method_mut() = http::Method::PATCH;
+        *request.uri_mut() = uri.parse().expect("a path and a query");
+        let headers = request.headers_mut();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(ACCEPT, json);
+        let apply = HeaderValue::from_static("application/apply-patch+yaml");
+        headers.insert(CONTENT_TYPE, apply);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        request
+    }
+
     fn accept(&self, ask: &Ask) -> String {
         let parameters = match ask {
             Ask::StreamedList(_) | Ask::Watch(..) => ";stream=watch",
-            Ask::List(..) => "",
+            Ask::List(..) | Ask::Kinds => "",
             Ask::Metadata(..) => ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         };
         let json = format!("application/json{parameters}, application/json;q=0.8");
-        match self.proto {
+        match self.proto && *ask != Ask::Kinds {
             true => format!("{PROTOBUF}{parameters}, {json}"),
             false => json,
         }
@@ -163,6 +233,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
 
 fn query(uri: &mut String, ask: &Ask) {
     let written = match ask {
+        Ask::Kinds => Ok(()),
         Ask::StreamedList(since) => {
             uri.push_str("watch=1&sendInitialEvents=true&allowWatchBookmarks=true");
             uri.push_str("&resourceVersionMatch=NotOlderThan");

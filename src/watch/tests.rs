@@ -130,9 +130,11 @@ impl Rig {
 }
 
 impl Exchange {
-    /// `stream since 0`, `list since 7`, `list now`, `list page a`, `watch since 7`, `audit since 7`.
+    /// `stream since 0`, `list since 7`, `list now`, `list page a`, `watch since 7`, `audit since 7`, `kinds`.
     fn name(&self) -> String {
-        let query = self.request.uri().query().unwrap();
+        let Some(query) = self.request.uri().query() else {
+            return "kinds".to_owned();
+        };
         let value = |key: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|pair| pair.0 == key).map(|pair| pair.1)

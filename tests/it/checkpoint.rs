@@ -486,12 +486,13 @@ fn the_format_is_this() {
     let (file, _) = small();
     let text = file.text();
     let heard: BTreeMap<&str, u64> = Kind::ALL.map(|kind| (kind.as_str(), NOW - 60)).into();
-    assert_eq!(heard.len(), 6);
+    assert_eq!(heard.len(), 9);
     let lines: Vec<&str> = text.lines().collect();
     let expected = [
-        "{\"tenantdns_checkpoint\":1,\"heard\":{\"EndpointSlice\":1763999940,\
+        "{\"tenantdns_checkpoint\":1,\"heard\":{\"DnsExport\":1763999940,\"DnsGrant\":1763999940,\
+         \"DnsImport\":1763999940,\"EndpointSlice\":1763999940,\
          \"Namespace\":1763999940,\"Node\":1763999940,\"Pod\":1763999940,\"Service\":1763999940,\
-         \"ServiceImport\":1763999940},\"node\":null,\"labels\":false,\"service_labels\":false,\"exports\":true,\"targets\":false}",
+         \"ServiceImport\":1763999940},\"node\":null,\"labels\":false,\"service_labels\":true,\"exports\":true,\"targets\":false}",
         "{\"Namespace\":{\"metadata\":{\"name\":\"a1\"}}}",
         "{\"Pod\":{\"metadata\":{\"name\":\"two\",\"namespace\":\"a1\",\"uid\":\"0000\"},\
          \"spec\":{\"hostNetwork\":false},\"status\":{\"phase\":\"Running\",\

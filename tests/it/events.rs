@@ -7,11 +7,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use tenantdns::index::{Event, Index};
-use tenantdns::model::{Kind, Labels, Namespace, Object, ObjectKey, ServiceKind, SliceOwner};
+use tenantdns::model::{
+    DnsExport, Kind, Labels, Namespace, Object, ObjectKey, ServiceKind, SliceOwner,
+};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::tenancy::{
-    self, Asker, Client, ExternalFacts, Kin, Mode, NamespaceFacts, NsId, RuleSet, ServiceFacts,
-    ServiceId, ServiceTraits, Sight, Target, Tenant, decide,
+    self, Asker, Client, ExternalFacts, From, Kin, Mode, NamespaceFacts, NsId, Offer, Rule,
+    RuleSet, ServiceFacts, ServiceId, ServiceTraits, Sight, Target, Tenant, decide, rules_of,
 };
 use tenantdns::testing::{Cluster, dump};
 
@@ -142,9 +144,10 @@ fn i5_any_interleaving_of_events_gives_an_equal_snapshot() {
             let mut index = empty(&config).empty_index();
             apply_shuffled(&mut index, &histories, picks);
             sync(&mut index);
-            index.snapshot(7)
+            (index.snapshot(7), index.policy_statuses())
         };
-        let (a, b) = (snapshot(&one), snapshot(&other));
+        let ((a, fare), (b, other)) = (snapshot(&one), snapshot(&other));
+        prop_assert_eq!(fare, other);
         facts.set(facts.get() + dump(&a).len());
         let difference = difference(&a, &b);
         prop_assert!(difference.is_none(), "{}", difference.unwrap());
@@ -180,7 +183,13 @@ fn i6_a_relist_or_a_restart_equals_the_incremental_result() {
                     index.apply(Event::Delete(object.kind(), object.key()));
                 }
             }
+            let mut again = empty(&config).empty_index();
+            for object in &next {
+                again.apply(Event::Apply(object.clone()));
+            }
             let relisted = difference(&index.snapshot(7), &fresh(&config, next));
+            again.snapshot(7);
+            prop_assert_eq!(index.policy_statuses(), again.policy_statuses());
             prop_assert!(relisted.is_none(), "re-list: {}", relisted.unwrap());
             Ok(())
         },
@@ -226,11 +235,24 @@ fn exception(
         _ => None,
     });
     let nothing = Labels::new();
+    let exports = objects.iter().filter_map(|object| match object {
+        Object::DnsExport(export) => Some(export),
+        _ => None,
+    });
+    let of_it = |export: &&DnsExport| {
+        export.meta.key.namespace == key.namespace && export.services.iter().any(|s| **s == *name)
+    };
+    let offers: Vec<Offer> = match &service {
+        Some(_) => exports.filter(of_it).map(Offer::of).collect(),
+        None => Vec::new(),
+    };
     let facts = |labels, annotations, dns| {
         let traits = ServiceTraits {
             name,
             labels,
+            labels_known: true,
             annotations,
+            offers: &offers,
             dns,
         };
         options.service_facts(namespace, traits)
@@ -286,7 +308,15 @@ fn rows_equal_decisions(
     let facts: BTreeMap<Box<str>, NamespaceFacts> = objects
         .iter()
         .filter_map(|object| match object {
-            Object::Namespace(ns) => Some((ns.name.clone(), options.namespace_facts(ns, &kin))),
+            Object::Namespace(ns) => {
+                let imports = objects.iter().filter_map(|object| match object {
+                    Object::DnsImport(import) if import.meta.key.namespace == ns.name => {
+                        Some(import)
+                    }
+                    _ => None,
+                });
+                Some((ns.name.clone(), options.namespace_facts(ns, &kin, imports)))
+            }
             _ => None,
         })
         .collect();
@@ -314,9 +344,17 @@ fn rows_equal_decisions(
     ]);
     let policy = &snapshot.policy;
     let office = policy.external("203.0.113.1".parse().unwrap());
+    let tenant = options.clients.first().map(|client| client.tenant.clone());
+    let speaks = |rule: &Rule| {
+        let From { tenants, cidrs, .. } = &rule.from;
+        let named = tenant
+            .as_ref()
+            .is_some_and(|tenant| tenants.names.contains(tenant));
+        tenants.all || named || !cidrs.is_empty()
+    };
     let outside = office.map(|_| ExternalFacts {
-        tenant: Some("a".into()),
-        from: RuleSet::of(options.rules.list(), |rule| !rule.from.cidrs.is_empty()),
+        tenant: tenant.clone(),
+        from: RuleSet::of(options.rules.list(), speaks),
     });
     clients.extend(
         office
@@ -402,7 +440,16 @@ fn compiled_rows_equal_the_decision_for_every_client_and_service() {
             }
             if *look || left.is_empty() {
                 let objects: Vec<Object> = now.values().cloned().collect();
-                let rows = rows_equal_decisions(&index.snapshot(7), options, &objects)?;
+                // By kind and key, as the index has them.
+                let grants = objects.iter().filter_map(|object| match object {
+                    Object::DnsGrant(grant) => Some(grant),
+                    _ => None,
+                });
+                let options = tenancy::Options {
+                    rules: options.rules.with_grants(grants.flat_map(rules_of)),
+                    ..options.clone()
+                };
+                let rows = rows_equal_decisions(&index.snapshot(7), &options, &objects)?;
                 compared.set(compared.get() + rows);
             }
         }
@@ -424,7 +471,7 @@ fn namespaces_whose_sources_disagree_belong_to_no_tenant() {
     let facts = cluster
         .config
         .tenancy
-        .namespace_facts(ns, &Namespaces(&objects));
+        .namespace_facts(ns, &Namespaces(&objects), []);
     assert_eq!(facts.tenant, Tenant::Conflict);
     assert!(!facts.platform && !facts.shared, "{facts:?}");
 }

@@ -441,6 +441,24 @@ fn a_late_delete_of_the_old_pod_leaves_the_address_to_the_new_one() {
 }
 
 #[test]
+fn an_address_is_decided_anew_when_its_node_goes() {
+    let mut index = index();
+    let machine = node("n1", true, &[P]);
+    index.apply(Event::Apply(Object::Node(machine.clone())));
+    assert_eq!(owner(&index.snapshot(1), P), "node");
+    // The address is given to a pod on another node before the machine's end is heard of.
+    let heir = on("n2", pod("a/1", &[P]));
+    index.apply(Event::Apply(Object::Pod(heir)));
+    assert_eq!(owner(&index.snapshot(1), P), "conflict");
+    index.apply(Event::Delete(Kind::Node, ObjectKey::cluster("n1")));
+    assert_eq!(owner(&index.snapshot(1), P), "a");
+    index.apply(Event::Apply(Object::Node(machine)));
+    assert_eq!(owner(&index.snapshot(1), P), "conflict");
+    index.apply(Event::Delete(Kind::Pod, ObjectKey::new("a", "1")));
+    assert_eq!(owner(&index.snapshot(1), P), "node");
+}
+
+#[test]
 fn an_address_beside_the_list_follows_its_node_too() {
     let mut index = index();
     // Manifests may name a podIP that podIPs lacks.

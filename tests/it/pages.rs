@@ -47,9 +47,14 @@ const ADMIN: usize = 3;
 impl Serving {
     /// Starts it with more configuration; `name` is that of the test.
     fn start(name: &str, more: &str) -> Self {
+        Self::start_with(name, &format!("{CONFIG}{more}"))
+    }
+
+    /// Starts it with this configuration.
+    fn start_with(name: &str, config: &str) -> Self {
         let file = format!("tenantdns-{name}-{}", std::process::id());
         let file = std::env::temp_dir().join(file);
-        std::fs::write(&file, format!("{CONFIG}{more}")).unwrap();
+        std::fs::write(&file, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tenantdns"))
             .args(["serve", "--config"])
             .arg(&file)
@@ -247,6 +252,47 @@ fn the_administrator_is_told_what_the_command_says() {
             assert_eq!(serving.get(page, path).0, 404, "{path}");
         }
     }
+}
+
+#[test]
+fn objects_of_our_own_kinds_that_are_not_in_force_are_counted_by_kind_and_reason() {
+    let file = format!("tenantdns-conditions-{}.yaml", std::process::id());
+    let file = std::env::temp_dir().join(file);
+    let export = |name: &str, services: &str| {
+        format!(
+            "---\napiVersion: tenantdns.io/v1alpha1\nkind: DnsExport\nmetadata: {{namespace: shop, \
+             name: {name}}}\nspec: {{services: [{services}], to: [{{namespace: bank}}]}}\n"
+        )
+    };
+    let manifests = [export("a", "none"), export("b", "web"), export("c", "Odd")].concat();
+    std::fs::write(&file, manifests).unwrap();
+    let config = CONFIG.replace("quickstart\"", &format!("quickstart\", {file:?}"));
+    let mut serving = Serving::start_with("conditions", &config);
+    let (status, body) = serving.get(ADMIN, "/metrics");
+    assert_eq!(status, 200, "{body}");
+    let counts: Vec<&str> = body
+        .lines()
+        .filter(|line| line.starts_with("tenantdns_condition{kind=\"Dns"))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            "tenantdns_condition{kind=\"DnsExport\",reason=\"Invalid\"} 1",
+            "tenantdns_condition{kind=\"DnsExport\",reason=\"ServiceNotFound\"} 1",
+        ]
+    );
+    let said = lines(&mut serving.stderr).find(|line| line.contains("DnsExport shop/c"));
+    assert!(
+        said.unwrap()
+            .contains(".yaml:12: DnsExport shop/c: not accepted (Invalid)")
+    );
+    assert!(
+        !serving
+            .get(METRICS, "/metrics")
+            .1
+            .contains("DnsExport\",reason")
+    );
+    std::fs::remove_file(file).unwrap();
 }
 
 #[test]

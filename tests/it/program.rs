@@ -12,7 +12,7 @@ use tenantdns::wire::RType;
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
 
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantdns"));
     command
         .args(arguments)
@@ -346,6 +346,109 @@ fn check_passes_what_is_right_and_notes_names_that_nobody_has() {
         "{text}"
     );
     assert!(!text.contains("Service kube-system/kube-dns"), "{text}");
+}
+
+/// Objects of our own kinds, of which some are not in force.
+const POLICIES: &str = "\
+# Not the first line.
+apiVersion: tenantdns.io/v1alpha1
+kind: DnsGrant
+metadata: {name: auditors}
+spec: {effect: Allow, from: [{namespaces: [shop]}], to: [{services: [bank/ledger]}]}
+---
+
+apiVersion: tenantdns.io/v1alpha1
+kind: DnsExport
+metadata: {namespace: shop, name: web}
+spec: {services: [web], to: [{namespace: bank}]}
+---
+apiVersion: tenantdns.io/v1alpha1
+kind: DnsExport
+metadata: {namespace: shop, name: odd}
+spec: {services: [web], to: [{tenant: nobody}], extra: 1}
+";
+
+#[test]
+fn check_says_how_objects_of_our_own_kinds_fare_and_where_they_are() {
+    let folder = Folder::new("policies");
+    let policies = folder.write("policies.yaml", POLICIES);
+    let json = folder.write(
+        "grant.json",
+        "{\"kind\": \"List\"}\n\n{\"apiVersion\": \"tenantdns.io/v1alpha1\", \"kind\": \"DnsGrant\",\n \
+         \"metadata\": {\"name\": \"none\"}}\n{\"apiVersion\": \"tenantdns.io/v1\", \"kind\": \"DnsGrant\"}",
+    );
+    let [policies, json] = [&policies, &json].map(|path| path.to_str().unwrap());
+    let sources = ["--manifests", QUICKSTART, "--manifests", policies];
+    let arguments = [&["check"], &sources[..], &["--manifests", json]].concat();
+    let output = program(&arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for line in [
+        format!(
+            "note: {policies}:13: DnsExport shop/odd: accepted (EntriesIgnored): spec.extra: unknown"
+        ),
+        format!(
+            "{policies}:13: DnsExport shop/odd: not programmed (NoDestination): nobody is meant"
+        ),
+        format!(
+            "{json}:3: DnsGrant none: not accepted (Invalid): spec.effect: is `Allow` or `Deny`; "
+        ),
+        "apiVersion: `tenantdns.io/v1` is not read by this version".to_owned(),
+        "; 3 problems".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line:?} is not in {text}");
+    }
+    assert!(
+        !text.contains("DnsGrant auditors") && !text.contains("shop/web:"),
+        "{text}"
+    );
+
+    for (from, name, rule) in [
+        (
+            "shop",
+            "ledger.bank.svc.cluster.local",
+            "admin_allow, rule `DnsGrant auditors`",
+        ),
+        (
+            "bank",
+            "web.shop.svc.cluster.local",
+            "export, rule `DnsExport shop/web`",
+        ),
+    ] {
+        let arguments = [&["explain", "--from", from, name], &sources[..]].concat();
+        let output = program(&arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains(&format!("visible, by step {rule}\n")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_admission_policy_guards_what_grants_read_too() {
+    let folder = Folder::new("admission");
+    let grant = folder.write(
+        "grant.yaml",
+        "apiVersion: tenantdns.io/v1alpha1\nkind: DnsGrant\nmetadata: {name: a}\nspec: {effect: Allow, \
+         from: [{namespaceSelector: {matchLabels: {auditor: 'yes'}}}], to: [{namespaces: [ledgers]}]}\n",
+    );
+    let print = |more: &[&str]| {
+        let output = program(&[&["policy", "admission"], more].concat())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = print(&["--allow-group", "sre", "--allow-group", "ops"]);
+    assert!(plain.contains("group in ['sre', 'ops']"), "{plain}");
+    assert!(!plain.contains("'auditor'") && !plain.contains("'ledgers'"));
+    let guarded = print(&["--manifests", grant.to_str().unwrap()]);
+    assert!(
+        guarded.contains("'auditor'") && guarded.contains("'ledgers'"),
+        "{guarded}"
+    );
+    assert!(guarded.contains("group in ['system:masters']"), "{guarded}");
 }
 
 #[test]

@@ -445,15 +445,110 @@ fn node() -> impl Strategy<Value = Object> {
         })
 }
 
+/// Reads the one object of a manifest.
+fn manifest(text: &str) -> Object {
+    let (mut objects, diagnostics) = tenantdns::manifests::parse_str(text);
+    assert!(diagnostics.is_empty(), "{text}: {diagnostics:?}");
+    objects.pop().unwrap()
+}
+
+fn policy(kind: &str, meta: &str, spec: &str) -> Object {
+    manifest(&format!(
+        "{{apiVersion: tenantdns.io/v1alpha1, kind: {kind}, metadata: {{{meta}}}, spec: {{{spec}}}}}"
+    ))
+}
+
+/// An administrator's exception, which may be malformed in parts.
+fn grant() -> impl Strategy<Value = Object> {
+    let effect = select(vec!["Allow", "Allow", "Deny", "Deny", "deny"]);
+    let from = select(vec![
+        r#"tenants: ["*"]"#,
+        "tenants: [b, c]",
+        "namespaces: [u1]",
+        "namespaces: [a2], nodes: {}",
+        "namespaceSelector: {matchLabels: {owner: a}}",
+        "namespaceSelector: {matchExpressions: [{key: owner, operator: Exists}]}, unknown: {}",
+        "cidrs: [203.0.113.0/28]",
+        "cidrs: [203.0.113.0/28, 203.0.113.0/8]",
+        "",
+        "pods: {}",
+    ]);
+    let to = select(vec![
+        r#"tenants: ["*"]"#,
+        r#"tenants: ["*"], serviceSelector: {matchLabels: {tier: inner}}"#,
+        "tenants: [a], namespaces: [u1]",
+        "namespaces: [svc]",
+        "namespaces: [com, b1], serviceSelector: {matchLabels: {tier: inner}}",
+        "services: [a1/web, b2/db, svc/web]",
+        "services: [default/kubernetes]",
+        "namespaceSelector: {matchLabels: {tenantdns.io/visibility: private}}",
+        "namespaces: [a1], serviceSelector: {matchLabels: {tier: [inner]}}",
+        "services: [web]",
+    ]);
+    (
+        select(vec!["g1", "g2"]),
+        effect,
+        prop::collection::vec(from, 0..3),
+        prop::collection::vec(to, 0..3),
+    )
+        .prop_map(|(name, effect, from, to)| {
+            let list = |list: Vec<&str>| {
+                let entries = list.iter().map(|entry| format!("{{{entry}}}"));
+                entries.collect::<Vec<_>>().join(", ")
+            };
+            let (from, to) = (list(from), list(to));
+            let spec = format!("effect: {effect}, from: [{from}], to: [{to}]");
+            policy("DnsGrant", &format!("name: {name}"), &spec)
+        })
+}
+
+/// What an owner gives away, or a receiver agrees to.
+fn offer() -> impl Strategy<Value = Object> {
+    let to = select(vec![
+        "{tenant: a}",
+        "{tenant: b}, {namespace: u1}",
+        "{namespace: b1}, {namespace: u2}",
+        r#"{tenant: "*"}, {namespace: a1}"#,
+        r#"{tenant: "*"}"#,
+    ]);
+    let from = select(vec![
+        "{tenant: a}",
+        "{tenant: b}, {service: u1/web}",
+        "{service: a1/db}",
+        "{service: web}",
+    ]);
+    (
+        select(&NAMESPACES[..]),
+        select(vec!["e1", "e2"]),
+        prop::collection::vec(select(&SERVICES[..]), 1..3),
+        any::<bool>(),
+        (to, from),
+    )
+        .prop_map(|(namespace, name, services, export, (to, from))| {
+            let meta = format!("namespace: {namespace}, name: {name}");
+            let services = services.join(", ");
+            match export {
+                true => policy(
+                    "DnsExport",
+                    &meta,
+                    &format!("services: [{services}], to: [{to}]"),
+                ),
+                false => policy("DnsImport", &meta, &format!("from: [{from}]")),
+            }
+        })
+}
+
 /// One object of any kind, nodes included.
 pub(crate) fn object() -> impl Strategy<Value = Object> {
     prop_oneof![
-        2 => namespace(),
-        4 => service(),
-        4 => slice(),
-        1 => import(),
-        3 => pod(),
-        1 => node(),
+        1 => grant(),
+        2 => offer(),
+        6 => namespace(),
+        12 => service(),
+        12 => slice(),
+        3 => import(),
+        9 => pod(),
+        3 => node(),
     ]
 }
 
@@ -643,6 +738,7 @@ pub(crate) fn names_of(objects: &[Object]) -> Vec<String> {
                 names.push(format!("{name}.{namespace}.svc.clusterset.local."));
             }
             Object::Node(node) => names.extend(node.addresses.iter().copied().map(reverse)),
+            Object::DnsGrant(_) | Object::DnsExport(_) | Object::DnsImport(_) => {}
         }
     }
     names

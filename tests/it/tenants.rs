@@ -28,6 +28,12 @@ struct Case {
     /// `namespace/name`; empty for `web` in each namespace.
     #[serde(default)]
     services: BTreeMap<String, Meta>,
+    /// Objects of our own kinds, as manifests.
+    #[serde(default)]
+    policies: String,
+    /// How they fare, each with both of its conditions in words.
+    #[serde(default)]
+    conditions: BTreeMap<String, String>,
     /// By client: a namespace, `node`, `unknown` or an address.
     #[serde(default)]
     sees: BTreeMap<String, Vec<String>>,
@@ -106,6 +112,9 @@ impl Case {
             }
             all.push(service);
         }
+        let (policies, diagnostics) = tenantdns::manifests::parse_str(&self.policies);
+        assert!(diagnostics.is_empty(), "{}: {diagnostics:?}", self.id);
+        all.extend(policies);
         all
     }
 
@@ -156,6 +165,21 @@ impl Case {
             seen.sort();
             assert_eq!(seen, *expected, "{told}");
         }
+        let fare = index.policy_statuses().into_iter().map(|status| {
+            let told = status.conditions().map(|(_, condition)| {
+                let not = if condition.holds { "" } else { "not " };
+                let colon = if condition.message.is_empty() {
+                    ""
+                } else {
+                    ": "
+                };
+                format!("{not}{}{colon}{}", condition.reason, condition.message)
+            });
+            let id = format!("{} {}", status.kind.as_str(), status.key);
+            (id, told.join(" | "))
+        });
+        let fare: BTreeMap<String, String> = fare.collect();
+        assert_eq!(fare, self.conditions, "{}, {when}", self.id);
     }
 }
 
@@ -201,12 +225,12 @@ fn and_it_does_whatever_came_first() {
         let snapshot = index.snapshot(1);
         case.compare(&index, &snapshot, "one by one");
         for object in case.objects() {
-            if object.kind() == Kind::Namespace {
-                index.apply(Event::Delete(Kind::Namespace, object.key()));
+            if object.kind() == Kind::Namespace || object.kind().is_policy() {
+                index.apply(Event::Delete(object.kind(), object.key()));
                 index.snapshot(1);
                 index.apply(Event::Apply(object));
                 let snapshot = index.snapshot(1);
-                case.compare(&index, &snapshot, "after a namespace came back");
+                case.compare(&index, &snapshot, "after something came back");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What events cost, in things looked at instead of time: the same in a small and a large cluster.
 
 use tenantdns::index::{Event, Work};
-use tenantdns::model::Kind;
+use tenantdns::model::{Kind, Object};
 use tenantdns::testing::{Cluster, sized};
 
 const CONFIG: &str = "[tenancy]\nmode = \"enforce\"\n[kubernetes]\npods = \"verified\"\n";
@@ -66,11 +66,62 @@ fn i9_work_per_event_is_that_of_what_it_touched() {
     }
 }
 
+/// An export touches the service that it names, an import its namespace; a grant is weighed for every
+/// class and namespace. None of them makes a service anew or looks for an address.
+#[test]
+fn objects_of_our_own_kinds_make_rows_anew_and_no_zone() {
+    let cost = |services: usize, text: &str| {
+        let config = CONFIG.replace("[kubernetes]", "exports = \"mutual\"\n[kubernetes]");
+        let cluster = Cluster::of(sized::cluster(services), &config);
+        let mut index = cluster.index();
+        index.snapshot(1);
+        let before = index.work();
+        let (objects, _) = tenantdns::manifests::parse_str(text);
+        assert_eq!(objects.len(), 1, "{text}");
+        for object in objects {
+            index.apply(Event::Apply(object));
+        }
+        index.snapshot(1);
+        let after = index.work();
+        assert_eq!(after.services, before.services, "{text}");
+        assert_eq!(after.addresses, before.addresses, "{text}");
+        after.decisions - before.decisions
+    };
+    let of = |kind: &str, meta: &str, spec: &str| {
+        format!(
+            "{{apiVersion: tenantdns.io/v1alpha1, kind: {kind}, metadata: {{{meta}}}, spec: {{{spec}}}}}"
+        )
+    };
+    let home = {
+        let service = |object: &Object| match object {
+            Object::Service(service) => Some(service.key.clone()),
+            _ => None,
+        };
+        sized::cluster(100).iter().find_map(service).unwrap()
+    };
+    let meta = format!("namespace: {}, name: e", home.namespace);
+    let export = of(
+        "DnsExport",
+        &meta,
+        &format!("services: [{}], to: [{{tenant: x}}]", home.name),
+    );
+    let import = of("DnsImport", &meta, "from: [{tenant: x}]");
+    let grant = of(
+        "DnsGrant",
+        "name: g",
+        r#"effect: Deny, from: [{tenants: [x]}], to: [{tenants: ["*"]}]"#,
+    );
+    let small = [&export, &import].map(|text| cost(100, text));
+    let large = [&export, &import].map(|text| cost(10_000, text));
+    // An import makes a class of its namespace, which is weighed with every other one.
+    assert!(small[0] == large[0] && small[0] < 10, "{small:?} {large:?}");
+    assert!(small[1] > 0 && cost(100, &grant) > 0);
+}
+
 #[test]
 fn the_first_sync_looks_at_each_thing_once_a_batch() {
     let objects = sized::cluster(1_000);
-    let count =
-        |is: fn(&tenantdns::model::Object) -> bool| objects.iter().filter(|o| is(o)).count() as u64;
+    let count = |is: fn(&Object) -> bool| objects.iter().filter(|o| is(o)).count() as u64;
     let services = count(|o| o.kind() == Kind::Service);
     let namespaces = count(|o| o.kind() == Kind::Namespace);
     let mut index = Cluster::of(Vec::new(), CONFIG).empty_index();

@@ -195,13 +195,25 @@ users:
         user: &str,
         body: Option<&Value>,
     ) -> Result<(u16, Value), ureq::Error> {
+        self.send(method, path, user, "application/json", body)
+    }
+
+    /// The same with a body of another type.
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        user: &str,
+        content: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), ureq::Error> {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url()))
             .header("Authorization", format!("Bearer {}", Self::token(user)));
         let answer = match body {
             Some(body) => {
-                let request = request.header("Content-Type", "application/json");
+                let request = request.header("Content-Type", content);
                 let body = serde_json::to_vec(body).unwrap();
                 self.agent.run(request.body(body).unwrap())
             }
@@ -229,6 +241,16 @@ users:
     /// Creates the object; answers what the server made of it. A status is ignored, as ever.
     pub(crate) fn create(&self, object: &Value) -> Value {
         self.must(Method::POST, &collection(object), Some(object))
+    }
+
+    /// Creates the object, or gives it these fields, by server-side apply.
+    pub(crate) fn apply(&self, object: &Value) -> Value {
+        let path = format!("{}?fieldManager=test", resource(object));
+        let content = "application/apply-patch+yaml";
+        match self.send(Method::PATCH, &path, ADMIN, content, Some(object)) {
+            Ok((200 | 201, answer)) => answer,
+            other => panic!("{path}: {other:?}\n{object}"),
+        }
     }
 
     /// Creates the object, then writes its status, as the kubelet and controllers would.

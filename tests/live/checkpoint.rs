@@ -166,7 +166,16 @@ fn a_replica_that_starts_without_the_api_serves_from_the_checkpoint_and_heals() 
     );
     expect(second.dns, "127.4.1.3", name, "NXDOMAIN");
     // What is not known from the API itself is not worth a file.
-    for kind in ["Namespace", "Node", "Service", "EndpointSlice", "Pod"] {
+    for kind in [
+        "Namespace",
+        "Node",
+        "DnsGrant",
+        "DnsExport",
+        "DnsImport",
+        "Service",
+        "EndpointSlice",
+        "Pod",
+    ] {
         second.expect_ready(200, &format!("{kind}: synced"));
     }
     second.terminate();

@@ -28,7 +28,7 @@ fn ask(server: SocketAddr, name: &str, rtype: RType) -> Option<Response> {
 }
 
 /// Asks until the answer is these records.
-fn expect(server: SocketAddr, name: &str, rtype: RType, records: &[String]) {
+pub(crate) fn expect(server: SocketAddr, name: &str, rtype: RType, records: &[String]) {
     let mut last = None;
     let what = format!("{name}: not {records:?}");
     until(&what, PATIENCE, || {
@@ -101,7 +101,7 @@ pub(crate) fn grant(api: &ApiServer, user: &str) {
     }));
 }
 
-fn corefile(kubeconfig: &Path) -> String {
+pub(crate) fn corefile(kubeconfig: &Path) -> String {
     let kubeconfig = kubeconfig.display();
     format!(
         ".:{{$DNS_PORT}} {{

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tenantdns::wire::RType;
 use ureq::http::Method;
 
-const RBAC: &str = include_str!("../../deploy/rbac.yaml");
+pub(crate) const RBAC: &str = include_str!("../../deploy/rbac.yaml");
 const TENANCY_OFF: &str = include_str!("../../deploy/rbac-tenancy-off.yaml");
 const MULTICLUSTER: &str = include_str!("../../deploy/rbac-multicluster.yaml");
 
@@ -37,7 +37,7 @@ impl Grant {
     }
 }
 
-fn documents(text: &str) -> Vec<Value> {
+pub(crate) fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
@@ -85,11 +85,16 @@ pub(crate) fn start(peers: &Peers, arguments: &[&str]) -> ApiServer {
 pub(crate) fn kubeconfig(api: &ApiServer, account: &str, grants: &[Grant]) -> PathBuf {
     let user = format!("system:serviceaccount:kube-system:{account}");
     for grant in grants {
+        let (resource, part) = match grant.resource.split_once('/') {
+            Some((resource, part)) => (resource, part),
+            None => (&*grant.resource, ""),
+        };
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {"user": user, "resourceAttributes": {
-                "group": grant.group, "resource": grant.resource, "verb": grant.verb,
+                "group": grant.group, "resource": resource, "subresource": part,
+                "verb": grant.verb,
             }},
         });
         until(

@@ -6,13 +6,13 @@ use super::freshness::{Freshness, Judgment, News};
 use super::restore::Restore;
 use super::save::{Saver, Step};
 use crate::app::pages::Ago;
-use crate::app::progress::{Aged, Checkpoint, KindState, Progress};
+use crate::app::progress::{Aged, Checkpoint, KindState, PolicyCounts, Progress};
 use crate::app::questions::{Question, Questions};
 use crate::checkpoint::Header;
 use crate::commands::findings;
 use crate::drain::Drain;
 use crate::index::{Event, Index};
-use crate::model::Kind;
+use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::{Identities, Publisher};
 use crate::tenancy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,10 @@ pub(super) struct Follower {
     patience: Option<Instant>,
     /// When to look what time has brought.
     look: Instant,
+    /// How objects of our own kinds fare may have changed since that was said,
+    untold: bool,
+    /// which was then.
+    told: Option<Instant>,
 }
 
 /// What the configuration says of the start, and of the API's absence.
@@ -82,6 +86,9 @@ pub(super) trait Source {
 
     /// Has a kind listed again, because what is known of it is not what there is.
     fn relist(&self, kind: Kind);
+
+    /// Says how objects of our own kinds fare.
+    fn tell(&self, statuses: Vec<PolicyStatus>);
 }
 
 /// Tokio's clock, which tests can stop.
@@ -120,6 +127,8 @@ impl Follower {
             published: None,
             ready: false,
             look: start,
+            untold: false,
+            told: None,
         }
     }
 
@@ -163,6 +172,7 @@ impl Follower {
                 }
             }
             self.turn(now());
+            self.tell(source);
         }
         if tokio::time::timeout(LAST, self.save_last()).await.is_err() {
             tracing::warn!("the last checkpoint took too long and was given up");
@@ -184,6 +194,13 @@ impl Follower {
         if let Some(saver) = &mut self.saver {
             saver.changed();
         }
+        for kind in self.index.take_lists() {
+            tracing::info!(
+                kind = kind.as_str(),
+                "a DnsGrant selects by labels that were left out: listing again"
+            );
+            source.relist(kind);
+        }
         for (kind, objects) in self.index.take_repairs() {
             let name = kind.as_str();
             tracing::warn!(
@@ -196,6 +213,32 @@ impl Follower {
             });
             source.relist(kind);
         }
+    }
+
+    /// Says how objects of our own kinds fare, where anything has changed that may change it, once a
+    /// second at most.
+    fn tell(&mut self, source: &impl Source) {
+        let now = now();
+        let soon = self.told.is_some_and(|told| now < told + LOOK);
+        if !self.untold || soon {
+            return;
+        }
+        self.told = Some(now);
+        // What is not known from the API itself is no reason to write anything there.
+        if !self
+            .progress
+            .state()
+            .kinds(now)
+            .values()
+            .all(|kind| kind.synced)
+        {
+            return;
+        }
+        self.untold = false;
+        let statuses = self.index.policy_statuses();
+        self.progress
+            .update(|state| state.policies = PolicyCounts::of(&statuses));
+        source.tell(statuses);
     }
 
     /// Does what is due.
@@ -243,6 +286,9 @@ impl Follower {
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
         (self.dirty, self.published) = (false, Some(now));
+        let policies = &self.index.objects().policies;
+        // The last one that goes leaves something to be said, too.
+        self.untold |= !policies.is_empty() || self.told.is_some();
         let ready = self.index.is_synced();
         self.progress.update(|state| {
             state.published(self.index.objects());

@@ -23,8 +23,11 @@ impl Restore {
         index: &Index,
     ) -> Self {
         let mut kinds = kinds.clone();
-        // A cluster may have none.
-        kinds.remove(&Kind::ServiceImport);
+        // A cluster may have none. Of grants the file has to say that there are none: what they hide
+        // would be shown.
+        for optional in [Kind::ServiceImport, Kind::DnsExport, Kind::DnsImport] {
+            kinds.remove(&optional);
+        }
         Self {
             path: path.to_owned(),
             needs: Needs {

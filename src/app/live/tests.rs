@@ -7,7 +7,7 @@ use crate::checkpoint::{Header, Writer};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::index::{Copied, Event, Trust, Version};
-use crate::model::Kind;
+use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::{Identities, SnapshotReader, cell};
 use crate::tenancy::Owner;
 use crate::testing::Cluster;
@@ -44,6 +44,8 @@ impl Source for Received {
     }
 
     fn relist(&self, _kind: Kind) {}
+
+    fn tell(&self, _statuses: Vec<PolicyStatus>) {}
 }
 
 impl Trial {
@@ -470,9 +472,12 @@ fn with_tenancy_off_the_kinds_are_those_that_coredns_watches() {
         ),
         (
             "[tenancy]\nmode = \"audit\"".to_owned(),
-            "Namespace Service EndpointSlice Pod Node",
+            "Namespace Service EndpointSlice Pod Node DnsGrant DnsExport DnsImport",
         ),
-        (String::new(), "Namespace Service EndpointSlice Pod Node"),
+        (
+            String::new(),
+            "Namespace Service EndpointSlice Pod Node DnsGrant DnsExport DnsImport",
+        ),
     ] {
         let watched = kinds(&Config::from_toml(&config, "f.toml").unwrap());
         let names: Vec<&str> = watched.into_iter().map(Kind::as_str).collect();

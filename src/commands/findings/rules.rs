@@ -3,7 +3,7 @@
 
 use super::pattern_text;
 use crate::index::{Index, Objects};
-use crate::model::{Namespace, ObjectKey, Selector};
+use crate::model::{Namespace, ObjectKey};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{NamePattern, Options, Rule};
 use std::collections::BTreeSet;
@@ -38,6 +38,7 @@ pub fn absent_tenants(index: &Index, snapshot: &Snapshot) -> Vec<String> {
 fn called(place: usize, rule: &Rule) -> String {
     match &*rule.name {
         "" => format!("tenancy.rule {} (without a name)", place + 1),
+        grant if grant.starts_with("DnsGrant ") => grant.to_owned(),
         name => format!("tenancy.rule {name:?}"),
     }
 }
@@ -72,9 +73,9 @@ impl Named<'_> {
         for (key, patterns) in [("from", &from.namespaces), ("to", &to.namespaces)] {
             missing.extend(self.namespaces(key, patterns));
         }
-        for (key, selector) in [("from", &from.selector), ("to", &to.selector)] {
-            let selects = |s: &Selector| self.all().any(|ns| s.matches(&ns.labels));
-            if selector.as_ref().is_some_and(|selector| !selects(selector)) {
+        let selectors = from.selectors.iter().map(|selector| ("from", selector));
+        for (key, selector) in selectors.chain(to.selector.iter().map(|s| ("to", s))) {
+            if !self.all().any(|ns| selector.matches(&ns.labels)) {
                 missing.push(format!("{key}.selector: it selects no namespace"));
             }
         }

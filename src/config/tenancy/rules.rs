@@ -63,7 +63,7 @@ fn read_rule(mut table: Section<'_>) -> Rule {
     let read = &mut rule.from;
     read.tenants = read_tenants(&mut from);
     from.list("namespaces", &mut read.namespaces, "namespaces", pattern);
-    read.selector = selector(&mut from, "selector");
+    read.selectors = selector(&mut from, "selector").into_iter().collect();
     let mut cidrs: Vec<IpNet> = Vec::new();
     from.list("cidrs", &mut cidrs, "ranges of addresses", cidr);
     read.cidrs = cidrs;

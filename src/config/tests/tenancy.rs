@@ -144,7 +144,7 @@ fn exceptions_reach_the_policy() {
                     names: vec!["ops".into()],
                 },
                 namespaces: vec![NamePattern::Prefix("m-".into())],
-                selector: Some(selector("role=m")),
+                selectors: vec![selector("role=m")],
                 cidrs: vec!["10.1.0.0/16".parse().unwrap(), "::1/128".parse().unwrap()],
                 nodes: true,
                 unknown: true,

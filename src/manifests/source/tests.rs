@@ -75,9 +75,12 @@ fn cluster_ip(event: &Event) -> String {
     }
 }
 
-const SYNCED: [&str; 6] = [
+const SYNCED: [&str; 9] = [
     "=Namespace",
     "=Node",
+    "=DnsGrant",
+    "=DnsExport",
+    "=DnsImport",
     "=Service",
     "=EndpointSlice",
     "=ServiceImport",

@@ -49,6 +49,7 @@ pub(crate) struct Meta<'a> {
     pub(crate) namespace: Text<'a>,
     pub(crate) uid: Text<'a>,
     pub(crate) resource_version: Text<'a>,
+    pub(crate) generation: Option<i64>,
     pub(crate) labels: Option<Labels>,
     pub(crate) annotations: Option<Labels>,
     pub(crate) deletion_timestamp: Text<'a>,

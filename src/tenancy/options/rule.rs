@@ -1,4 +1,5 @@
 //! `[[tenancy.rule]]` and `[[tenancy.client]]`: what the administrator says beside the tenants.
+//! DnsGrants become the same rules.
 
 use super::{NamePattern, ServiceRef};
 use crate::model::{Labels, Selector};
@@ -35,8 +36,8 @@ pub struct From {
     pub tenants: Tenants,
     /// `namespaces` whose pods are meant.
     pub namespaces: Vec<NamePattern>,
-    /// `selector` over the labels of namespaces; `None` selects none.
-    pub selector: Option<Selector>,
+    /// `selector` over the labels of namespaces; of several, what any selects.
+    pub selectors: Vec<Selector>,
     /// `cidrs` of clients that are neither pods nor nodes.
     pub cidrs: Vec<IpNet>,
     /// `nodes`: node addresses and hostNetwork pods.
@@ -65,6 +66,8 @@ pub struct To {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rules {
     list: Vec<Rule>,
+    /// How many of them the configuration has; grants follow.
+    configured: usize,
     node: RuleSet,
     unknown: RuleSet,
 }
@@ -75,7 +78,18 @@ impl Rules {
         Self {
             node: RuleSet::of(&list, |rule| rule.from.nodes || rule.hides_from_all()),
             unknown: RuleSet::of(&list, |rule| rule.from.unknown || rule.hides_from_all()),
+            configured: list.len(),
             list,
+        }
+    }
+
+    /// Returns the configured rules with these behind them, in the place of those that were.
+    pub fn with_grants(&self, grants: impl IntoIterator<Item = Rule>) -> Self {
+        let configured = self.list.get(..self.configured).unwrap_or_default();
+        let list = configured.iter().cloned().chain(grants).collect();
+        Self {
+            configured: self.configured,
+            ..Self::new(list)
         }
     }
 
@@ -148,26 +162,28 @@ impl From {
         labels: &Labels,
         selectors: bool,
     ) -> bool {
-        let selector = self.selector.as_ref().filter(|_| selectors);
+        let selectors = self.selectors.iter().filter(|_| selectors);
         is_named(
             &self.tenants,
             &self.namespaces,
-            selector,
+            selectors,
             (name, tenant, labels),
         )
     }
 }
 
 /// Returns whether a namespace, by its name, tenant and labels, is among those that a rule names.
-fn is_named(
+fn is_named<'s>(
     tenants: &Tenants,
     namespaces: &[NamePattern],
-    selector: Option<&Selector>,
+    selectors: impl IntoIterator<Item = &'s Selector>,
     (name, tenant, labels): (&str, &Tenant, &Labels),
 ) -> bool {
     tenants.has(tenant)
         || namespaces.iter().any(|pattern| pattern.matches(name))
-        || selector.is_some_and(|selector| selector.matches(labels))
+        || selectors
+            .into_iter()
+            .any(|selector| selector.matches(labels))
 }
 
 impl To {
@@ -205,16 +221,20 @@ impl To {
         self.services.iter().any(is_it)
     }
 
-    /// Returns whether a service is meant, in a namespace that is meant as a whole or not.
+    /// Returns whether a service is meant, in a namespace that is meant as a whole or not. `unlabeled`
+    /// says whether labels that are not known count as selected.
     pub(in crate::tenancy) fn has_service(
         &self,
-        namespace: &str,
-        name: &str,
-        labels: &Labels,
+        (namespace, name): (&str, &str),
+        labels: Option<&Labels>,
         whole: bool,
+        unlabeled: bool,
     ) -> bool {
-        let narrowed = self.service_selector.as_ref();
-        (whole || self.lists_service(namespace, name)) && narrowed.is_none_or(|s| s.matches(labels))
+        let selected = self
+            .service_selector
+            .as_ref()
+            .is_none_or(|selector| labels.map_or(unlabeled, |labels| selector.matches(labels)));
+        (whole || self.lists_service(namespace, name)) && selected
     }
 }
 

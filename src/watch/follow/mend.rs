@@ -4,7 +4,7 @@
 use super::{Follower, Next, Stop};
 use crate::index::{Event, Trust};
 use crate::watch::fault::Fault;
-use crate::watch::pace::{ABSENT, between};
+use crate::watch::resource::Need;
 use tokio::time::sleep;
 
 /// How often a watch may be refused in a row before a list is tried instead.
@@ -24,8 +24,12 @@ impl Follower {
             tracing::debug!(kind = kind.as_str(), ?fault, "lists are not streamed");
             return Ok(());
         }
-        if listing && resource.optional && matches!(code, 403 | 404) {
-            return self.miss(&fault, code).await;
+        if listing && matches!(code, 403 | 404) {
+            match resource.need {
+                Need::Always => {}
+                Need::Optional => return self.miss(&fault, code).await,
+                Need::Ours | Need::OursHiding => return self.miss_ours(fault, code).await,
+            }
         }
         let text = fault.text(resource);
         if self.health.trouble(kind, &fault, text.clone()) {
@@ -76,7 +80,65 @@ impl Follower {
         if !std::mem::replace(&mut self.missed, true) {
             tracing::warn!("{text}");
         }
-        sleep(ABSENT.mul_f64(between(0.8, 1.2))).await;
+        sleep(self.timers.absent()).await;
+        Ok(())
+    }
+
+    /// Does without one of our own kinds where the cluster does. The API refuses alike what is not
+    /// there and what we may not read, so it is asked which it is: grants that we may not read may hide
+    /// something, and are waited for; an export or a consent shows something, and is not missed.
+    async fn miss_ours(&mut self, fault: Fault, code: u16) -> Result<(), Stop> {
+        let (kind, resource) = (self.kind(), self.link.resource);
+        let exists = self.link.exists(self.silence()).await;
+        if exists == Ok(false) {
+            if !std::mem::replace(&mut self.absent, true) {
+                // Whoever deletes a definition deletes its objects: there are none any more.
+                self.begin(Trust::Anew).await?;
+                self.send(Event::Synced(kind)).await?;
+                tracing::info!(
+                    kind = kind.as_str(),
+                    "the API has no {}; it is read when it is installed",
+                    resource.name()
+                );
+            }
+            self.health.synced(kind);
+            sleep(self.timers.absent()).await;
+            return Ok(());
+        }
+        self.absent = false;
+        let mut text = fault.text(resource);
+        match exists {
+            Ok(_) => {}
+            Err(other @ Fault::Refused(_)) => {
+                text.push_str("; whether there are any can't be told: ");
+                text.push_str(&other.text(resource));
+            }
+            // It is away: what it has said last does not say much.
+            Err(other) => {
+                if self.health.trouble(kind, &other, other.text(resource)) {
+                    tracing::warn!("{}", other.text(resource));
+                }
+                sleep(self.pace.pause(&other)).await;
+                return Ok(());
+            }
+        }
+        let forbidden = code == 403;
+        let known = self.health.is_synced(kind);
+        if forbidden && resource.need == Need::Ours && !known {
+            self.send(Event::Synced(kind)).await?;
+            self.health.synced(kind);
+        }
+        text.push_str(match (resource.need, known) {
+            (_, true) => "; what was known stays in force",
+            (Need::OursHiding, false) => {
+                "; what it hides is not known, so that nothing is answered before it has been read"
+            }
+            (_, false) => "; nothing of it is in force",
+        });
+        if self.health.trouble(kind, &fault, text.clone()) {
+            tracing::warn!("{text}");
+        }
+        sleep(self.pace.pause(&fault)).await;
         Ok(())
     }
 }

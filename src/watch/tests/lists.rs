@@ -291,3 +291,94 @@ async fn what_can_not_be_read_twice_is_of_no_use() {
         .await;
     assert_eq!(rig.status().counts.errors["corrupt"], 2);
 }
+
+/// What the API says of the kinds of our group.
+fn kinds(names: &[&str]) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!(r#"{{"name":"{name}"}}"#))
+        .collect();
+    format!(r#"{{"resources":[{}]}}"#, names.join(","))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_of_ours_that_is_not_installed_is_no_trouble_and_is_found_when_it_is() {
+    for (kind, code) in [(Kind::DnsGrant, 404), (Kind::DnsExport, 403)] {
+        let mut rig = Rig::start(kind);
+        rig.asked("stream since 0").await.refuse(code, "no").await;
+        rig.asked("kinds").await.refuse(404, "no such group").await;
+        rig.expect(&["list anew", "synced"]).await;
+        assert_eq!((rig.status().synced, rig.trouble()), (true, String::new()));
+        rig.passed();
+        // The index is not bothered a second time.
+        rig.asked("stream since 0").await.refuse(code, "no").await;
+        assert!(rig.passed() > Duration::from_secs(40));
+        let others = kinds(&["dnsimports", "dnsexports/status"]);
+        rig.asked("kinds").await.answer(JSON).send(&others).await;
+        let mut stream = rig.asked("stream since 0").await.answer(JSON);
+        stream.send(&(added("a", 5) + &end_of_list(7))).await;
+        rig.expect(&["list", of(kind), "synced"]).await;
+    }
+}
+
+/// What the object of [`added`] is called where it is of this kind.
+fn of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::DnsGrant => "+a 5",
+        _ => "+shop/a 5",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_that_exist_and_may_not_be_read_are_waited_for_and_others_done_without() {
+    for (kind, name, synced) in [
+        (Kind::DnsGrant, "dnsgrants", false),
+        (Kind::DnsExport, "dnsexports", true),
+        (Kind::DnsImport, "dnsimports", true),
+    ] {
+        let mut rig = Rig::start(kind);
+        rig.asked("stream since 0").await.refuse(403, "no").await;
+        let exists = kinds(&["dnsgrants", "dnsexports", "dnsimports"]);
+        rig.asked("kinds").await.answer(JSON).send(&exists).await;
+        rig.expect(if synced { &["synced"] } else { &[] }).await;
+        let request = rig.asked("stream since 0").await;
+        let trouble = rig.trouble();
+        let verb = format!("the verb watch on {name}.tenantdns.io");
+        assert!(trouble.contains(&verb), "{trouble}");
+        assert_eq!(rig.status().synced, synced);
+        let mut stream = request.answer(JSON);
+        stream.send(&(added("a", 5) + &end_of_list(7))).await;
+        rig.expect(&["list", of(kind), "synced"]).await;
+        assert_eq!(rig.trouble(), "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_of_which_the_api_does_not_say_whether_it_has_any_are_waited_for() {
+    let mut rig = Rig::start(Kind::DnsGrant);
+    rig.asked("stream since 0").await.refuse(403, "no").await;
+    rig.asked("kinds").await.refuse(403, "not to you").await;
+    rig.asked("stream since 0").await.refuse(404, "none").await;
+    assert!(!rig.status().synced && rig.trouble().contains("can't be told"));
+    rig.asked("kinds").await.begin(200, &[]).cut();
+    rig.asked("stream since 0").await;
+    rig.expect(&[]).await;
+    assert!(!rig.status().synced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_that_vanish_with_their_kind_are_gone_and_those_of_a_hiccup_are_not() {
+    let mut rig = Rig::start(Kind::DnsGrant);
+    let mut stream = rig.asked("stream since 0").await.answer(JSON);
+    stream.send(&(added("a", 5) + &end_of_list(7))).await;
+    rig.expect(&["list", "+a 5", "synced"]).await;
+    drop(stream);
+    rig.asked("watch since 7").await.refuse(404, "none").await;
+    rig.asked("stream since 7").await.refuse(404, "none").await;
+    let still = kinds(&["dnsgrants"]);
+    rig.asked("kinds").await.answer(JSON).send(&still).await;
+    rig.asked("stream since 7").await.refuse(404, "none").await;
+    rig.expect(&[]).await;
+    rig.asked("kinds").await.refuse(404, "no such group").await;
+    rig.expect(&["list anew", "synced"]).await;
+}
