@@ -100,7 +100,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
             };
             #[cfg(feature = "kubernetes")]
             let reviewer = super::review::reviewer(config);
-            // Without an API the configuration lets nobody need one.
+            // Objects come from manifests, and the configuration lets nobody need a cluster.
             #[cfg(not(feature = "kubernetes"))]
             let reviewer = None;
             let started = doors.start(pages, Arc::new(details), reviewer);

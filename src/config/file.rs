@@ -80,7 +80,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (source, node_scope) = source::read(source, max_age, overrides);
     // Manifests of the command line are another matter: what is served is not what they are tried with.
     let from_files = overrides.manifests.is_none() && !source.manifests.is_empty();
-    if let Some(field) = guarded.filter(|_| from_files || cfg!(not(feature = "kubernetes"))) {
+    if let Some(field) = guarded.filter(|_| from_files) {
         field.problem(NO_REVIEWER);
     }
     server.unknown_wait = tenancy.unknown_wait;
