@@ -16,8 +16,8 @@ mod tests;
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap};
-use ring::hmac;
-use ring::rand::SystemRandom;
+use ring_crypto::hmac;
+use ring_crypto::rand::SystemRandom;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,8 @@
 //! A certificate that a test makes for itself: self-signed, for `localhost` and 127.0.0.1, by a new
 //! key on P-256. Just enough of X.509 (RFC 5280, section 4.1) for a client that trusts it.
 
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use ring_crypto::rand::SystemRandom;
+use ring_crypto::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
 /// A certificate and its key, in PEM.
 #[derive(Debug, Clone)]
