@@ -31,7 +31,7 @@ pub enum BindError {
     },
     /// It has no certificate to show.
     #[error("`tls_cert` and `tls_key` of [admin]: {0}")]
-    Pair(#[from] PairError),
+    Pair(PairError),
 }
 
 /// The open sockets.
@@ -121,7 +121,7 @@ fn open_door(door: &Door) -> Result<(Listener, Routes), BindError> {
             (open_unix(path).map_err(refused)?, Routes::ADMIN)
         }
         Door::Guarded(guarded) => {
-            let pair = Pair::open(&guarded.pair)?;
+            let pair = Pair::open(&guarded.pair).map_err(BindError::Pair)?;
             (Listener::Tls(tcp(&guarded.address)?, pair), Routes::GUARDED)
         }
     })
