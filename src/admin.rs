@@ -1,22 +1,29 @@
 //! The HTTP listeners beside DNS: `/health`, `/ready` and `/metrics`, and the administrator's. What
 //! they say is given by [`Pages`]; that it names no tenant, namespace or upstream is the giver's duty,
 //! because whoever can ask the server for names can ask these. What may name them is given by
-//! [`Details`], and shown on loopback or a Unix socket alone.
+//! [`Details`], and shown on loopback or a Unix socket, or over TLS to whom the cluster permits: a
+//! [`Reviewer`] asks it.
 //!
 //! They must not be in the way of anything: one thread for all of them, few connections, none for
-//! long, and nothing that a client sends but its request line matters.
+//! long, and nothing that a client sends but its request line matters, and its token where one is
+//! needed.
 
 mod bind;
+mod gate;
 mod listener;
 mod options;
 mod page;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use bind::{BindError, Bound, bind};
-pub use options::{Door, Options};
+pub use gate::{Review, Reviewer, Reviewing};
+pub use options::{Door, Guarded, Options, PairFiles};
+pub use tls::PairError;
 
 use crate::drain::Drain;
+use gate::Gate;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -58,11 +65,12 @@ pub enum Refusal {
     Busy(String),
 }
 
-/// What all listeners show.
+/// What all listeners show, and who is let in where not everybody is.
 #[derive(Clone)]
 struct Shown {
     pages: Arc<dyn Pages>,
     details: Arc<dyn Details>,
+    gate: Option<Arc<Gate>>,
 }
 
 /// The running listeners. They outlive the DNS listeners, so that the last answers are counted and
@@ -73,17 +81,28 @@ pub struct Admin {
 }
 
 impl Bound {
-    /// Starts to serve `pages`, and to the administrator `details`.
+    /// Starts to serve `pages`, and to the administrator `details`. Without a `reviewer` nobody gets
+    /// these beyond loopback.
     ///
     /// # Errors
-    /// The thread can't be started.
-    pub fn start(self, pages: Arc<dyn Pages>, details: Arc<dyn Details>) -> io::Result<Admin> {
+    /// The thread can't be started, or the system has no random bits.
+    pub fn start(
+        self,
+        pages: Arc<dyn Pages>,
+        details: Arc<dyn Details>,
+        reviewer: Option<Arc<dyn Reviewer>>,
+    ) -> io::Result<Admin> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .max_blocking_threads(DETAIL_THREADS)
             .build()?;
-        let shown = Shown { pages, details };
+        let gate = reviewer.map(Gate::new).transpose()?;
+        let shown = Shown {
+            pages,
+            details,
+            gate: gate.map(Arc::new),
+        };
         let closing = Drain::new();
         let closed = closing.clone();
         let listeners = {

@@ -16,6 +16,8 @@ mod policy;
 mod probe;
 mod progress;
 mod questions;
+#[cfg(feature = "kubernetes")]
+mod review;
 mod serve;
 
 use crate::chain::BlockOptions;

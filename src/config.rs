@@ -226,7 +226,13 @@ impl Config {
         let inputs = args.inputs().unwrap_or(&none);
         match &args.command {
             Command::Serve(serve) => {
-                Self::following(inputs, serve.kubeconfig.clone(), &serve.listen)
+                let config = Self::following(inputs, serve.kubeconfig.clone(), &serve.listen)?;
+                match (&config.admin.admin, config.source.manifests.is_empty()) {
+                    (Some(admin::Door::Guarded(guarded)), false) => {
+                        Err(ConfigError::NoReviewer(guarded.address))
+                    }
+                    _ => Ok(config),
+                }
             }
             Command::Audit(audit) => Self::following(inputs, audit.kubeconfig.clone(), &[]),
             Command::Check(_) | Command::Policy(Policy::Admission(_)) => {

@@ -1,10 +1,12 @@
 //! Builders for tests and benches: a cluster from YAML, an index and a snapshot of it, queries as
 //! bytes. Not part of a release binary (feature `testing`).
 
+mod certificate;
 mod dump;
 pub mod objects;
 pub mod sized;
 
+pub use certificate::{SelfSigned, self_signed};
 pub use dump::dump;
 
 use crate::answer::{Outcome, Request, Transport, respond};

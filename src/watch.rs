@@ -8,7 +8,8 @@
 //!
 //! Each kind is listed and watched by a task of its own; what one kind's trouble is (no permission,
 //! a dead connection) is that kind's alone. What has been given stays in force while the API is
-//! away. Start with `follow`, which says what is asked for and when.
+//! away. Start with `follow`, which says what is asked for and when. Beside it, `review` asks who the
+//! bearer of a token is.
 
 mod audit;
 mod client;
@@ -23,6 +24,7 @@ mod list;
 mod pace;
 mod proto;
 mod resource;
+mod review;
 mod status;
 mod tcp;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use client::{Api, ClientError, Connection, connect};
 pub use conditions::Conditions;
 pub use health::{Counts, Health, Status};
 pub use pace::Timers;
+pub use review::{Access, Reviews};
 
 use crate::index::Event;
 use crate::model::Kind;

@@ -8,6 +8,8 @@
     reason = "a test ends where it is wrong"
 )]
 
+#[path = "live/admin.rs"]
+mod admin;
 #[path = "live/admission.rs"]
 mod admission;
 #[path = "live/apiserver.rs"]

@@ -69,7 +69,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "admin",
         "drain",
-        "bytes http_body_util hyper hyper_util socket2 thiserror tokio",
+        "bytes http_body_util hyper hyper_util ring_crypto socket2 thiserror tokio tokio_rustls tracing",
     ),
     ("app", "*", "*"),
     ("main", "*", "*"),

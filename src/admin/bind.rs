@@ -1,6 +1,7 @@
 //! Opening the listeners, before anything is served.
 
 use super::page::Routes;
+use super::tls::{Pair, PairError};
 use super::{Door, Options};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
@@ -15,14 +16,22 @@ const BACKLOG: i32 = 128;
 
 /// Why a listener can't be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("{place} for [{table}]: {source}; choose another address with `listen`, or \"\" for none")]
-pub struct BindError {
-    /// Address and port with `/tcp`, or the path of a Unix socket.
-    pub place: Box<str>,
-    /// The table that asks for it.
-    pub table: &'static str,
-    /// What the kernel said.
-    pub source: io::Error,
+pub enum BindError {
+    /// Its place can't be had.
+    #[error(
+        "{place} for [{table}]: {source}; choose another address with `listen`, or \"\" for none"
+    )]
+    Place {
+        /// Address and port with `/tcp`, or the path of a Unix socket.
+        place: Box<str>,
+        /// The table that asks for it.
+        table: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// It has no certificate to show.
+    #[error("`tls_cert` and `tls_key` of [admin]: {0}")]
+    Pair(PairError),
 }
 
 /// The open sockets.
@@ -36,6 +45,7 @@ pub struct Bound {
 pub(super) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
+    Tls(TcpListener, Pair),
 }
 
 /// A Unix socket's file, removed with the listener.
@@ -51,7 +61,9 @@ impl Bound {
     /// Returns the addresses with their ports, those of 0 too, and the paths that each serves.
     pub fn local_addresses(&self) -> impl Iterator<Item = (SocketAddr, Routes)> {
         let address = |(listener, routes): &(Listener, Routes)| match listener {
-            Listener::Tcp(socket) => Some((socket.local_addr().ok()?, *routes)),
+            Listener::Tcp(socket) | Listener::Tls(socket, _) => {
+                Some((socket.local_addr().ok()?, *routes))
+            }
             Listener::Unix(..) => None,
         };
         self.listeners.iter().filter_map(address)
@@ -62,7 +74,7 @@ impl Bound {
         self.listeners
             .iter()
             .filter_map(|(listener, routes)| match listener {
-                Listener::Tcp(_) => None,
+                Listener::Tcp(_) | Listener::Tls(..) => None,
                 Listener::Unix(_, file) => Some((&*file.0, *routes)),
             })
     }
@@ -86,33 +98,42 @@ pub fn bind(options: &Options) -> Result<Bound, BindError> {
             None => asked.push((address, table, routes)),
         }
     }
-    // Never shared: its pages are not for who asks the others.
-    let unix = match &options.admin {
-        None => None,
-        Some(Door::Loopback(address)) => {
-            asked.push((*address, "admin", Routes::ADMIN));
-            None
-        }
-        Some(Door::Unix(path)) => Some(path),
-    };
     let listeners = asked.into_iter().map(|(address, table, routes)| {
-        let error = |source| BindError {
-            place: format!("{address}/tcp").into(),
-            table,
-            source,
-        };
-        Ok((Listener::Tcp(open(address).map_err(error)?), routes))
+        let socket = open(address).map_err(refused(format!("{address}/tcp"), table))?;
+        Ok((Listener::Tcp(socket), routes))
     });
-    let mut listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-    if let Some(path) = unix {
-        let error = |source| BindError {
-            place: path.display().to_string().into(),
-            table: "admin",
-            source,
-        };
-        listeners.push((open_unix(path).map_err(error)?, Routes::ADMIN));
+    let mut listeners = listeners.collect::<Result<Vec<_>, BindError>>()?;
+    // Never shared: its pages are not for who asks the others.
+    if let Some(door) = &options.admin {
+        listeners.push(open_door(door)?);
     }
     Ok(Bound { listeners })
+}
+
+/// Opens where the administrator comes in.
+fn open_door(door: &Door) -> Result<(Listener, Routes), BindError> {
+    let tcp =
+        |address: &SocketAddr| open(*address).map_err(refused(format!("{address}/tcp"), "admin"));
+    Ok(match door {
+        Door::Loopback(address) => (Listener::Tcp(tcp(address)?), Routes::ADMIN),
+        Door::Unix(path) => {
+            let refused = refused(path.display().to_string(), "admin");
+            (open_unix(path).map_err(refused)?, Routes::ADMIN)
+        }
+        Door::Guarded(guarded) => {
+            let pair = Pair::open(&guarded.pair).map_err(BindError::Pair)?;
+            (Listener::Tls(tcp(&guarded.address)?, pair), Routes::GUARDED)
+        }
+    })
+}
+
+/// Returns what the kernel's refusal of a place is.
+fn refused(place: String, table: &'static str) -> impl FnOnce(io::Error) -> BindError {
+    move |source| BindError::Place {
+        place: place.into(),
+        table,
+        source,
+    }
 }
 
 /// Opens a listener; `[::]` of a kernel without IPv6 is `0.0.0.0`.

@@ -1,25 +1,29 @@
-//! One listener: connections in, a response each, out. At the limit the oldest connection goes: who
-//! holds connections open can't keep a probe from being answered.
+//! One listener: connections in, a response each, out. At the limit a connection goes, the oldest of
+//! the address that has most: who holds connections open can't keep another from being answered.
 
 use super::Shown;
 use super::bind::{Listener, SocketFile};
 use super::page::{Routes, answer};
+use super::tls;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// Connections at most.
 const CONNECTIONS: usize = 32;
-/// How long a client may take to send its headers.
+/// How long a client may take to send its headers, and before that to come to terms on TLS.
 const HEADERS: Duration = Duration::from_secs(5);
-/// How long a connection may last, the response included.
+/// How long a connection may last, from its first octet to the last of the response.
 const CONNECTION: Duration = Duration::from_secs(15);
 /// What a request line and its headers may have together; more is answered 431.
 const BUFFER: usize = 8192;
@@ -34,6 +38,17 @@ pub(super) enum Running {
         /// Removed when the listener ends.
         _file: SocketFile,
     },
+    Tls {
+        socket: TcpListener,
+        shown: tls::Shown,
+    },
+}
+
+/// A connection that was taken.
+enum Taken {
+    Plain(Box<dyn Stream>),
+    /// It is still to come to terms on TLS.
+    Tls(TlsAcceptor, TcpStream),
 }
 
 /// One connection, whatever it came by.
@@ -53,39 +68,95 @@ impl Listener {
                 socket: UnixListener::from_std(socket)?,
                 _file: file,
             },
+            Self::Tls(socket, pair) => {
+                let shown = pair.shown();
+                tokio::spawn(pair.follow());
+                Running::Tls {
+                    socket: TcpListener::from_std(socket)?,
+                    shown,
+                }
+            }
         })
     }
 }
 
 impl Running {
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    /// Takes a connection, and returns the address that it comes from, where it has one.
+    async fn accept(&self) -> io::Result<(Taken, Option<IpAddr>)> {
         Ok(match self {
-            Self::Tcp(socket) => Box::new(socket.accept().await?.0),
-            Self::Unix { socket, .. } => Box::new(socket.accept().await?.0),
+            Self::Tcp(socket) => {
+                let (stream, peer) = socket.accept().await?;
+                (Taken::Plain(Box::new(stream)), Some(peer.ip()))
+            }
+            Self::Unix { socket, .. } => {
+                let (stream, _) = socket.accept().await?;
+                (Taken::Plain(Box::new(stream)), None)
+            }
+            Self::Tls { socket, shown } => {
+                let (stream, peer) = socket.accept().await?;
+                let acceptor = TlsAcceptor::from(shown.current());
+                (Taken::Tls(acceptor, stream), Some(peer.ip()))
+            }
         })
+    }
+}
+
+impl Taken {
+    /// Returns the connection when it is ready for HTTP; `None` where it never is.
+    async fn open(self) -> Option<Box<dyn Stream>> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(acceptor, stream) => {
+                let accepted = timeout(HEADERS, acceptor.accept(stream)).await;
+                Some(Box::new(accepted.ok()?.ok()?))
+            }
+        }
+    }
+}
+
+/// The open connections, the oldest first, and where they come from.
+#[derive(Default)]
+struct Places(VecDeque<(Option<IpAddr>, AbortHandle)>);
+
+impl Places {
+    /// Makes room for one more.
+    fn make_room(&mut self) {
+        self.0.retain(|(_, connection)| !connection.is_finished());
+        if self.0.len() < CONNECTIONS {
+            return;
+        }
+        let count = |peer| self.0.iter().filter(|(other, _)| *other == peer).count();
+        let counts: Vec<usize> = self.0.iter().map(|(peer, _)| count(*peer)).collect();
+        let most = counts.iter().max();
+        let oldest = counts.iter().position(|count| Some(count) == most);
+        if let Some((_, connection)) = oldest.and_then(|at| self.0.remove(at)) {
+            connection.abort();
+        }
     }
 }
 
 /// Serves until the runtime ends.
 pub(super) async fn run(listener: Running, routes: Routes, shown: Shown) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut places = Places::default();
     loop {
-        let Ok(stream) = listener.accept().await else {
+        let Ok((taken, peer)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        open.retain(|connection| !connection.is_finished());
-        if open.len() >= CONNECTIONS
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
-        }
-        let connection = tokio::spawn(serve(stream, routes, shown.clone()));
-        open.push_back(connection.abort_handle());
+        places.make_room();
+        let shown = shown.clone();
+        let connection = tokio::spawn(async move {
+            // What a client does wrong is its own to know.
+            let _ = timeout(CONNECTION, serve(taken, routes, shown)).await;
+        });
+        places.0.push_back((peer, connection.abort_handle()));
     }
 }
 
-async fn serve(stream: Box<dyn Stream>, routes: Routes, shown: Shown) {
+async fn serve(taken: Taken, routes: Routes, shown: Shown) {
+    let Some(stream) = taken.open().await else {
+        return;
+    };
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let shown = shown.clone();
         async move {
@@ -100,6 +171,5 @@ async fn serve(stream: Box<dyn Stream>, routes: Routes, shown: Shown) {
         // A probe or a scrape is one request; a connection that is kept is a place taken.
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // What a client does wrong is its own to know.
-    let _ = tokio::time::timeout(CONNECTION, connection).await;
+    let _ = connection.await;
 }

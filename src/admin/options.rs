@@ -19,13 +19,35 @@ pub struct Options {
     pub admin: Option<Door>,
 }
 
-/// Where only somebody on this host, or in this pod, comes in.
+/// Where the administrator comes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Door {
-    /// A loopback address.
+    /// A loopback address: for whoever is on this host, or in this pod.
     Loopback(SocketAddr),
     /// A Unix socket, for its owner alone.
     Unix(PathBuf),
+    /// An address that others reach: over TLS, for bearers of tokens whom the cluster lets in.
+    Guarded(Guarded),
+}
+
+/// A listener beyond loopback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guarded {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The certificate that it shows.
+    pub pair: PairFiles,
+    /// Whom tokens have to be meant for; empty for the cluster's API.
+    pub audiences: Vec<Box<str>>,
+}
+
+/// The files of a certificate and its key, in PEM. They are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairFiles {
+    /// The certificate, followed by those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The certificate's private key: PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
 }
 
 impl Options {
@@ -55,7 +77,7 @@ impl Default for Options {
 impl fmt::Display for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loopback(address) => address.fmt(f),
+            Self::Loopback(address) | Self::Guarded(Guarded { address, .. }) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

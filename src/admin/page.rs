@@ -1,10 +1,13 @@
 //! From a request line to a response. Neither the headers nor the body of a request matter, but for
-//! the host that the administrator's pages are asked of.
+//! the host that the administrator's pages are asked of, and beyond loopback the token.
 
+use super::gate::Denied;
 use super::{Details, Refusal, Shown};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{
+    ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Response, StatusCode, Uri};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +19,7 @@ pub struct Routes {
     ready: bool,
     metrics: bool,
     admin: bool,
+    guarded: bool,
 }
 
 impl Routes {
@@ -24,6 +28,7 @@ impl Routes {
         ready: false,
         metrics: false,
         admin: false,
+        guarded: false,
     };
     pub(super) const HEALTH: Self = Self {
         health: true,
@@ -41,6 +46,10 @@ impl Routes {
         admin: true,
         ..Self::NONE
     };
+    pub(super) const GUARDED: Self = Self {
+        guarded: true,
+        ..Self::ADMIN
+    };
 
     /// Returns the pages of both.
     pub(super) fn and(self, other: Self) -> Self {
@@ -49,7 +58,13 @@ impl Routes {
             ready: self.ready | other.ready,
             metrics: self.metrics | other.metrics,
             admin: self.admin | other.admin,
+            guarded: self.guarded | other.guarded,
         }
+    }
+
+    /// Returns whether they are shown over TLS, to whom the cluster permits.
+    pub fn is_guarded(self) -> bool {
+        self.guarded
     }
 
     /// Returns the paths.
@@ -78,10 +93,9 @@ pub(super) async fn answer(
     routes: Routes,
     shown: Shown,
 ) -> Response<Full<Bytes>> {
-    let path = uri.path();
-    if !routes.paths().any(|served| served == path) {
+    let Some(path) = routes.paths().find(|served| *served == uri.path()) else {
         return response(StatusCode::NOT_FOUND, PLAIN, "not found\n".to_owned());
-    }
+    };
     if !matches!(*method, Method::GET | Method::HEAD) {
         let text = "method not allowed\n".to_owned();
         let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, text);
@@ -89,15 +103,29 @@ pub(super) async fn answer(
         refusal.headers_mut().insert(ALLOW, allowed);
         return refusal;
     }
-    let Shown { pages, details } = shown;
+    let Shown {
+        pages,
+        details,
+        gate,
+    } = shown;
+    if routes.guarded {
+        let admitted = match gate {
+            Some(gate) => gate.admit(headers, path).await,
+            None => Err(Denied::Unavailable),
+        };
+        if let Err(denied) = admitted {
+            return denial(denied);
+        }
+    }
     if routes.admin {
-        if !is_for_here(headers) {
+        // Nobody is led behind a guard: a browser has no token to show there.
+        if !routes.guarded && !is_for_here(headers) {
             let text = "ask `localhost` or a loopback address\n".to_owned();
             return response(StatusCode::MISDIRECTED_REQUEST, PLAIN, text);
         }
-        let (path, query) = (path.to_owned(), uri.query().unwrap_or("").to_owned());
+        let query = uri.query().unwrap_or("").to_owned();
         // They may wait, and take long: no probe waits for them.
-        let page = tokio::task::spawn_blocking(move || detail(&path, &query, &details));
+        let page = tokio::task::spawn_blocking(move || detail(path, &query, &details));
         let failed = |_| response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "failed\n".into());
         return page.await.unwrap_or_else(failed);
     }
@@ -113,6 +141,20 @@ pub(super) async fn answer(
         }
         _ => response(StatusCode::OK, PLAIN, "OK".to_owned()),
     }
+}
+
+/// Turns somebody away, with nothing that tells of the cluster.
+fn denial(denied: Denied) -> Response<Full<Bytes>> {
+    let (status, text) = denied.answer();
+    let mut response = response(status, PLAIN, text.to_owned());
+    let header = match denied {
+        Denied::Unauthorized => (WWW_AUTHENTICATE, "Bearer"),
+        Denied::Unavailable => (RETRY_AFTER, "1"),
+        Denied::Forbidden => return response,
+    };
+    let value = HeaderValue::from_static(header.1);
+    response.headers_mut().insert(header.0, value);
+    response
 }
 
 /// Returns whether a request is for a name of this host. A browser beside the administrator's can be

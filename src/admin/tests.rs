@@ -1,6 +1,9 @@
 //! The listeners over sockets, and who may hold them.
 
+mod guarded;
+
 use super::*;
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -58,7 +61,7 @@ fn start(ready: bool) -> (Admin, [SocketAddr; 3]) {
     let bound = bind(&options).unwrap();
     let addresses: Vec<SocketAddr> = bound.local_addresses().map(|(a, _)| a).collect();
     let admin = bound
-        .start(Arc::new(Fixed { ready }), Arc::new(Echo))
+        .start(Arc::new(Fixed { ready }), Arc::new(Echo), None)
         .unwrap();
     (admin, addresses.try_into().unwrap())
 }
@@ -169,6 +172,30 @@ fn who_holds_every_connection_keeps_no_probe_out() {
 }
 
 #[test]
+fn who_holds_every_connection_loses_the_oldest_of_its_own() {
+    let (admin, [health, ..]) = start(true);
+    let from = |source: [u8; 4]| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let source = SocketAddr::from((source, 0));
+        socket.bind(&source.into()).unwrap();
+        socket.connect(&health.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let mut first = from([127, 0, 0, 3]);
+    let mut held: Vec<TcpStream> = (0..40).map(|_| from([127, 0, 0, 2])).collect();
+    assert_eq!(ask(health, "GET /health").0, 200);
+    let mut end = [0];
+    assert!(matches!(held[0].read(&mut end), Ok(0) | Err(_)));
+    first.write_all(request("GET /health").as_bytes()).unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert_eq!(read(&answer).0, 200);
+    assert!(admin.close());
+}
+
+#[test]
 fn pages_at_one_address_share_a_listener() {
     let port = {
         let bound = bind(&Options {
@@ -211,7 +238,7 @@ fn a_wildcard_takes_ipv4_too() {
     .unwrap();
     let port = bound.local_addresses().next().unwrap().0.port();
     let admin = bound
-        .start(Arc::new(Fixed { ready: true }), Arc::new(Echo))
+        .start(Arc::new(Fixed { ready: true }), Arc::new(Echo), None)
         .unwrap();
     assert_eq!(ask(([127, 0, 0, 1], port).into(), "GET /health").0, 200);
     assert!(admin.close());
@@ -227,7 +254,7 @@ fn start_admin(door: Door) -> (Admin, Vec<SocketAddr>) {
     let bound = bind(&options).unwrap();
     let addresses = bound.local_addresses().map(|(a, _)| a).collect();
     let admin = bound
-        .start(Arc::new(Fixed { ready: true }), Arc::new(Echo))
+        .start(Arc::new(Fixed { ready: true }), Arc::new(Echo), None)
         .unwrap();
     (admin, addresses)
 }

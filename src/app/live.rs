@@ -9,6 +9,7 @@ mod tests;
 
 use super::progress::{KindState, Progress};
 use super::questions::Questions;
+use super::review::connection;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
@@ -72,10 +73,7 @@ impl Live {
                 node: source.node().map(Into::into),
                 timers: Timers::new(source.watch_timeout, source.audit_interval),
             },
-            connection: Connection {
-                kubeconfig: source.kubeconfig.clone(),
-                context: source.context.as_deref().map(str::to_owned),
-            },
+            connection: connection(source),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?,

@@ -71,7 +71,12 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let progress = Progress::default();
     for (address, routes) in doors.local_addresses() {
         let paths: Vec<_> = routes.paths().collect();
-        tracing::info!(%address, paths = paths.join(" "), "HTTP");
+        match routes.is_guarded() {
+            true => {
+                tracing::info!(%address, paths = paths.join(" "), "HTTPS, for bearers of tokens")
+            }
+            false => tracing::info!(%address, paths = paths.join(" "), "HTTP"),
+        }
     }
     for (socket, routes) in doors.local_sockets() {
         let paths: Vec<_> = routes.paths().collect();
@@ -93,7 +98,12 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
                 asking,
                 last: Mutex::default(),
             };
-            let started = doors.start(pages, Arc::new(details));
+            #[cfg(feature = "kubernetes")]
+            let reviewer = super::review::reviewer(config);
+            // Objects come from manifests, and the configuration lets nobody need a cluster.
+            #[cfg(not(feature = "kubernetes"))]
+            let reviewer = None;
+            let started = doors.start(pages, Arc::new(details), reviewer);
             Some(started.context("starting the HTTP listeners")?)
         }
     };

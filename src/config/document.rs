@@ -111,9 +111,18 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Returns the value of `key` where it [says](Self::says) something.
+    pub(super) fn said(&self, key: &str) -> Option<Field<'a>> {
+        self.value(key).filter(|_| self.says(key))
+    }
+
     /// Returns the value of `key`, and makes it a known key of this table.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
+        self.value(key)
+    }
+
+    fn value(&self, key: &str) -> Option<Field<'a>> {
         let (spelled, value) = self.table?.get_key_value(key)?;
         Some(Field {
             reader: self.reader,

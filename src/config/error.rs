@@ -2,6 +2,7 @@
 
 use super::args::{EXIT_CONFIG, EXIT_USAGE};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why there is no [`super::Config`].
@@ -32,13 +33,21 @@ pub enum ConfigError {
          valueFrom.fieldRef.fieldPath spec.nodeName)"
     )]
     NoNode(Box<str>),
+    /// The administrator's pages are beyond loopback, and objects come from manifests.
+    #[error(
+        "[admin] listens at {0}, where who reads its pages is asked of a cluster's API; with \
+         --manifests there is none: set `listen` to a loopback address, to \"unix:PATH\" or to \"\""
+    )]
+    NoReviewer(SocketAddr),
 }
 
 impl ConfigError {
     /// Returns the exit status that tells a wrong configuration from a wrong command line.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Read { .. } | Self::Invalid(_) | Self::NoNode(_) => EXIT_CONFIG,
+            Self::Read { .. } | Self::Invalid(_) | Self::NoNode(_) | Self::NoReviewer(_) => {
+                EXIT_CONFIG
+            }
             Self::NoSource => EXIT_USAGE,
         }
     }
@@ -47,7 +56,7 @@ impl ConfigError {
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::Invalid(problems) => problems,
-            Self::Read { .. } | Self::NoSource | Self::NoNode(_) => &[],
+            Self::Read { .. } | Self::NoSource | Self::NoNode(_) | Self::NoReviewer(_) => &[],
         }
     }
 }

@@ -54,6 +54,9 @@ const LATER_BLOCK: &[&str] = &[
 ];
 const LATER_SERVER: &[&str] = &["handover"];
 
+const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
+     do not come from one; write a loopback address or `unix:PATH`";
+
 /// What the command line says instead of the file; `None` where it says nothing.
 #[derive(Default)]
 pub(super) struct Overrides {
@@ -68,13 +71,18 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let (mut server, listen) = read_server(root.table("server"), overrides);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let admin = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
     let tenancy = super::tenancy::read(root.table("tenancy"));
     let max_age = tenancy.profile.and_then(Profile::identity_max_age);
     let (source, node_scope) = source::read(source, max_age, overrides);
+    // Manifests of the command line are another matter: what is served is not what they are tried with.
+    let from_files = overrides.manifests.is_none() && !source.manifests.is_empty();
+    if let Some(field) = guarded.filter(|_| from_files) {
+        field.problem(NO_REVIEWER);
+    }
     server.unknown_wait = tenancy.unknown_wait;
 
     let mut blocks = Blocks {

@@ -8,7 +8,7 @@ mod reference;
 mod tenancy;
 
 use super::*;
-use crate::admin::Door;
+use crate::admin::{Door, Guarded, PairFiles};
 use crate::limits::Rate;
 use crate::model::Selector;
 use crate::tenancy::Mode;
@@ -332,6 +332,35 @@ fn the_administrator_comes_in_by_loopback_or_a_socket() {
             },
         );
     }
+}
+
+#[test]
+fn beyond_loopback_the_administrator_needs_a_certificate_to_be_shown_and_may_name_audiences() {
+    let files = "tls_cert = \"/tls/tls.crt\"\ntls_key = \"/tls/tls.key\"\n";
+    for (listen, address) in [(":9154", "[::]:9154"), ("10.0.0.1:80", "10.0.0.1:80")] {
+        for (audiences, expected) in [
+            ("[]", vec![]),
+            (
+                "[\"tenantdns\", \"b\"]",
+                vec!["tenantdns".into(), "b".into()],
+            ),
+        ] {
+            let text = format!("[admin]\nlisten = \"{listen}\"\n{files}audiences = {audiences}\n");
+            check(&text, &text, |c| {
+                c.admin.admin = Some(Door::Guarded(Guarded {
+                    address: address.parse().unwrap(),
+                    pair: PairFiles {
+                        certificate: "/tls/tls.crt".into(),
+                        key: "/tls/tls.key".into(),
+                    },
+                    audiences: expected,
+                }));
+            });
+        }
+    }
+    check("off", &format!("[admin]\nlisten = \"\"\n{files}"), |c| {
+        c.admin.admin = None;
+    });
 }
 
 #[test]

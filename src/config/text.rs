@@ -1,11 +1,11 @@
 //! The values that stand in texts: durations, listeners, names, keys. Not zones, which have a file
 //! of their own, and not where a text stands: [`super::document`] knows that.
 
-use crate::admin::Door;
 use crate::tenancy::{NamePattern, ServiceRef};
 use ipnet::IpNet;
 use regex::Regex;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Returns `text` on one line and not too long, to be quoted in an error.
@@ -127,8 +127,14 @@ pub(super) fn http_listener(text: &str) -> Result<SocketAddr, String> {
     address(text, 8080)
 }
 
-/// Parses where the administrator comes in: a loopback address, or `unix:` and a path.
-pub(super) fn door(text: &str) -> Result<Door, String> {
+/// An address, or a Unix socket.
+pub(super) enum Place {
+    Address(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Parses where the administrator comes in: an address, or `unix:` and a path.
+pub(super) fn place(text: &str) -> Result<Place, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         // What the kernel's address of a socket holds, without its final zero.
         const LONGEST: usize = 107;
@@ -138,17 +144,9 @@ pub(super) fn door(text: &str) -> Result<Door, String> {
                 shown(path)
             ));
         }
-        return Ok(Door::Unix(path.into()));
+        return Ok(Place::Unix(path.into()));
     }
-    let address = address(text, 9154)?;
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "`{address}` is not a loopback address: these pages name tenants, and this version shows \
-             them without TLS and without asking who reads them; write `127.0.0.1:{}` or `unix:PATH`",
-            address.port()
-        ));
-    }
-    Ok(Door::Loopback(address))
+    address(text, 9154).map(Place::Address)
 }
 
 /// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.

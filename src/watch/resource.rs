@@ -215,7 +215,7 @@ impl Resource {
 }
 
 /// Who asks, in the API server's logs and metrics.
-const AGENT: &str = concat!("tenantdns/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("tenantdns/", env!("CARGO_PKG_VERSION"));
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 

@@ -5,6 +5,7 @@ mod audits;
 mod lists;
 mod messages;
 mod reading;
+mod reviews;
 mod watches;
 
 use super::client::Api;

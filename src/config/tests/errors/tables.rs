@@ -311,26 +311,67 @@ fn a_burst_goes_with_a_rate_that_it_can_keep() {
 }
 
 #[test]
-fn what_names_tenants_is_shown_on_no_other_networks_address() {
-    let refused = |address: &str, port: u16| {
+fn what_names_tenants_is_shown_beyond_loopback_over_tls_alone() {
+    const CERT: &str = "tls_cert = \"/tls/tls.crt\"\n";
+    const KEY: &str = "tls_key = \"/tls/tls.key\"\n";
+    let refused = |address: &str, port: u16, missing: &str| {
         format!(
             "2:10: admin.listen: `{address}` is not a loopback address: these pages name tenants, and \
-             this version shows them without TLS and without asking who reads them; write \
-             `127.0.0.1:{port}` or `unix:PATH`"
+             are shown there over TLS alone; {missing} missing. Or write `127.0.0.1:{port}` or \
+             `unix:PATH`"
         )
     };
-    for (listen, address, port) in [
-        ("0.0.0.0:9154", "0.0.0.0:9154", 9154),
-        (":9154", "[::]:9154", 9154),
-        ("10.0.0.1:80", "10.0.0.1:80", 80),
+    let both = "`tls_cert` and `tls_key` are";
+    for (listen, address, port, rest, missing) in [
+        ("0.0.0.0:9154", "0.0.0.0:9154", 9154, "", both),
+        (":9154", "[::]:9154", 9154, "audiences = [\"a\"]\n", both),
+        ("10.0.0.1:80", "10.0.0.1:80", 80, CERT, "`tls_key` is"),
+        ("[fd00::1]:80", "[fd00::1]:80", 80, KEY, "`tls_cert` is"),
+        (
+            "[::]:80",
+            "[::]:80",
+            80,
+            "tls_cert = \"\"\ntls_key = \"\"\n",
+            both,
+        ),
     ] {
-        let expected = refused(address, port);
-        check(
-            listen,
-            &format!("[admin]\nlisten = \"{listen}\"\n"),
-            &[&expected],
-        );
+        let expected = refused(address, port, missing);
+        let text = format!("[admin]\nlisten = \"{listen}\"\n{rest}");
+        check(listen, &text, &[&expected]);
     }
+    let files = "2:10: admin.listen: beyond loopback, who reads these pages is asked of a cluster's API, and \
+         objects do not come from one; write a loopback address or `unix:PATH`";
+    let source = "[source]\nmanifests = [\"cluster\"]\n";
+    let text = format!("[admin]\nlisten = \":9154\"\n{CERT}{KEY}{source}");
+    check("nobody is there to ask", &text, &[files]);
+    for listen in [
+        "",
+        "listen = \"127.0.0.1:9154\"\n",
+        "listen = \"unix:/run/a\"\n",
+    ] {
+        let line = 2 + listen.lines().count();
+        let meaning = "has no meaning here: `listen` is a loopback address or a Unix socket, where nobody is \
+             asked for a token";
+        let expected = [
+            format!("{line}:12: admin.tls_cert: {meaning}"),
+            format!("{}:11: admin.tls_key: {meaning}", line + 1),
+            format!("{}:13: admin.audiences: {meaning}", line + 2),
+        ];
+        let text = format!("[admin]\n{listen}{CERT}{KEY}audiences = [\"a\"]\n");
+        check(listen, &text, &expected.each_ref().map(String::as_str));
+    }
+    check(
+        "an audience of nothing",
+        &format!("[admin]\nlisten = \":9154\"\n{CERT}{KEY}audiences = [\"\"]\n"),
+        &[
+            "5:14: admin.audiences[0]: is empty; an audience is what tokens are issued for, as \
+             \"tenantdns\"",
+        ],
+    );
+}
+
+#[test]
+fn what_names_tenants_has_an_address_of_its_own() {
     check(
         "the page of everybody",
         "[metrics]\nlisten = \"127.0.0.1:9153\"\n[admin]\nlisten = \"127.0.0.1:9153\"\n",
