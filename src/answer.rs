@@ -143,7 +143,7 @@ pub fn respond_both_ways(
     snapshot: &Snapshot,
     request: &Request<'_>,
     [short, long]: [&mut [u8]; 2],
-) -> Option<[Option<Outcome>; 2]> {
+) -> Option<(Option<Outcome>, Outcome)> {
     let mut buffer = QNameBuffer::default();
     let query = Query::parse(request.bytes, &mut buffer).ok()?;
     let source = request.peer.ip();
@@ -156,10 +156,10 @@ pub fn respond_both_ways(
         said: None,
     };
     let limit = limit(request, &query);
-    Some([
+    Some((
         plain::answer(&asked, limit, short),
-        Some(answer_in_steps(&asked, limit, long)),
-    ])
+        answer_in_steps(&asked, limit, long),
+    ))
 }
 
 /// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`

@@ -2,8 +2,8 @@
 //! octet for octet, without what only other questions need. Whatever is unusual is left to that.
 
 use super::records::Writer;
-use super::{Asked, Outcome, finish};
-use crate::wire::{QClass, RType, Rcode, ResponseBuilder, Section};
+use super::{Asked, Outcome, finish, unanswerable};
+use crate::wire::{RType, Rcode, ResponseBuilder, Section};
 use crate::zone::Plain;
 
 /// Answers a query in at most `limit` octets, or returns `None` where it is to be answered the
@@ -17,8 +17,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         query,
         ..
     } = *asked;
-    let known = query.edns.is_none_or(|edns| edns.version == 0);
-    if asked.said.is_some() || query.qclass != QClass::IN || !known || !snapshot.synced {
+    if asked.said.is_some() || unanswerable(query).is_some() || !snapshot.synced {
         return None;
     }
     let id = snapshot.chain.first_zone(request.listener)?;
