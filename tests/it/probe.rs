@@ -178,9 +178,8 @@ fn a_server_that_is_away_fails_soon() {
 fn what_answers_in_the_servers_stead_is_noticed() {
     let live = serve("enforce");
     let (server, over) = (live.address, AtomicBool::new(false));
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (udp, tcp) = both();
     let address = udp.local_addr().unwrap();
-    let tcp = TcpListener::bind(address).unwrap();
     tcp.set_nonblocking(true).unwrap();
     udp.set_read_timeout(Some(Duration::from_millis(20)))
         .unwrap();
@@ -208,6 +207,16 @@ fn what_answers_in_the_servers_stead_is_noticed() {
     ] {
         assert!(text.contains(sign), "{sign}: {text}");
     }
+}
+
+/// Sockets on one port; another test may have the TCP port of the first that is tried.
+fn both() -> (UdpSocket, TcpListener) {
+    let pairs = (0..64).map(|_| {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpListener::bind(udp.local_addr().unwrap());
+        tcp.ok().map(|tcp| (udp, tcp))
+    });
+    pairs.flatten().next().expect("a port that is free twice")
 }
 
 fn relay_udp(udp: &UdpSocket, server: SocketAddr) {

@@ -64,12 +64,23 @@ fn a_port_in_use_is_an_error_that_names_it() {
 
 #[test]
 fn two_listeners_that_exclude_each_other_are_named() {
-    let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = probe.local_addr().unwrap().port();
-    drop(probe);
-    let wildcard = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-    let specific = SocketAddr::from(([127, 0, 0, 1], port));
-    let error = bind(&listening(&[wildcard, specific])).unwrap_err();
+    // Another test may take the port that was free: then the first listener says so, and the next
+    // port is tried.
+    let errors = (0..64).map(|_| {
+        let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = probe.local_addr().unwrap().port();
+        drop(probe);
+        let wildcard = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+        let specific = SocketAddr::from(([127, 0, 0, 1], port));
+        let error = bind(&listening(&[wildcard, specific])).unwrap_err();
+        (wildcard, specific, error)
+    });
+    let (wildcard, specific, error) = errors
+        .into_iter()
+        .find(|(wildcard, _, error)| {
+            !matches!(error, BindError::InUse { address, .. } if address == wildcard)
+        })
+        .unwrap();
     assert!(
         matches!(error, BindError::Covered { address, other, .. } if address == specific && other == wildcard),
         "{error}"
