@@ -4,6 +4,7 @@
 mod audit;
 mod canary;
 mod conditions;
+mod coredns;
 mod details;
 mod feed;
 mod ledger;

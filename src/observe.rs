@@ -9,18 +9,22 @@
 //! A worker only counts and copies: it allocates nothing, waits for nobody, and writes nothing that
 //! another worker writes. Everything that takes a decision is done by the gatherer.
 
+mod exchange;
 mod gather;
 mod gathered;
 mod record;
 mod sketch;
 mod sweep;
 mod tally;
+mod traffic;
 #[cfg(test)]
 mod tests;
 
+pub use exchange::{Exchange, Exchanges, Recorder, Wanted, record};
 pub use gather::{Gatherer, Round, Suspicion};
 pub use gathered::{Gathered, TenantCounts};
 pub use sweep::Sort;
+pub use traffic::{Counts, RCODES, SIZES, TIMES, TYPES, Traffic, TrafficReader, WAYS, server_text};
 
 use crate::answer::{Request, Verdict};
 use crate::ring::{Consumer, Producer, ring};

@@ -1,13 +1,15 @@
 //! What the HTTP listeners say: readiness from the index's progress, the series from what everybody
 //! counts. No name of a tenant, a namespace or a service gets into either.
 
+use super::coredns;
 use super::progress::{KindState, Progress};
 use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
+use crate::metrics::coredns::CoreDns;
 use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
-use crate::observe::Gathered;
+use crate::observe::{Gathered, TrafficReader};
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,6 +25,10 @@ pub(super) struct Pages {
     pub(super) sightings: Option<Arc<Sightings>>,
     /// Reads what was gathered of the answers, where anything is.
     pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
+    /// Reads what the server blocks were asked, where it is counted.
+    pub(super) traffic: Option<TrafficReader>,
+    /// The tables of the server blocks.
+    pub(super) enabled: Vec<coredns::Enabled>,
 }
 
 impl admin::Pages for Pages {
@@ -82,6 +88,18 @@ impl Pages {
                 cached: sightings.count(Seen::Cached),
                 silent: sightings.count(Seen::Silent),
             }),
+            coredns: self.coredns(),
+        }
+    }
+}
+
+impl Pages {
+    fn coredns(&self) -> CoreDns {
+        let traffic = self.traffic.as_ref();
+        CoreDns {
+            blocks: traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &self.enabled)),
+            plugins: self.enabled.clone(),
+            ..CoreDns::default()
         }
     }
 }
@@ -195,6 +213,8 @@ mod tests {
             drain: Drain::new(),
             sightings: None,
             gathered: None,
+            traffic: None,
+            enabled: Vec::new(),
         }
     }
 

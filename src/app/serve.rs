@@ -7,6 +7,7 @@ mod lifecycle;
 mod observation;
 
 use super::canary;
+use super::coredns;
 use super::details::Details;
 use super::feed::Feed;
 use super::pages::Pages;
@@ -37,7 +38,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let (asking, questions) = questions(reader.clone());
     let canary = canary::begin(config, &reader);
     let drain = Drain::new();
-    let mut observation = Observation::start(config, &reader, &asking)?;
+    let mut observation = Observation::start(config, &reader, &asking, &addresses)?;
     let setup = Setup {
         options: config.server.clone(),
         timeouts: Timeouts::default(),
@@ -60,6 +61,8 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         drain: drain.clone(),
         sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
         gathered: observation.take_reader(),
+        traffic: observation.traffic(),
+        enabled: coredns::enabled(config, &addresses),
     });
     let details = Details {
         pages,

@@ -3,6 +3,7 @@
 mod series;
 
 use super::page::{Histogram, Page};
+use std::collections::BTreeMap;
 
 /// The values of one scrape.
 #[derive(Debug, Clone, Default)]
@@ -169,8 +170,15 @@ impl CoreDns {
         for (server, zone, plugin) in &self.plugins {
             page.count(&series::PLUGIN_ENABLED, &[server, zone, VIEW, plugin], 1);
         }
+        let mut allowed = BTreeMap::<&str, u64>::new();
         for block in &self.blocks {
             block.write(page);
+            if let Some(acl) = &block.acl {
+                *allowed.entry(&block.server).or_default() += acl.allowed;
+            }
+        }
+        for (server, count) in allowed {
+            page.count(&series::ACL_ALLOWED, &[server, VIEW], count);
         }
         for cache in &self.caches {
             cache.write(page);

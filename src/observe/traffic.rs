@@ -10,9 +10,6 @@
 //! of a batch took is counted once for all of them, when they have been answered.
 
 mod row;
-#[cfg(test)]
-mod tests;
-
 pub use row::{Counts, RCODES, SIZES, TIMES, TYPES, WAYS};
 
 use crate::answer::{Request, Transport, Verdict};

@@ -77,6 +77,7 @@ impl Answerer for Script {
                 named: None,
                 asker: Client::Unknown,
                 qtype: None,
+                dnssec_ok: false,
                 qname: 0,
             },
         )

@@ -6,14 +6,18 @@ use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
 use crate::app::questions::Asking;
 use crate::config::Config;
-use crate::observe::{self, Audited, Gathered, Witness, observe};
+use crate::observe::{
+    self, Audited, Gathered, Traffic, TrafficReader, Witness, observe, server_text,
+};
 use crate::server::{Answerer, Core};
 use crate::snapshot::{Identities, Snapshot, SnapshotReader};
 use crate::tenancy::{ClientClass, Mode};
 use anyhow::Context;
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Reads what was gathered so far.
 pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
@@ -21,6 +25,7 @@ pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
 /// Who looks at the answers, where anybody does.
 pub(super) struct Observation {
     witness: Option<Witness>,
+    traffic: Option<Traffic>,
     gathered: Option<ReadGathered>,
     observer: Option<Observer>,
 }
@@ -34,10 +39,15 @@ impl Observation {
         config: &Config,
         reader: &SnapshotReader,
         asking: &Asking,
+        servers: &[SocketAddr],
     ) -> anyhow::Result<Self> {
+        // Where nobody can read them, nothing is counted.
+        let read = config.admin.metrics.is_some() || config.admin.admin.is_some();
+        let traffic = read.then(|| Traffic::new(servers.iter().copied().map(server_text)));
         let Some(options) = watched(config) else {
             return Ok(Self {
                 witness: None,
+                traffic,
                 gathered: None,
                 observer: None,
             });
@@ -48,6 +58,7 @@ impl Observation {
         let observer = Observer::start(gatherer, reader.clone(), ledger);
         Ok(Self {
             witness: Some(witness),
+            traffic,
             gathered: Some(Box::new(gathered)),
             observer: Some(observer.context("starting a thread")?),
         })
@@ -58,7 +69,13 @@ impl Observation {
         Observed {
             said: Arc::default(),
             witness: self.witness.clone(),
+            traffic: self.traffic.clone(),
         }
+    }
+
+    /// Returns who reads what the blocks were asked.
+    pub(super) fn traffic(&self) -> Option<TrafficReader> {
+        self.traffic.as_ref().map(Traffic::reader)
     }
 
     /// Returns what reads the counts, for the pages that show them.
@@ -93,6 +110,7 @@ fn watched(config: &Config) -> Option<observe::Options> {
 pub(super) struct Observed {
     said: Arc<AtomicBool>,
     witness: Option<Witness>,
+    traffic: Option<Traffic>,
 }
 
 impl Answerer for Observed {
@@ -100,6 +118,9 @@ impl Answerer for Observed {
         let outcome = Core.answer(snapshot, request, out);
         if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.witness) {
             witness.saw(snapshot, request, verdict);
+        }
+        if let (Outcome::Reply(length, verdict), Some(traffic)) = (&outcome, &mut self.traffic) {
+            traffic.saw(snapshot, request, verdict, *length);
         }
         if let Outcome::Reply(_, verdict) = &outcome
             && verdict.client == Some(ClientClass::Unknown)
@@ -116,5 +137,17 @@ impl Answerer for Observed {
             );
         }
         outcome
+    }
+
+    fn received(&mut self, at: Instant) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.received(at);
+        }
+    }
+
+    fn sent(&mut self) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.sent();
+        }
     }
 }

@@ -254,6 +254,8 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             },
         };
         let (mut read, mut filled, mut queries) = (0, 0, 0);
+        let received_at = std::time::Instant::now();
+        engine.received(received_at);
         let step = loop {
             let rest = &self.input[read..];
             let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
@@ -279,7 +281,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                     Named::Nobody | Named::Malformed => None,
                 },
                 transport: Transport::Tcp,
-                now: engine.clock.now(),
+                now: engine.clock.at(received_at),
                 entropy: engine.entropy(),
                 may_wait: true,
                 bytes: message,
@@ -327,6 +329,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
             }
         }
+        engine.sent();
         Ok(step)
     }
 
