@@ -98,12 +98,6 @@ series! {
 
     TEMPLATE_MATCHES = counter "coredns_template_matches_total"
         ["server", "zone", "view", "class", "type"] "Queries answered by a template";
-    TEMPLATE_FAILURES = counter "coredns_template_template_failures_total"
-        ["server", "zone", "view", "class", "type", "section", "template"]
-        "Templates that could not be filled in";
-    TEMPLATE_RR_FAILURES = counter "coredns_template_rr_failures_total"
-        ["server", "zone", "view", "class", "type", "section", "template"]
-        "Templates that gave no record";
 
     AUTOPATH = counter "coredns_autopath_success_total" ["server"]
         "Queries that were answered with a name further down the client's search path";
