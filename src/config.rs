@@ -18,6 +18,7 @@ mod file;
 mod forwarders;
 mod kubernetes;
 mod limits;
+mod log;
 mod pages;
 mod source;
 mod tenancy;
@@ -34,6 +35,7 @@ pub use args::{
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
+pub use log::Written;
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
@@ -70,6 +72,8 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// What is written down of each block's queries, in the same order.
+    pub written: Vec<Written>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -183,6 +187,7 @@ impl Default for Config {
                 kubernetes: Some(zone::Options::default()),
                 ..BlockOptions::default()
             }],
+            written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),

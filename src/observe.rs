@@ -20,7 +20,7 @@ mod traffic;
 #[cfg(test)]
 mod tests;
 
-pub use exchange::{Exchange, Exchanges, Recorder, Wanted, record};
+pub use exchange::{Exchange, Exchanges, Recorder, Wanted};
 pub use gather::{Gatherer, Round, Suspicion};
 pub use gathered::{Gathered, TenantCounts};
 pub use sweep::Sort;

@@ -169,6 +169,11 @@ impl<const WORDS: usize> Consumer<WORDS> {
         written.wrapping_sub(self.read)
     }
 
+    /// Returns whether nothing can be added any more: the other end is gone.
+    pub fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1
+    }
+
     /// Returns how many records it holds.
     pub fn capacity(&self) -> usize {
         self.shared.records.len()

@@ -3,6 +3,7 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
@@ -24,12 +25,10 @@ const LATER: &[&str] = &[
     "autopath",
     "cache",
     "dns64",
-    "dnstap",
     "forward",
     "hosts",
     "k8s_external",
     "loadbalance",
-    "log",
     "minimal",
     "rewrite",
     "template",
@@ -45,7 +44,6 @@ const LATER_BLOCK: &[&str] = &[
     "hosts",
     "k8s_external",
     "loadbalance",
-    "log",
     "minimal",
     "rewrite",
     "template",
@@ -90,7 +88,10 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         claimed: Vec::new(),
         done: Vec::new(),
         mode: tenancy.mode,
+        written: Vec::new(),
     };
+    let written = super::log::read(&mut root);
+    blocks.written.push(written);
     blocks.add_top_level(root.table("kubernetes"), &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
@@ -100,6 +101,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
+    let written = blocks.written;
     let blocks = blocks.done;
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
@@ -115,6 +117,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
+        written,
         tenancy,
         limits,
         observe,
@@ -194,6 +197,8 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
 }
 
@@ -244,6 +249,7 @@ impl Blocks<'_> {
             ..zone::Options::default()
         };
         let kubernetes = kubernetes::read(kubernetes, options, &around);
+        self.written.push(super::log::read(&mut table));
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions {
             zones,

@@ -9,7 +9,8 @@ use crate::chain::{BlockId, ListenerId, Plugin};
 use crate::ring::{Consumer, Producer, ring};
 use crate::wire::Rcode;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Words of a record.
@@ -78,126 +79,209 @@ pub struct Exchange {
     pub answer: Vec<u8>,
 }
 
-/// Copies one thread's answers. A clone is the next thread's; the first one copies nothing.
+/// Copies one thread's answers. A clone is the next thread's; each has copied nothing yet.
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    sinks: Vec<(Wanted, Producer<WORDS>)>,
+    /// The readers that this thread has a ring for.
+    sinks: Vec<Sink>,
+    /// Of the list of readers that the sinks are for.
+    revision: u64,
     began: Instant,
 }
 
 #[derive(Debug)]
-struct Shared {
-    wanted: Vec<Wanted>,
-    origin: Instant,
-    /// The readers' ends of those that they have not met yet, for each of them.
-    unmet: Vec<Mutex<Vec<Consumer<WORDS>>>>,
+struct Sink {
+    reader: u64,
+    wanted: Wanted,
+    ring: Producer<WORDS>,
 }
 
-/// One reader's end of all threads' copies.
+#[derive(Debug)]
+struct Shared {
+    origin: Instant,
+    readers: Mutex<Vec<Listed>>,
+    /// Goes up with each change of the list.
+    revision: AtomicU64,
+}
+
+/// One reader.
+#[derive(Debug)]
+struct Listed {
+    number: u64,
+    wanted: Wanted,
+    /// Its ends of the rings that it has not met yet.
+    unmet: Arc<Mutex<Vec<Consumer<WORDS>>>>,
+}
+
+/// One reader's end of all threads' copies. When it is gone nothing is copied for it any more.
 #[derive(Debug)]
 pub struct Exchanges {
     shared: Arc<Shared>,
-    number: usize,
+    number: u64,
+    unmet: Arc<Mutex<Vec<Consumer<WORDS>>>>,
     rings: Vec<Consumer<WORDS>>,
+    /// What was lost on rings that are no more.
+    lost: u64,
     words: Vec<u64>,
 }
 
-/// Returns the first recorder, for others to be cloned from, and a reader for each of `wanted`.
-pub fn record(wanted: &[Wanted]) -> (Recorder, Vec<Exchanges>) {
-    let shared = Arc::new(Shared {
-        wanted: wanted.to_vec(),
-        origin: Instant::now(),
-        unmet: wanted.iter().map(|_| Mutex::default()).collect(),
-    });
-    let readers = (0..wanted.len()).map(|number| Exchanges {
-        shared: shared.clone(),
-        number,
-        rings: Vec::new(),
-        words: Vec::new(),
-    });
-    let readers = readers.collect();
-    let recorder = Recorder {
-        began: shared.origin,
-        sinks: Vec::new(),
-        shared,
-    };
-    (recorder, readers)
-}
-
 impl Recorder {
+    /// Returns the first one, for the threads' to be cloned from.
+    pub fn new() -> Self {
+        let origin = Instant::now();
+        Self {
+            shared: Arc::new(Shared {
+                origin,
+                readers: Mutex::default(),
+                revision: AtomicU64::new(0),
+            }),
+            sinks: Vec::new(),
+            revision: 0,
+            began: origin,
+        }
+    }
+
+    /// Returns a reader of what all threads copy from now on, of the answers that are wanted.
+    pub fn reader(&self, wanted: Wanted) -> Exchanges {
+        let unmet = Arc::<Mutex<Vec<_>>>::default();
+        let mut readers = locked(&self.shared.readers);
+        let number = self.shared.revision.load(Ordering::Relaxed) + 1;
+        readers.push(Listed {
+            number,
+            wanted,
+            unmet: unmet.clone(),
+        });
+        self.shared.revision.store(number, Ordering::Release);
+        Exchanges {
+            shared: self.shared.clone(),
+            number,
+            unmet,
+            rings: Vec::new(),
+            lost: 0,
+            words: Vec::new(),
+        }
+    }
+
     /// Says when the queries came that are copied from now on.
+    #[inline]
     pub fn received(&mut self, at: Instant) {
         self.began = at;
+        if self.shared.revision.load(Ordering::Acquire) != self.revision {
+            self.renew();
+        }
     }
 
     /// Copies an answer for whoever wants it.
+    #[inline]
     pub fn saw(&mut self, request: &Request<'_>, verdict: &Verdict, answer: &[u8]) {
+        if !self.sinks.is_empty() {
+            self.copy(request, verdict, answer);
+        }
+    }
+
+    #[inline(never)]
+    fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, answer: &[u8]) {
         let answers = matches!(answer, [_, _, _, _, _, _, a, b, ..] if a | b != 0);
-        let wants = |wanted: &Wanted| wanted.has(verdict.rcode, answers);
-        if !self.sinks.iter().any(|(wanted, _)| wants(wanted)) {
+        let wants = |sink: &Sink| sink.wanted.has(verdict.rcode, answers);
+        if !self.sinks.iter().any(wants) {
             return;
         }
-        let origin = self.shared.origin;
-        let times = [self.began - origin, self.began.elapsed()];
-        let head = head(request, verdict, answer.len(), times);
+        let received = self.began.saturating_duration_since(self.shared.origin);
+        let head = head(request, verdict, answer.len(), [received, self.began.elapsed()]);
         let records = records(request.bytes.len(), answer.len());
-        for (wanted, ring) in &mut self.sinks {
-            if wants(wanted) {
-                let octets = words(request.bytes).chain(words(answer));
-                ring.push_long(records, head.into_iter().chain(octets));
+        for sink in self.sinks.iter_mut().filter(|sink| wants(sink)) {
+            let octets = words(request.bytes).chain(words(answer));
+            sink.ring.push_long(records, head.into_iter().chain(octets));
+        }
+    }
+
+    /// Makes rings for readers that are new, and lets go of those that are gone.
+    #[cold]
+    #[inline(never)]
+    fn renew(&mut self) {
+        let readers = locked(&self.shared.readers);
+        self.revision = self.shared.revision.load(Ordering::Relaxed);
+        let is_listed = |sink: &Sink| readers.iter().any(|reader| reader.number == sink.reader);
+        self.sinks.retain(is_listed);
+        for reader in readers.iter() {
+            if self.sinks.iter().all(|sink| sink.reader != reader.number) {
+                let (producer, consumer) = ring(RECORDS);
+                locked(&reader.unmet).push(consumer);
+                self.sinks.push(Sink {
+                    reader: reader.number,
+                    wanted: reader.wanted,
+                    ring: producer,
+                });
             }
         }
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Clone for Recorder {
     fn clone(&self) -> Self {
-        let shared = self.shared.clone();
-        let sinks = shared.wanted.iter().zip(&shared.unmet).map(|(wanted, unmet)| {
-            let (producer, consumer) = ring(RECORDS);
-            // A list is whole whatever happened to who held it.
-            unmet.lock().unwrap_or_else(PoisonError::into_inner).push(consumer);
-            (*wanted, producer)
-        });
         Self {
-            sinks: sinks.collect(),
+            shared: self.shared.clone(),
+            sinks: Vec::new(),
+            revision: 0,
             began: self.began,
-            shared,
         }
     }
 }
 
 impl Exchanges {
-    /// Hands over what has been copied, and returns how much of it there was.
+    /// Hands over what has been copied, and returns how much of it there was. What comes meanwhile may
+    /// wait for the next time.
     pub fn read(&mut self, mut take: impl FnMut(Exchange)) -> usize {
-        let unmet = &self.shared.unmet[self.number];
-        self.rings.append(&mut unmet.lock().unwrap_or_else(PoisonError::into_inner));
+        self.rings.append(&mut locked(&self.unmet));
         let mut taken = 0;
         for ring in &mut self.rings {
-            let waiting = ring.waiting();
-            let mut records_taken = 0;
-            // What comes meanwhile may wait for the next time.
-            while records_taken < waiting
-                && ring.pop_long(&mut self.words, |first| of_first(first))
-            {
-                records_taken += self.words.len() / WORDS;
+            let (waiting, mut records) = (ring.waiting(), 0);
+            while records < waiting && ring.pop_long(&mut self.words, of_first) {
+                records += self.words.len() / WORDS;
                 taken += 1;
                 take(exchange(&self.words));
             }
         }
+        let lost = &mut self.lost;
+        self.rings.retain(|ring| {
+            let ended = ring.is_abandoned() && ring.waiting() == 0;
+            if ended {
+                *lost += ring.lost();
+            }
+            !ended
+        });
         taken
     }
 
     /// Returns how many were lost because their ring was full.
     pub fn lost(&self) -> u64 {
-        self.rings.iter().map(Consumer::lost).sum()
+        self.lost + self.rings.iter().map(Consumer::lost).sum::<u64>()
     }
 
     /// Returns the time from which [`Exchange::received`] counts.
     pub fn origin(&self) -> Instant {
         self.shared.origin
     }
+}
+
+impl Drop for Exchanges {
+    fn drop(&mut self) {
+        let mut readers = locked(&self.shared.readers);
+        readers.retain(|reader| reader.number != self.number);
+        self.shared.revision.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A list is whole whatever happened to who held it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const STREAM: u64 = 1;
@@ -298,4 +382,113 @@ fn address_words(address: IpAddr) -> [u64; 2] {
 fn address(high: u64, low: u64) -> IpAddr {
     let bits = u128::from(high) << 64 | u128::from(low);
     IpAddr::V6(Ipv6Addr::from(bits)).to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{query, request};
+    use crate::tenancy::Client;
+    use crate::wire::RType;
+
+    fn verdict(rcode: Rcode) -> Verdict {
+        Verdict {
+            rcode,
+            block: Some(BlockId(3)),
+            plugin: Some(Plugin::Kubernetes),
+            zone: None,
+            client: None,
+            forwarded: None,
+            named: Some("fd00::7".parse().unwrap()),
+            asker: Client::Unknown,
+            qtype: Some(RType::A),
+            dnssec_ok: false,
+            qname: 0,
+        }
+    }
+
+    fn all(exchanges: &mut Exchanges) -> Vec<Exchange> {
+        let mut read = Vec::new();
+        exchanges.read(|exchange| read.push(exchange));
+        read
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_copied() {
+        let first = Recorder::new();
+        let mut reader = first.reader(Wanted::ALL);
+        let mut recorder = first.clone();
+        recorder.received(Instant::now());
+        let asked = query("web.shop.svc.cluster.local.", RType::A);
+        for transport in [Transport::Udp, Transport::Tcp] {
+            for length in [0, 1, 12, 100, 1232, 65_535] {
+                let answer: Vec<u8> = (0..length).map(|n: usize| n as u8).collect();
+                let request = request("10.0.0.1".parse().unwrap(), transport, &asked);
+                recorder.saw(&request, &verdict(Rcode::NOERROR), &answer);
+                let [read] = &all(&mut reader)[..] else {
+                    panic!("{length}")
+                };
+                assert_eq!((&read.query, &read.answer), (&asked, &answer));
+                assert_eq!(
+                    (read.peer, read.listener, read.local, read.stream),
+                    (request.peer, request.listener, request.local, transport == Transport::Tcp)
+                );
+                assert_eq!(
+                    (read.block, read.plugin, read.named),
+                    (Some(BlockId(3)), Some(Plugin::Kubernetes), verdict(Rcode(0)).named)
+                );
+            }
+        }
+        for plugin in Plugin::ALL {
+            assert_eq!(Plugin::ALL[plugin as usize], plugin);
+        }
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_copied() {
+        let first = Recorder::new();
+        let [success, denial, error] = [[true, false, false], [false, true, false], [false, false, true]]
+            .map(|[success, denial, error]| first.reader(Wanted { success, denial, error }));
+        let mut readers = [success, denial, error];
+        let mut recorder = first.clone();
+        recorder.received(Instant::now());
+        let asked = query("a.", RType::A);
+        for (rcode, answers, expected) in [
+            (Rcode::NOERROR, 1, [1, 0, 0]),
+            (Rcode::NOERROR, 0, [1, 1, 0]),
+            (Rcode::NXDOMAIN, 0, [0, 1, 0]),
+            (Rcode::NXDOMAIN, 1, [0, 0, 1]),
+            (Rcode::SERVFAIL, 0, [0, 0, 1]),
+            (Rcode::REFUSED, 0, [0, 0, 1]),
+        ] {
+            let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
+            recorder.saw(&request, &verdict(rcode), &[0, 0, 0, 0, 0, 0, 0, answers]);
+            let read = readers.each_mut().map(|reader| all(reader).len());
+            assert_eq!(read, expected, "{rcode} {answers}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_loses_and_keeps_nobody() {
+        let first = Recorder::new();
+        let mut slow = first.reader(Wanted::ALL);
+        let mut quick = first.reader(Wanted::ALL);
+        let mut recorder = first.clone();
+        recorder.received(Instant::now());
+        let asked = query("a.", RType::A);
+        let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
+        for _ in 0..RECORDS {
+            recorder.saw(&request, &verdict(Rcode::NOERROR), &[0; 200]);
+            assert_eq!(all(&mut quick).len(), 1);
+        }
+        let kept = all(&mut slow).len();
+        assert_eq!((kept as u64 + slow.lost(), quick.lost()), (RECORDS as u64, 0));
+        assert!(kept > 1000 && slow.lost() > 0, "{kept}");
+        // Whoever is gone is not copied for, and who comes later is.
+        drop(slow);
+        let mut late = first.reader(Wanted::ALL);
+        recorder.received(Instant::now());
+        recorder.saw(&request, &verdict(Rcode::NOERROR), &[0; 200]);
+        assert_eq!((recorder.sinks.len(), all(&mut late).len()), (2, 1));
+    }
 }
