@@ -7,6 +7,7 @@ mod conditions;
 mod coredns;
 mod details;
 mod feed;
+mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;

@@ -16,9 +16,9 @@ mod record;
 mod sketch;
 mod sweep;
 mod tally;
-mod traffic;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use exchange::{Exchange, Exchanges, Recorder, Wanted};
 pub use gather::{Gatherer, Round, Suspicion};

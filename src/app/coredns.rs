@@ -18,9 +18,9 @@ pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block>
         .iter()
         .map(|((server, zone), counts)| {
             let has = |plugin: Plugin| {
-                enabled
-                    .iter()
-                    .any(|(s, z, name)| **s == **server && **z == **zone && **name == *plugin.as_str())
+                enabled.iter().any(|(s, z, name)| {
+                    **s == **server && **z == **zone && **name == *plugin.as_str()
+                })
             };
             Block {
                 acl: has(Plugin::Acl).then(|| acl(counts)),
@@ -63,7 +63,9 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
     let mut requests = Vec::new();
     for ((stream, v6), by_type) in WAYS.into_iter().zip(&counts.requests) {
         for (place, count) in by_type.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let rtype = TYPES.get(place).map_or_else(|| "other".to_owned(), ToString::to_string);
+            let rtype = TYPES
+                .get(place)
+                .map_or_else(|| "other".to_owned(), ToString::to_string);
             let family = if v6 { "2" } else { "1" };
             requests.push((protocol(stream), family, rtype, *count));
         }
@@ -77,10 +79,13 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
         }
     }
     let sizes = |sizes: &[[u64; SIZES.len() + 2]; 2]| {
-        let each = [false, true].into_iter().zip(sizes).map(|(stream, places)| {
-            let bounds = SIZES.iter().map(|bound| *bound as f64);
-            (protocol(stream), histogram(bounds.collect(), places, 1.0))
-        });
+        let each = [false, true]
+            .into_iter()
+            .zip(sizes)
+            .map(|(stream, places)| {
+                let bounds = SIZES.iter().map(|bound| *bound as f64);
+                (protocol(stream), histogram(bounds.collect(), places, 1.0))
+            });
         each.filter(|(_, sizes)| sizes.count() > 0).collect()
     };
     Block {
@@ -88,7 +93,11 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
         zone: zone.into(),
         requests,
         dnssec_ok: counts.dnssec_ok,
-        times: histogram(TIMES.iter().map(|ns| seconds(*ns)).collect(), &counts.times, 1e9),
+        times: histogram(
+            TIMES.iter().map(|ns| seconds(*ns)).collect(),
+            &counts.times,
+            1e9,
+        ),
         request_sizes: sizes(&counts.request_sizes),
         response_sizes: sizes(&counts.response_sizes),
         responses,
@@ -172,7 +181,12 @@ mod tests {
 
     #[test]
     fn response_codes_have_coredns_names() {
-        for (rcode, name) in [(0, "NOERROR"), (3, "NXDOMAIN"), (11, "RCODE11"), (17, "other")] {
+        for (rcode, name) in [
+            (0, "NOERROR"),
+            (3, "NXDOMAIN"),
+            (11, "RCODE11"),
+            (17, "other"),
+        ] {
             assert_eq!(rcode_text(rcode), name);
         }
     }

@@ -2,6 +2,7 @@
 //! counts. No name of a tenant, a namespace or a service gets into either.
 
 use super::coredns;
+use super::journal::Losses;
 use super::progress::{KindState, Progress};
 use crate::admin;
 use crate::canary::{Seen, Sightings};
@@ -27,6 +28,8 @@ pub(super) struct Pages {
     pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
     /// Reads what the server blocks were asked, where it is counted.
     pub(super) traffic: Option<TrafficReader>,
+    /// What could not be written down of the answers.
+    pub(super) losses: Losses,
     /// The tables of the server blocks.
     pub(super) enabled: Vec<coredns::Enabled>,
 }
@@ -88,6 +91,7 @@ impl Pages {
                 cached: sightings.count(Seen::Cached),
                 silent: sightings.count(Seen::Silent),
             }),
+            unwritten: self.losses.read(),
             coredns: self.coredns(),
         }
     }
@@ -214,6 +218,7 @@ mod tests {
             sightings: None,
             gathered: None,
             traffic: None,
+            losses: Losses::default(),
             enabled: Vec::new(),
         }
     }

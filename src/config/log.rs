@@ -74,12 +74,23 @@ fn class(text: &str) -> Result<Classes, String> {
     let none = Classes::NONE;
     Ok(match text {
         "all" => Classes::ALL,
-        "success" => Classes { success: true, ..none },
-        "denial" => Classes { denial: true, ..none },
-        "error" => Classes { error: true, ..none },
+        "success" => Classes {
+            success: true,
+            ..none
+        },
+        "denial" => Classes {
+            denial: true,
+            ..none
+        },
+        "error" => Classes {
+            error: true,
+            ..none
+        },
         other => {
             let other = super::text::shown(other);
-            return Err(format!("`{other}` is not one of `all`, `success`, `denial`, `error`"));
+            return Err(format!(
+                "`{other}` is not one of `all`, `success`, `denial`, `error`"
+            ));
         }
     })
 }
@@ -103,14 +114,19 @@ fn consolidate(mut table: Section<'_>) -> Option<Consolidate> {
             table.problem(format_args!("needs `{key}`"));
         }
     }
-    table.parsed("interval", &mut interval, "a duration, as in \"5m\"", |text| {
-        duration(text).map(Some)
-    });
+    table.parsed(
+        "interval",
+        &mut interval,
+        "a duration, as in \"5m\"",
+        |text| duration(text).map(Some),
+    );
     table.parsed("pattern", &mut pattern, "a regular expression", |text| {
         if text.len() > MAX_PATTERN {
             return Err(format!("has over {MAX_PATTERN} octets"));
         }
-        Regex::new(text).map(Some).map_err(|error| error.to_string())
+        Regex::new(text)
+            .map(Some)
+            .map_err(|error| error.to_string())
     });
     let mut level = Level::default();
     table.choice("level", &mut level, &Level::WORDS);
@@ -160,7 +176,9 @@ fn destination(text: &str) -> Result<Destination, String> {
         }
         return Ok(Destination::Tcp(bare.into(), port));
     }
-    let path = text.strip_prefix("unix://").or_else(|| text.strip_prefix("unix:"));
+    let path = text
+        .strip_prefix("unix://")
+        .or_else(|| text.strip_prefix("unix:"));
     // CoreDNS takes a bare path, too.
     let path = path.unwrap_or(text);
     match path.is_empty() || (path == text && !path.starts_with('/')) {

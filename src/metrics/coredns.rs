@@ -224,16 +224,28 @@ impl Block {
         }
         page.observe(&series::DURATION, &[server, zone, VIEW], &self.times);
         for (protocol, sizes) in &self.request_sizes {
-            page.observe(&series::REQUEST_SIZE, &[server, zone, VIEW, protocol], sizes);
+            page.observe(
+                &series::REQUEST_SIZE,
+                &[server, zone, VIEW, protocol],
+                sizes,
+            );
         }
         for (protocol, sizes) in &self.response_sizes {
-            page.observe(&series::RESPONSE_SIZE, &[server, zone, VIEW, protocol], sizes);
+            page.observe(
+                &series::RESPONSE_SIZE,
+                &[server, zone, VIEW, protocol],
+                sizes,
+            );
         }
         if self.dnssec_ok > 0 {
             page.count(&series::DO_REQUESTS, &[server, zone, VIEW], self.dnssec_ok);
         }
         for (rcode, plugin, count) in &self.responses {
-            page.count(&series::RESPONSES, &[server, zone, VIEW, rcode, plugin], *count);
+            page.count(
+                &series::RESPONSES,
+                &[server, zone, VIEW, rcode, plugin],
+                *count,
+            );
         }
         if let Some(acl) = &self.acl {
             for (series, count) in [
@@ -247,7 +259,11 @@ impl Block {
             }
         }
         for (class, rtype, count) in &self.templates {
-            page.count(&series::TEMPLATE_MATCHES, &[server, zone, VIEW, class, rtype], *count);
+            page.count(
+                &series::TEMPLATE_MATCHES,
+                &[server, zone, VIEW, class, rtype],
+                *count,
+            );
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Readings {
     pub checkpoint: Option<Checkpoint>,
     /// What was seen of caches in front, where there are forwarders.
     pub canary: Option<Canary>,
+    /// Answers that the query log lost, and those that dnstap did.
+    pub unwritten: [u64; 2],
     /// CoreDNS's series.
     pub coredns: CoreDns,
 }
@@ -143,6 +145,9 @@ impl Readings {
     pub(super) fn write(&self, page: &mut Page) {
         page.count(&series::BUILD, &[self.version], 1);
         self.queries.write(page);
+        let [log, tap] = self.unwritten;
+        page.count(&series::UNWRITTEN, &["log"], log);
+        page.count(&series::UNWRITTEN, &["dnstap"], tap);
         self.coredns.write(self.version, self.queries.panics, page);
         page.count(&series::PUBLISHED, &[], self.published);
         page.count(&series::TRUSTED, &[], self.trusted.into());

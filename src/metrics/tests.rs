@@ -1,8 +1,6 @@
 //! The page, and that docs/metrics.md says what is on it.
 
-use super::coredns::{
-    Acl, Api, Block, Cache, CoreDns, Forward, Health, Hosts, Reload, Upstream,
-};
+use super::coredns::{Acl, Api, Block, Cache, CoreDns, Forward, Health, Hosts, Reload, Upstream};
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,6 +47,7 @@ fn everything() -> Readings {
             limited: vec![("tenant", "dropped", 13)],
             ..Queries::default()
         },
+        unwritten: [18, 19],
         coredns: coredns(),
     }
 }
@@ -224,6 +223,8 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_canary_looks_total{result=\"silent\"} 15",
         "tenantdns_limited_queries_total{reason=\"tenant\",result=\"dropped\"} 13",
         "tenantdns_panics_total 0",
+        "tenantdns_unwritten_answers_total{kind=\"log\"} 18",
+        "tenantdns_unwritten_answers_total{kind=\"dnstap\"} 19",
         "tenantdns_snapshots_published_total 7",
         "tenantdns_identities_trusted 1",
         "tenantdns_index_objects{kind=\"Pod\"} 3",

@@ -40,6 +40,13 @@ impl Wanted {
         error: true,
     };
 
+    /// None of them.
+    pub const NONE: Self = Self {
+        success: false,
+        denial: false,
+        error: false,
+    };
+
     fn has(self, rcode: Rcode, answers: bool) -> bool {
         match (rcode, answers) {
             (Rcode::NOERROR, true) => self.success,
@@ -188,7 +195,12 @@ impl Recorder {
             return;
         }
         let received = self.began.saturating_duration_since(self.shared.origin);
-        let head = head(request, verdict, answer.len(), [received, self.began.elapsed()]);
+        let head = head(
+            request,
+            verdict,
+            answer.len(),
+            [received, self.began.elapsed()],
+        );
         let records = records(request.bytes.len(), answer.len());
         for sink in self.sinks.iter_mut().filter(|sink| wants(sink)) {
             let octets = words(request.bytes).chain(words(answer));
@@ -308,7 +320,10 @@ fn head(
     let lengths = request.bytes.len() as u64 & 0xffff | (answered as u64 & 0xffff) << 16;
     [
         lengths | u64::from(request.listener.0) << 32 | block << 48,
-        u64::from(verdict.rcode.0) | plugin << 16 | flags << 24 | u64::from(request.peer.port()) << 32,
+        u64::from(verdict.rcode.0)
+            | plugin << 16
+            | flags << 24
+            | u64::from(request.peer.port()) << 32,
         p0,
         p1,
         l0,
@@ -368,7 +383,11 @@ fn words(octets: &[u8]) -> impl Iterator<Item = u64> + '_ {
 
 fn octets(words: &[u64], from: usize, length: usize) -> Vec<u8> {
     let words = words.get(from..).unwrap_or_default();
-    words.iter().flat_map(|word| word.to_le_bytes()).take(length).collect()
+    words
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .take(length)
+        .collect()
 }
 
 fn address_words(address: IpAddr) -> [u64; 2] {
@@ -387,8 +406,8 @@ fn address(high: u64, low: u64) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{query, request};
     use crate::tenancy::Client;
+    use crate::testing::{query, request};
     use crate::wire::RType;
 
     fn verdict(rcode: Rcode) -> Verdict {
@@ -431,11 +450,20 @@ mod tests {
                 assert_eq!((&read.query, &read.answer), (&asked, &answer));
                 assert_eq!(
                     (read.peer, read.listener, read.local, read.stream),
-                    (request.peer, request.listener, request.local, transport == Transport::Tcp)
+                    (
+                        request.peer,
+                        request.listener,
+                        request.local,
+                        transport == Transport::Tcp
+                    )
                 );
                 assert_eq!(
                     (read.block, read.plugin, read.named),
-                    (Some(BlockId(3)), Some(Plugin::Kubernetes), verdict(Rcode(0)).named)
+                    (
+                        Some(BlockId(3)),
+                        Some(Plugin::Kubernetes),
+                        verdict(Rcode(0)).named
+                    )
                 );
             }
         }
@@ -447,8 +475,18 @@ mod tests {
     #[test]
     fn only_what_is_wanted_is_copied() {
         let first = Recorder::new();
-        let [success, denial, error] = [[true, false, false], [false, true, false], [false, false, true]]
-            .map(|[success, denial, error]| first.reader(Wanted { success, denial, error }));
+        let [success, denial, error] = [
+            [true, false, false],
+            [false, true, false],
+            [false, false, true],
+        ]
+        .map(|[success, denial, error]| {
+            first.reader(Wanted {
+                success,
+                denial,
+                error,
+            })
+        });
         let mut readers = [success, denial, error];
         let mut recorder = first.clone();
         recorder.received(Instant::now());
@@ -482,7 +520,10 @@ mod tests {
             assert_eq!(all(&mut quick).len(), 1);
         }
         let kept = all(&mut slow).len();
-        assert_eq!((kept as u64 + slow.lost(), quick.lost()), (RECORDS as u64, 0));
+        assert_eq!(
+            (kept as u64 + slow.lost(), quick.lost()),
+            (RECORDS as u64, 0)
+        );
         assert!(kept > 1000 && slow.lost() > 0, "{kept}");
         // Whoever is gone is not copied for, and who comes later is.
         drop(slow);

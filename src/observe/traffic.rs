@@ -125,7 +125,9 @@ impl Traffic {
             None => place,
             Some((zones, first)) => longest(zones, request).map_or(place, |at| first + at),
         };
-        let Some(slot) = self.slots.get_mut(place) else { return };
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
+        };
         let tcp = request.transport != Transport::Udp;
         let v6 = matches!(request.peer.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none());
         slot.row.add(
@@ -183,7 +185,9 @@ impl Traffic {
                 };
                 if zones.len() > 1 {
                     first.zones = Some((zones.into(), direct + more.len()));
-                    let each = zones.iter().map(|zone| slot(row(server, &zone.to_string())));
+                    let each = zones
+                        .iter()
+                        .map(|zone| slot(row(server, &zone.to_string())));
                     more.extend(each);
                 }
                 slots.push(first);

@@ -53,8 +53,17 @@ pub struct Consolidate {
 
 impl PartialEq for Consolidate {
     fn eq(&self, other: &Self) -> bool {
-        (self.interval, self.pattern.as_str(), self.level, self.show_first)
-            == (other.interval, other.pattern.as_str(), other.level, other.show_first)
+        (
+            self.interval,
+            self.pattern.as_str(),
+            self.level,
+            self.show_first,
+        ) == (
+            other.interval,
+            other.pattern.as_str(),
+            other.level,
+            other.show_first,
+        )
     }
 }
 
@@ -87,10 +96,19 @@ impl ErrorLines {
 
     /// Adds the line of a failure to `text`, where it has one now: the response code, the question's
     /// name and type, and what failed.
-    pub fn report(&mut self, now: Duration, question: (u16, &str, &str), error: &str, text: &mut String) {
+    pub fn report(
+        &mut self,
+        now: Duration,
+        question: (u16, &str, &str),
+        error: &str,
+        text: &mut String,
+    ) {
         self.turn(now, text);
         let (rcode, name, rtype) = question;
-        let found = self.counted.iter_mut().find(|counted| counted.rule.pattern.is_match(error));
+        let found = self
+            .counted
+            .iter_mut()
+            .find(|counted| counted.rule.pattern.is_match(error));
         let level = match found {
             None => Level::Error,
             Some(counted) => {

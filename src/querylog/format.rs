@@ -81,7 +81,9 @@ impl Format {
             let start = head.rfind('{').unwrap_or(end);
             let (before, placeholder) = head.split_at(start);
             let field = FIELDS.iter().find(|(name, _)| *name == placeholder);
-            let label = placeholder.strip_prefix("{/").and_then(|l| l.strip_suffix('}'));
+            let label = placeholder
+                .strip_prefix("{/")
+                .and_then(|l| l.strip_suffix('}'));
             let piece = match (field, label) {
                 (Some((_, field)), _) => Piece::Field(*field),
                 (None, Some(label)) => Piece::Label(label.into()),

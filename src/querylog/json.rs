@@ -51,7 +51,9 @@ struct Answer<'e> {
 impl Entry<'_> {
     /// Returns a line, without its end. `ts` is when the query came.
     pub fn json(&self, ts: &str) -> String {
-        let Self { exchange, asker, .. } = self;
+        let Self {
+            exchange, asker, ..
+        } = self;
         let line = Line {
             ts,
             client: Client {

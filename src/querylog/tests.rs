@@ -73,7 +73,12 @@ fn placeholders_say_what_coredns_says() {
     tcp.stream = true;
     tcp.peer = "[fd00::7]:53".parse().unwrap();
     tcp.local = None;
-    let mut small = exchange(query_edns("a.", RType::AAAA, 100), [0x86, 0x3f], [0, 0, 0], b"");
+    let mut small = exchange(
+        query_edns("a.", RType::AAAA, 100),
+        [0x86, 0x3f],
+        [0, 0, 0],
+        b"",
+    );
     small.named = Some("10.1.2.3".parse().unwrap());
     for (exchange, format, expected) in [
         (
@@ -94,7 +99,11 @@ fn placeholders_say_what_coredns_says() {
         (&udp, "A } {name}", "A } web.shop.svc.cluster.local."),
         (&udp, "{unknown} {>rflags}", "{unknown} qr,aa,rd"),
         (&udp, "{type", "{type"),
-        (&udp, "{local} {/tenant/name} {/no/such}", "10.96.0.10 acme -"),
+        (
+            &udp,
+            "{local} {/tenant/name} {/no/such}",
+            "10.96.0.10 acme -",
+        ),
         (&tcp, "{local}", "-"),
         (
             &udp,
@@ -107,7 +116,9 @@ fn placeholders_say_what_coredns_says() {
         (&small, "{>rflags}", "qr,aa,tc,ad,cd"),
     ] {
         let expected = match exchange.stream {
-            true => expected.replace("4660", "0").replace(" 0 ", &format!(" {} ", id(exchange))),
+            true => expected
+                .replace("4660", "0")
+                .replace(" 0 ", &format!(" {} ", id(exchange))),
             false => expected.to_owned(),
         };
         assert_eq!(line(exchange, format), expected, "{format}");
@@ -127,27 +138,59 @@ fn answers_are_classed_as_coredns_does() {
         (0, RType::A, [1, 0, 0], &soa, Kind::NoError, Class::Success),
         (0, RType::A, [0, 1, 0], &soa, Kind::NoData, Class::Denial),
         (0, RType::A, [0, 2, 0], &both, Kind::NoData, Class::Denial),
-        (0, RType::A, [0, 1, 0], &ns, Kind::Delegation, Class::Success),
+        (
+            0,
+            RType::A,
+            [0, 1, 0],
+            &ns,
+            Kind::Delegation,
+            Class::Success,
+        ),
         (0, RType::A, [0, 0, 0], &soa, Kind::NoError, Class::Success),
         (3, RType::A, [0, 1, 0], &soa, Kind::NameError, Class::Denial),
         (3, RType::A, [1, 0, 0], &soa, Kind::OtherError, Class::Error),
-        (2, RType::A, [0, 0, 0], &soa, Kind::ServerError, Class::Error),
-        (4, RType::A, [0, 0, 0], &soa, Kind::ServerError, Class::Error),
+        (
+            2,
+            RType::A,
+            [0, 0, 0],
+            &soa,
+            Kind::ServerError,
+            Class::Error,
+        ),
+        (
+            4,
+            RType::A,
+            [0, 0, 0],
+            &soa,
+            Kind::ServerError,
+            Class::Error,
+        ),
         (5, RType::A, [0, 0, 0], &soa, Kind::OtherError, Class::Error),
         (5, RType::AXFR, [0, 0, 0], &soa, Kind::Meta, Class::Error),
     ] {
         let exchange = exchange(query("a.", qtype), [0x80, rcode], counts, rest);
         let asker = Asker::default();
         let entry = Entry::of(&exchange, &asker).unwrap();
-        assert_eq!((entry.kind, entry.kind.class()), (kind, class), "{rcode} {counts:?}");
+        assert_eq!(
+            (entry.kind, entry.kind.class()),
+            (kind, class),
+            "{rcode} {counts:?}"
+        );
     }
 }
 
 #[test]
 fn a_line_of_json_has_every_part() {
-    let udp = exchange(query("web.shop.", RType::A), [0x85, 0], [1, 0, 0], &record(RType::A));
+    let udp = exchange(
+        query("web.shop.", RType::A),
+        [0x85, 0],
+        [1, 0, 0],
+        &record(RType::A),
+    );
     let asker = asker();
-    let line = Entry::of(&udp, &asker).unwrap().json("2026-01-02T03:04:05.006Z");
+    let line = Entry::of(&udp, &asker)
+        .unwrap()
+        .json("2026-01-02T03:04:05.006Z");
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     for (pointer, expected) in [
         ("/ts", "\"2026-01-02T03:04:05.006Z\""),
@@ -230,9 +273,15 @@ fn a_single_error_that_was_shown_is_not_said_again() {
     lines.report(Duration::ZERO, (5, ".", "NS"), "x", &mut text);
     lines.turn(Duration::from_secs(1), &mut text);
     assert_eq!(text, "[DEBUG] plugin/errors: 5 . NS: x\n");
-    let mut hidden = ErrorLines::new(vec![Consolidate { show_first: false, ..rule }]);
+    let mut hidden = ErrorLines::new(vec![Consolidate {
+        show_first: false,
+        ..rule
+    }]);
     text.clear();
     hidden.report(Duration::ZERO, (5, ".", "NS"), "x", &mut text);
     hidden.turn(Duration::from_secs(1), &mut text);
-    assert_eq!(text, "[DEBUG] plugin/errors: 1 errors like 'x' occurred in last 20ms\n");
+    assert_eq!(
+        text,
+        "[DEBUG] plugin/errors: 1 errors like 'x' occurred in last 20ms\n"
+    );
 }

@@ -48,14 +48,20 @@ impl Message<'_> {
         message.number(6, self.client.port().into());
         message.number(8, self.asked.as_secs());
         message.fixed32(9, self.asked.subsec_nanos());
-        if let Some(octets) = self.octets.filter(|_| self.kind == MessageKind::ClientQuery) {
+        if let Some(octets) = self
+            .octets
+            .filter(|_| self.kind == MessageKind::ClientQuery)
+        {
             message.bytes(10, octets);
         }
         if let Some(answered) = self.answered {
             message.number(12, answered.as_secs());
             message.fixed32(13, answered.subsec_nanos());
         }
-        if let Some(octets) = self.octets.filter(|_| self.kind == MessageKind::ClientResponse) {
+        if let Some(octets) = self
+            .octets
+            .filter(|_| self.kind == MessageKind::ClientResponse)
+        {
             message.bytes(14, octets);
         }
         let mut dnstap = Writer::default();

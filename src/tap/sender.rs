@@ -104,7 +104,10 @@ mod tests {
         for octet in &accept[..accept.len() - 1] {
             assert_eq!(sender.hear(&[*octet]), Some(Heard::Nothing));
         }
-        assert_eq!(sender.hear(&accept[accept.len() - 1..]), Some(Heard::Accept));
+        assert_eq!(
+            sender.hear(&accept[accept.len() - 1..]),
+            Some(Heard::Accept)
+        );
         let mut bytes = Sender::start();
         Sender::frame(b"one", &mut bytes);
         Sender::frame(&[7; 400], &mut bytes);

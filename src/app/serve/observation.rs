@@ -1,13 +1,14 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{Outcome, Request};
+use crate::answer::{Outcome, Request, Verdict};
+use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
 use crate::app::questions::Asking;
 use crate::config::Config;
 use crate::observe::{
-    self, Audited, Gathered, Traffic, TrafficReader, Witness, observe, server_text,
+    self, Audited, Gathered, Recorder, Traffic, TrafficReader, Witness, observe, server_text,
 };
 use crate::server::{Answerer, Core};
 use crate::snapshot::{Identities, Snapshot, SnapshotReader};
@@ -26,6 +27,7 @@ pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
 pub(super) struct Observation {
     witness: Option<Witness>,
     traffic: Option<Traffic>,
+    journal: Journal,
     gathered: Option<ReadGathered>,
     observer: Option<Observer>,
 }
@@ -44,10 +46,13 @@ impl Observation {
         // Where nobody can read them, nothing is counted.
         let read = config.admin.metrics.is_some() || config.admin.admin.is_some();
         let traffic = read.then(|| Traffic::new(servers.iter().copied().map(server_text)));
+        let journal = Journal::start(&config.written, reader, asking);
+        let journal = journal.context("starting a thread")?;
         let Some(options) = watched(config) else {
             return Ok(Self {
                 witness: None,
                 traffic,
+                journal,
                 gathered: None,
                 observer: None,
             });
@@ -59,6 +64,7 @@ impl Observation {
         Ok(Self {
             witness: Some(witness),
             traffic,
+            journal,
             gathered: Some(Box::new(gathered)),
             observer: Some(observer.context("starting a thread")?),
         })
@@ -70,7 +76,13 @@ impl Observation {
             said: Arc::default(),
             witness: self.witness.clone(),
             traffic: self.traffic.clone(),
+            recorder: self.journal.recorder(),
         }
+    }
+
+    /// Returns what could not be written down so far, now and later.
+    pub(super) fn losses(&self) -> Losses {
+        self.journal.losses()
     }
 
     /// Returns who reads what the blocks were asked.
@@ -85,7 +97,7 @@ impl Observation {
 
     /// Gathers a last time, and returns whether the thread ended in good order.
     pub(super) fn close(self) -> bool {
-        self.observer.is_none_or(Observer::close)
+        self.observer.is_none_or(Observer::close) & self.journal.close()
     }
 }
 
@@ -111,16 +123,35 @@ pub(super) struct Observed {
     said: Arc<AtomicBool>,
     witness: Option<Witness>,
     traffic: Option<Traffic>,
+    recorder: Recorder,
+}
+
+impl Observed {
+    /// Takes note of an answer.
+    #[inline(always)]
+    fn note(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        answer: &[u8],
+    ) {
+        if let Some(witness) = &mut self.witness {
+            witness.saw(snapshot, request, verdict);
+        }
+        if let Some(traffic) = &mut self.traffic {
+            traffic.saw(snapshot, request, verdict, answer.len());
+        }
+        self.recorder.saw(request, verdict, answer);
+    }
 }
 
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.witness) {
-            witness.saw(snapshot, request, verdict);
-        }
-        if let (Outcome::Reply(length, verdict), Some(traffic)) = (&outcome, &mut self.traffic) {
-            traffic.saw(snapshot, request, verdict, *length);
+        if let Outcome::Reply(length, verdict) = &outcome {
+            let answer = out.get(..*length).unwrap_or_default();
+            self.note(snapshot, request, verdict, answer);
         }
         if let Outcome::Reply(_, verdict) = &outcome
             && verdict.client == Some(ClientClass::Unknown)
@@ -143,6 +174,7 @@ impl Answerer for Observed {
         if let Some(traffic) = &mut self.traffic {
             traffic.received(at);
         }
+        self.recorder.received(at);
     }
 
     fn sent(&mut self) {

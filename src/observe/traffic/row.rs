@@ -124,7 +124,10 @@ impl Row {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let place = TIMES.partition_point(|bound| *bound < nanoseconds);
         add(&self.times[place], queries);
-        add(&self.times[TIME_PLACES - 1], nanoseconds.saturating_mul(queries));
+        add(
+            &self.times[TIME_PLACES - 1],
+            nanoseconds.saturating_mul(queries),
+        );
     }
 
     /// Adds what was counted so far to a sum.
@@ -231,10 +234,20 @@ mod tests {
             assert_eq!(size_place(octets), place, "{octets}");
         }
         let row = Row::default();
-        for (nanoseconds, place) in [(0, 0), (250_000, 0), (250_001, 1), (8_192_000_000, 15), (8_192_000_001, 16)] {
+        for (nanoseconds, place) in [
+            (0, 0),
+            (250_000, 0),
+            (250_001, 1),
+            (8_192_000_000, 15),
+            (8_192_000_001, 16),
+        ] {
             let before = row.times[place].load(Ordering::Relaxed);
             row.took(Duration::from_nanos(nanoseconds), 3);
-            assert_eq!(row.times[place].load(Ordering::Relaxed), before + 3, "{nanoseconds}");
+            assert_eq!(
+                row.times[place].load(Ordering::Relaxed),
+                before + 3,
+                "{nanoseconds}"
+            );
         }
     }
 
@@ -251,8 +264,18 @@ mod tests {
     #[test]
     fn a_query_is_counted_once_in_each_way() {
         let row = Row::default();
-        row.add((false, false, true), RType::A, (Rcode::NOERROR, Some(Plugin::Kubernetes)), [60, 140]);
-        row.add((true, true, false), RType(99), (Rcode(4000), None), [101, 0]);
+        row.add(
+            (false, false, true),
+            RType::A,
+            (Rcode::NOERROR, Some(Plugin::Kubernetes)),
+            [60, 140],
+        );
+        row.add(
+            (true, true, false),
+            RType(99),
+            (Rcode(4000), None),
+            [101, 0],
+        );
         let mut sum = Counts::default();
         assert!(sum.is_empty());
         row.add_to(&mut sum);
@@ -262,13 +285,23 @@ mod tests {
             (
                 sum.requests[0][0],
                 sum.requests[3][TYPES.len()],
-                sum.request_sizes.map(|sizes| (sizes[1], sizes[2], sizes[SIZE_PLACES - 1])),
-                sum.response_sizes.map(|sizes| (sizes[0], sizes[2], sizes[SIZE_PLACES - 1])),
+                sum.request_sizes
+                    .map(|sizes| (sizes[1], sizes[2], sizes[SIZE_PLACES - 1])),
+                sum.response_sizes
+                    .map(|sizes| (sizes[0], sizes[2], sizes[SIZE_PLACES - 1])),
                 sum.responses[kubernetes][0],
                 sum.responses[0][RCODES - 1],
                 sum.dnssec_ok,
             ),
-            (2, 2, [(2, 0, 120), (0, 2, 202)], [(0, 2, 280), (2, 0, 0)], 2, 2, 2)
+            (
+                2,
+                2,
+                [(2, 0, 120), (0, 2, 202)],
+                [(0, 2, 280), (2, 0, 0)],
+                2,
+                2,
+                2
+            )
         );
         assert_eq!(sum.requests.as_flattened().iter().sum::<u64>(), 4);
         assert!(!sum.is_empty());
