@@ -181,7 +181,7 @@ impl Default for Config {
                 zones: vec![Name::root()],
                 listeners: vec![id],
                 kubernetes: Some(zone::Options::default()),
-                forward: Vec::new(),
+                ..BlockOptions::default()
             }],
             tenancy: policy::Options::default(),
             audit: Audit::default(),

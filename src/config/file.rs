@@ -219,7 +219,7 @@ impl Blocks<'_> {
             zones,
             listeners,
             kubernetes,
-            forward: Vec::new(),
+            ..BlockOptions::default()
         });
     }
 
@@ -249,7 +249,7 @@ impl Blocks<'_> {
             zones,
             listeners,
             kubernetes: Some(kubernetes),
-            forward: Vec::new(),
+            ..BlockOptions::default()
         });
     }
 

@@ -69,6 +69,8 @@ impl Answerer for Script {
             length,
             Verdict {
                 rcode,
+                block: None,
+                plugin: None,
                 zone: None,
                 client: None,
                 forwarded: None,
