@@ -21,7 +21,7 @@ pub use kind::{Kept, Kind};
 pub use options::{Half, Isolation, Options, Prefetch, ServeStale};
 pub use stats::{Part, Readings};
 
-use crate::wire::{Name, Query, Rcode};
+use crate::wire::{Name, Query, RType, Rcode};
 use stats::Stats;
 use std::fmt;
 use std::sync::Arc;
@@ -90,10 +90,19 @@ impl Cache {
         &self.options
     }
 
-    /// Returns whether names like this (in wire form) are looked up.
-    pub fn covers(&self, query: &Query<'_>) -> bool {
+    /// Returns the key of asking for `qname` (in wire form) and `qtype` on behalf of `query`; `None`
+    /// where it is not looked up: for other zones, or because the answer may depend on who asks.
+    pub fn key(
+        &self,
+        partition: Partition,
+        query: &Query<'_>,
+        qname: &[u8],
+        qtype: RType,
+    ) -> Option<Key> {
+        let key = Key::new(partition, query, qname, qtype)?;
         let zones = &self.options.zones;
-        zones.is_empty() || query.qname.longest_suffix(zones).is_some()
+        let is_in = |zone: &Name| is_below(key.name(), zone.as_wire());
+        (zones.is_empty() || zones.iter().any(is_in)).then_some(key)
     }
 
     /// Looks a question up at the time `now`.
@@ -128,9 +137,19 @@ impl Cache {
         }
     }
 
-    /// Notes that what [`Recall::Unless`] offered was given after all.
-    pub fn gave_stale(&self) {
+    /// Returns an answer whose time is not up, for a question that was counted before.
+    pub fn recall_only(&self, key: &Key, now: u64) -> Option<Found> {
+        let (_, entry) = self.find(key, now)?;
+        let ttl = u32::try_from(entry.left(now)).ok().filter(|ttl| *ttl > 0)?;
+        Some(Found { entry, ttl })
+    }
+
+    /// Returns an answer whose time is up, where it may still be given, for a question that the
+    /// upstream had nothing better to say to.
+    pub fn stale(&self, key: &Key, now: u64) -> Option<Found> {
+        let (_, entry) = self.find(key, now)?;
         self.stats.serve_stale();
+        Some(Found { entry, ttl: 0 })
     }
 
     /// Denials come before answers, but for failures, which pass while answers stay.

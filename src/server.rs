@@ -15,6 +15,7 @@ mod engine;
 mod held;
 mod options;
 mod proxy;
+mod resume;
 #[cfg(test)]
 mod script;
 mod stats;
@@ -25,16 +26,17 @@ mod waiters;
 
 pub use bind::{BindError, Bound, bind};
 pub use engine::{Answerer, Core};
-pub use held::{HeldQuery, Upstream};
+pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{ListenAddress, Options};
 pub use stats::{Count, Stats};
-pub use sys::interface_addresses;
+pub use sys::{descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::drain::{Drain, DrainGuard};
 use crate::limits::Limits;
 use crate::snapshot::SnapshotReader;
 use engine::{Clock, Engine};
+use resume::Resumer;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ pub struct Setup<A = Core> {
 pub struct Server {
     threads: Vec<JoinHandle<()>>,
     stats: Stats,
+    upstream: Option<Arc<dyn Upstream>>,
 }
 
 impl Server {
@@ -96,12 +99,16 @@ impl Server {
         let mut starting = Starting {
             setup,
             clock: Clock::new(),
-            stats: Stats::new(workers + 2),
+            stats: Stats::new(workers + 3),
             threads: Vec::with_capacity(workers + 2),
         };
         let result = starting.start(bound);
         let Starting { threads, stats, .. } = starting;
-        let server = Self { threads, stats };
+        let server = Self {
+            threads,
+            stats,
+            upstream: setup.upstream.clone(),
+        };
         match result {
             Ok(()) => Ok(server),
             Err(error) => {
@@ -121,7 +128,9 @@ impl Server {
     /// all of them ended in good order.
     pub fn join(self) -> bool {
         let ended = self.threads.into_iter().map(JoinHandle::join);
-        ended.fold(true, |good, end| good & end.is_ok())
+        let ended = ended.fold(true, |good, end| good & end.is_ok());
+        // Last: until here, queries came that ask it.
+        ended & self.upstream.is_none_or(|upstream| upstream.close())
     }
 }
 
@@ -192,6 +201,10 @@ impl<A: Answerer> Starting<'_, A> {
             let shared = tcp::Shared::new(engine, waiters, limits, drain);
             tcp::run(&runtime, listeners, shared);
         })?;
+        if let Some(upstream) = &self.setup.upstream {
+            // What was asked until now has waited for this.
+            upstream.start(Box::new(Resumer::new(self.engine())))?;
+        }
         Ok(())
     }
 
@@ -226,5 +239,5 @@ impl<A: Answerer> Starting<'_, A> {
 /// Returns how many connections there may be: no more than half of the descriptors that the process
 /// may have, so that what else needs one still gets it.
 fn connections(configured: usize) -> usize {
-    sys::descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
+    descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
 }

@@ -22,7 +22,7 @@ mod rtype;
 pub use claim::{BadClaim, OPTION_ECS, claimed_address, claimed_namespace, claimed_subnet};
 pub use edns::{Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, PAYLOAD_SIZE};
 pub use header::{HEADER_LEN, Header, Opcode, Rcode};
-pub use message::{Message, MessageRecord, Question, append_opt, cut};
+pub use message::{Message, MessageRecord, Question, append_opt, cut_into};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};
 pub use reply::{Reply, ReplyData, ReplyRecord};

@@ -67,7 +67,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "forward",
         "wire answer cache chain drain server snapshot",
-        "ring_crypto thiserror tokio tokio_rustls tracing",
+        "ring_crypto rustls_native_certs thiserror tokio tokio_rustls tracing",
     ),
     ("metrics", "", "prometheus"),
     (

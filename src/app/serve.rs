@@ -9,7 +9,7 @@ use super::pages::Pages;
 use super::progress::Progress;
 use super::questions::questions;
 use crate::admin::{self, Admin};
-use crate::answer::{Outcome, Request};
+use crate::answer::{Outcome, Replied, Request};
 use crate::config::Config;
 use crate::drain::{Drain, termination};
 use crate::limits::Limits;
@@ -178,11 +178,33 @@ struct Observed {
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.witness) {
+        self.saw(snapshot, request, &outcome);
+        outcome
+    }
+
+    fn resume(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        replies: &[Replied<'_>],
+        out: &mut [u8],
+    ) -> Outcome {
+        let outcome = Core.resume(snapshot, request, replies, out);
+        self.saw(snapshot, request, &outcome);
+        outcome
+    }
+}
+
+impl Observed {
+    #[inline]
+    fn saw(&mut self, snapshot: &Snapshot, request: &Request<'_>, outcome: &Outcome) {
+        let Outcome::Reply(_, verdict) = outcome else {
+            return;
+        };
+        if let Some(witness) = &mut self.witness {
             witness.saw(snapshot, request, verdict);
         }
-        if let Outcome::Reply(_, verdict) = &outcome
-            && verdict.client == Some(ClientClass::Unknown)
+        if verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()
             && snapshot.synced
             && snapshot.identities == Identities::Trusted
@@ -195,6 +217,5 @@ impl Answerer for Observed {
                  (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
             );
         }
-        outcome
     }
 }

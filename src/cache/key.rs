@@ -9,7 +9,10 @@ const FRONT: usize = 16;
 /// A question as the cache tells it from others: the upstreams that answer it, whose it is where
 /// tenants are kept apart, DO, CD, class, type and the name in lower case.
 #[derive(Debug, Clone)]
-pub struct Key(ArrayVec<u8, { FRONT + MAX_NAME }>);
+pub struct Key {
+    bytes: ArrayVec<u8, { FRONT + MAX_NAME }>,
+    partition: Partition,
+}
 
 /// Whose answers these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct Partition {
 impl Key {
     /// Returns the key of asking for `qname` (in wire form) and `qtype` on behalf of `query`; `None`
     /// where the answer may depend on who asks, so that it is neither kept nor looked up.
-    pub fn new(
+    pub(super) fn new(
         partition: Partition,
         query: &Query<'_>,
         qname: &[u8],
@@ -37,7 +40,7 @@ impl Key {
         let (name, _) = QName::parse(qname, &mut buffer)?;
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let flags = u16::from(dnssec_ok) | u16::from(query.header.checking_disabled()) << 1;
-        let mut key = ArrayVec::new();
+        let mut bytes = ArrayVec::new();
         for part in [
             &partition.tenant.to_be_bytes()[..],
             &partition.upstream.to_be_bytes(),
@@ -46,17 +49,22 @@ impl Key {
             &qtype.0.to_be_bytes(),
             name.lower(),
         ] {
-            key.try_extend_from_slice(part).ok()?;
+            bytes.try_extend_from_slice(part).ok()?;
         }
-        Some(Self(key))
+        Some(Self { bytes, partition })
+    }
+
+    /// Returns whose answers it is about.
+    pub fn partition(&self) -> Partition {
+        self.partition
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// Returns the name, in lower case.
     pub(super) fn name(&self) -> &[u8] {
-        self.0.get(FRONT..).unwrap_or(&[])
+        self.bytes.get(FRONT..).unwrap_or(&[])
     }
 }

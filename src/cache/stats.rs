@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counts of one cache, which every worker adds to.
 #[derive(Debug, Default)]
-pub struct Stats {
+pub(super) struct Stats {
     requests: AtomicU64,
     misses: AtomicU64,
     hits: [AtomicU64; 2],

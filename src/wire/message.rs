@@ -192,28 +192,24 @@ pub fn append_opt(out: &mut [u8], length: usize, rcode: Rcode, dnssec_ok: bool) 
     length + written
 }
 
-/// Cuts a message at the front of `out` to `limit` octets: as many records as fit stay, its OPT record
-/// among them, and TC is set. Returns its length. One that can't be read is cut to its header.
-pub fn cut(out: &mut [u8], length: usize, limit: usize) -> usize {
-    if length <= limit {
-        return length;
-    }
-    let whole = out.get(..length).unwrap_or(&[]);
-    let (mut end, mut counts) = (HEADER_LEN, [0u16; 4]);
-    let mut opt = [0; OPT_LEN];
-    let mut has_opt = false;
-    if let Some(message) = Message::parse(whole) {
-        if let Some(record) = message.opt()
-            && let Some(front) = whole.get(record.owner_at..record.owner_at + OPT_LEN - 2)
-            && let Some((head, _)) = opt.split_at_mut_checked(OPT_LEN - 2)
-        {
-            // Without its options: there is no room to spare.
-            head.copy_from_slice(front);
-            has_opt = true;
+/// Writes a message to the front of `out`, and returns its length. Where it has more than `limit`
+/// octets, as many records as fit are written, its OPT record among them without options, and TC is
+/// set. One that can't be read is cut to its header.
+pub fn cut_into(bytes: &[u8], limit: usize, out: &mut [u8]) -> usize {
+    let limit = limit.min(out.len());
+    if bytes.len() <= limit {
+        if let Some(room) = out.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
         }
-        let room = limit.saturating_sub(if has_opt { OPT_LEN } else { 0 });
+        return bytes.len();
+    }
+    let (mut end, mut counts, mut opt) = (HEADER_LEN, [0u16; 4], None);
+    if let Some(message) = Message::parse(bytes) {
+        let edns = message.opt().map(|opt| opt.owner_at);
+        let edns = edns.and_then(|at| bytes.get(at..)?.first_chunk::<{ OPT_LEN - 2 }>());
+        let room = limit.saturating_sub(edns.map_or(0, |_| OPT_LEN));
         if message.records_at() <= room {
-            end = message.records_at();
+            (end, opt) = (message.records_at(), edns);
             counts = [1, 0, 0, 0];
             for record in message.records() {
                 if record.rdata.end > room || record.rtype == RType::OPT {
@@ -224,12 +220,17 @@ pub fn cut(out: &mut [u8], length: usize, limit: usize) -> usize {
                     *count += 1;
                 }
             }
-        } else {
-            has_opt = false;
         }
     }
-    if has_opt && let Some(room) = out.get_mut(end..end + OPT_LEN) {
-        room.copy_from_slice(&opt);
+    if let (Some(room), Some(kept)) = (out.get_mut(..end), bytes.get(..end)) {
+        room.copy_from_slice(kept);
+    }
+    if let Some(opt) = opt
+        && let Some(room) = out.get_mut(end..end + OPT_LEN)
+        && let Some((front, length)) = room.split_last_chunk_mut::<2>()
+    {
+        front.copy_from_slice(opt);
+        *length = [0, 0];
         end += OPT_LEN;
         counts[3] += 1;
     }
