@@ -20,7 +20,9 @@ pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
 
 /// Who looks at the answers, where anybody does.
 pub(super) struct Observation {
-    witness: Option<Witness>,
+    witness: Option<Arc<Witness>>,
+    /// It has been said that somebody asks whom no source knows.
+    said: Arc<AtomicBool>,
     gathered: Option<ReadGathered>,
     observer: Option<Observer>,
 }
@@ -38,6 +40,7 @@ impl Observation {
         let Some(options) = watched(config) else {
             return Ok(Self {
                 witness: None,
+                said: Arc::default(),
                 gathered: None,
                 observer: None,
             });
@@ -47,7 +50,8 @@ impl Observation {
         let ledger = Ledger::open(&config.audit, config.tenancy.mode, asking.clone())?;
         let observer = Observer::start(gatherer, reader.clone(), ledger);
         Ok(Self {
-            witness: Some(witness),
+            witness: Some(Arc::new(witness)),
+            said: Arc::default(),
             gathered: Some(Box::new(gathered)),
             observer: Some(observer.context("starting a thread")?),
         })
@@ -56,8 +60,9 @@ impl Observation {
     /// Returns what the server's threads answer by.
     pub(super) fn answerer(&self) -> Observed {
         Observed {
-            said: Arc::default(),
-            witness: self.witness.clone(),
+            said: self.said.clone(),
+            shared: self.witness.clone(),
+            own: None,
         }
     }
 
@@ -89,16 +94,27 @@ fn watched(config: &Config) -> Option<observe::Options> {
 
 /// Answers as [`Core`], has the answers seen, and says in the log, once, that somebody asks whom no
 /// source knows.
-#[derive(Clone)]
 pub(super) struct Observed {
     said: Arc<AtomicBool>,
-    witness: Option<Witness>,
+    /// Of whom this thread's witness is one more.
+    shared: Option<Arc<Witness>>,
+    own: Option<Witness>,
+}
+
+impl Clone for Observed {
+    fn clone(&self) -> Self {
+        Self {
+            said: self.said.clone(),
+            shared: self.shared.clone(),
+            own: None,
+        }
+    }
 }
 
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.witness) {
+        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.own) {
             witness.saw(snapshot, request, verdict);
         }
         if let Outcome::Reply(_, verdict) = &outcome
@@ -116,5 +132,23 @@ impl Answerer for Observed {
             );
         }
         outcome
+    }
+
+    fn next(&self) -> Self {
+        Self {
+            own: self.shared.as_ref().map(|witness| witness.next()),
+            ..self.clone()
+        }
+    }
+
+    fn adopt(&mut self, next: &Self) {
+        let same = match (&self.shared, &next.shared) {
+            (Some(own), Some(next)) => Arc::ptr_eq(own, next),
+            (own, next) => own.is_none() && next.is_none(),
+        };
+        // What has been counted is not begun anew.
+        if !same {
+            *self = next.next();
+        }
     }
 }
