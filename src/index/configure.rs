@@ -8,12 +8,15 @@ use super::keep::{Keep, Kept};
 use super::objects::node_addresses;
 use super::peers::Peers;
 use crate::chain::{BlockOptions, Chain};
-use crate::model::Kind;
+use crate::model::{Kind, ObjectKey, SliceOwner};
 use crate::tenancy::{self, Compiler, Forwarders, Mode, ServiceId};
 use crate::zone::ZoneWriter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Objects that are looked at together where less is kept of them.
+const PAGE: usize = 512;
 
 /// What an index is made for.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,8 +118,7 @@ impl Index {
         let lists = self.prepare(&next);
         self.given
             .retain(|kind| !self.wanted.lists.contains_key(kind));
-        let needs = self.needs(&next);
-        self.keep.replace(needs);
+        self.keep_only(self.needs(&next));
         let idle = self.given.union(&self.awaited).copied();
         let idle: BTreeSet<Kind> = idle.filter(|kind| !next.kinds.contains(kind)).collect();
         self.awaited = next.kinds.difference(&self.given).copied().collect();
@@ -165,18 +167,59 @@ impl Index {
         }
     }
 
+    /// Keeps what is needed and no more, of objects that are there too: what is kept is a function of
+    /// the objects and the configuration alone.
+    fn keep_only(&mut self, needs: Kept) {
+        let has = self.keep.kept();
+        self.keep.replace(needs);
+        let less = |has: bool, needs: bool| has && !needs;
+        let labels = less(has.labels, needs.labels);
+        let of_services = labels
+            || less(has.service_labels, needs.service_labels)
+            || less(has.exports, needs.exports);
+        let of_slices = labels || less(has.targets, needs.targets);
+        for (kind, is_less) in [
+            (Kind::Service, of_services),
+            (Kind::ServiceImport, of_services),
+            (Kind::EndpointSlice, of_slices),
+            (Kind::Pod, labels),
+        ] {
+            let mut next = Some(0).filter(|_| is_less);
+            while let Some(row) = next {
+                let (objects, after) = self.objects.page(kind, row, PAGE);
+                for object in objects {
+                    let key = object.key();
+                    let stamp = self.objects.stamp(kind, &key);
+                    self.put(kind, key.clone(), Some(object));
+                    if let Some(stamp) = stamp {
+                        self.objects.set_stamp(kind, &key, stamp);
+                    }
+                }
+                next = after;
+            }
+        }
+    }
+
     /// Makes everything be rebuilt.
     fn touch_everything(&mut self, owners: bool) {
         let objects = &self.objects;
         let names = objects.namespaces.keys();
         let services = objects.services.from(0).map(|(id, _)| ServiceId(id));
         let imports = objects.imports.from(0).map(|(id, _)| ServiceId(id));
+        // A slice answers for its endpoints also where its Service is not there.
+        let owners_of = objects.slices.from(0).filter_map(|(_, slice)| {
+            let (SliceOwner::Service(name) | SliceOwner::Import(name, _)) = &slice.owner else {
+                return None;
+            };
+            let key = ObjectKey::new(slice.key.namespace.clone(), name.clone());
+            objects.service_id(&key)
+        });
         let pods = objects.pods.iter();
         let mut dirty = Dirty {
             namespaces: names
                 .filter_map(|name| objects.numbers.find_ns(name))
                 .collect(),
-            services: services.chain(imports).collect(),
+            services: services.chain(imports).chain(owners_of).collect(),
             pods: pods
                 .filter_map(|row| Some(row.pod_ip()?.to_canonical()))
                 .collect(),

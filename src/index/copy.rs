@@ -72,7 +72,7 @@ impl Index {
 
 impl Objects {
     /// Returns some objects of a kind from a row on, and the row to go on from, unless there is none.
-    fn page(&self, kind: Kind, row: u32, limit: usize) -> (Vec<Object>, Option<u32>) {
+    pub(super) fn page(&self, kind: Kind, row: u32, limit: usize) -> (Vec<Object>, Option<u32>) {
         match kind {
             // Few, and in no numbered rows.
             Kind::Namespace => {
