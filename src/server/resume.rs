@@ -28,6 +28,7 @@ impl<A: Answerer> Resume for Resumer<A> {
     }
 
     fn resume(&mut self, mut inquiry: Box<Inquiry>, reply: Option<&[u8]>) -> Option<Box<Inquiry>> {
+        self.engine.adopt(inquiry.snapshot());
         let request = inquiry.request(self.engine.clock.now());
         let room = match request.transport {
             Transport::Udp => ANSWER,

@@ -132,7 +132,7 @@ pub(super) fn options(address: &str) -> Options {
 
 /// A server that runs the script.
 pub(super) struct Running {
-    pub(super) server: Server,
+    pub(super) server: Server<Script>,
     pub(super) drain: Drain,
     pub(super) publisher: Publisher,
     pub(super) script: Script,
