@@ -11,6 +11,7 @@
 mod alias;
 mod asks;
 mod canary;
+mod clients;
 mod forwarded;
 mod kubernetes;
 mod plain;
@@ -28,6 +29,7 @@ use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
     ExtendedError, QClass, QNameBuffer, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
+    cut_into,
 };
 use asks::Said;
 use std::net::{IpAddr, SocketAddr};
@@ -87,6 +89,8 @@ pub enum DropReason {
     Short,
     /// A response: answering one could start a loop.
     Response,
+    /// The name is asked of upstreams, on behalf of their clients alone, and this is none.
+    NoClient,
 }
 
 /// What metrics, audit and logs need to know of an answer.
@@ -239,6 +243,7 @@ enum Done<'a> {
     Next,
     Hold,
     Ask(Box<Plan>),
+    Drop(DropReason),
 }
 
 /// Who wrote an answer.
@@ -304,7 +309,7 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
 #[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let limit = limit.min(out.len());
-    let mut builder = ResponseBuilder::new(asked.query, limit, out);
+    let mut builder = ResponseBuilder::new(asked.query, limit, &mut *out);
     let done = match unanswerable(asked.query) {
         Some(rcode) => {
             builder.set_rcode(rcode);
@@ -314,10 +319,14 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     };
     match done {
         Done::Hold => Outcome::Hold,
-        Done::Ask(plan) => Outcome::Ask(plan),
+        Done::Ask(mut plan) => {
+            plan.client = asked.client;
+            Outcome::Ask(plan)
+        }
+        Done::Drop(reason) => Outcome::Drop(reason),
         Done::Next => finish(builder, asked, By::default()),
         Done::Answer(by) => finish(builder, asked, by),
-        Done::Relay(reply, by) => relay(asked, reply, by, limit, builder),
+        Done::Relay(reply, by) => relay(asked, reply, by, limit, out),
     }
 }
 
@@ -357,22 +366,16 @@ fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
     }
 }
 
-/// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
-fn relay(
-    asked: &Asked<'_>,
-    reply: &[u8],
-    by: By,
-    limit: usize,
-    mut builder: ResponseBuilder<'_>,
-) -> Outcome {
+/// Sends an upstream's reply as it is, under the query's ID; where it is too long, as many of its
+/// records as fit.
+fn relay(asked: &Asked<'_>, reply: &[u8], by: By, limit: usize, out: &mut [u8]) -> Outcome {
     let rcode = Reply::parse(reply).map_or(Rcode::SERVFAIL, |reply| reply.header.rcode());
     let verdict = verdict(rcode, asked, by);
-    if reply.len() > limit {
-        builder.set_rcode(rcode);
-        builder.set_truncated();
-        return Outcome::Reply(builder.finish(), verdict);
+    let length = cut_into(reply, limit, out);
+    if let Some(id) = out.first_chunk_mut() {
+        *id = asked.query.header.id.to_be_bytes();
     }
-    Outcome::Reply(builder.replace(asked.query.header.id, reply), verdict)
+    Outcome::Reply(length, verdict)
 }
 
 fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {

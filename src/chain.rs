@@ -7,7 +7,7 @@
 mod forward;
 mod plugin;
 
-pub use forward::ForwardOptions;
+pub use forward::{Clients, ForwardOptions};
 pub use plugin::Plugin;
 
 use crate::wire::{Name, QName};

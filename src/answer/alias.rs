@@ -7,8 +7,8 @@
 use super::asks::{Heard, Plan};
 use super::kubernetes::Written;
 use super::records::Writer;
-use crate::chain::{ListenerId, Step, UpstreamId};
-use crate::snapshot::Snapshot;
+use super::{Asked, clients};
+use crate::chain::{Step, UpstreamId};
 use crate::wire::{Full, NameParts, Owner, QName, QNameBuffer, RType, Reply, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
@@ -78,7 +78,7 @@ impl Writer<'_, '_> {
         if inside {
             return self.arrive(zone, origin, &qname, &hop);
         }
-        match other_zone(self.asked.snapshot, self.asked.request.listener, &qname) {
+        match other_zone(&self.asked, &qname) {
             Ok((zone, origin)) => self.arrive(zone, origin, &qname, &hop),
             Err(upstream) => self.leave(&hop, upstream),
         }
@@ -215,11 +215,11 @@ impl Writer<'_, '_> {
 /// Finds a zone of this server for a name outside the one that its alias is in, or else the
 /// upstream to ask.
 fn other_zone<'s>(
-    snapshot: &'s Snapshot,
-    listener: ListenerId,
+    asked: &Asked<'s>,
     qname: &QName<'_>,
 ) -> Result<(&'s Zone, &'s Origin), Option<UpstreamId>> {
-    let block = snapshot.chain.select(listener, qname);
+    let snapshot = asked.snapshot;
+    let block = snapshot.chain.select(asked.request.listener, qname);
     for step in block.map_or(&[][..], |block| block.steps()) {
         match step {
             Step::Kubernetes(id) => {
@@ -229,8 +229,9 @@ fn other_zone<'s>(
                 }
             }
             Step::Forward(table) => {
-                if table.is_for(qname) {
-                    return Err(Some(table.upstream));
+                if table.is_for(qname) && clients::is_for_tenant(asked, table) {
+                    let is_listed = clients::is_listed(asked, table);
+                    return Err(is_listed.then_some(table.upstream));
                 }
             }
         }

@@ -61,7 +61,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         drain: drain.clone(),
         sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
         gathered: observation.take_reader(),
-        traffic: observation.traffic(),
+        traffic: Some(observation.traffic()),
         losses: observation.losses(),
         enabled: coredns::enabled(config, &addresses),
     });

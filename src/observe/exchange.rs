@@ -76,6 +76,8 @@ pub struct Exchange {
     pub named: Option<IpAddr>,
     /// Over a stream.
     pub stream: bool,
+    /// An upstream had to be asked, and none replied.
+    pub failed: bool,
     /// When it came, after the recorders were made.
     pub received: Duration,
     /// How long it took.
@@ -181,26 +183,22 @@ impl Recorder {
 
     /// Copies an answer for whoever wants it.
     #[inline]
-    pub fn saw(&mut self, request: &Request<'_>, verdict: &Verdict, answer: &[u8]) {
+    pub fn saw(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
         if !self.sinks.is_empty() {
-            self.copy(request, verdict, answer);
+            self.copy(request, verdict, failed, answer);
         }
     }
 
     #[inline(never)]
-    fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, answer: &[u8]) {
+    fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
         let answers = matches!(answer, [_, _, _, _, _, _, a, b, ..] if a | b != 0);
         let wants = |sink: &Sink| sink.wanted.has(verdict.rcode, answers);
         if !self.sinks.iter().any(wants) {
             return;
         }
         let received = self.began.saturating_duration_since(self.shared.origin);
-        let head = head(
-            request,
-            verdict,
-            answer.len(),
-            [received, self.began.elapsed()],
-        );
+        let times = [received, self.began.elapsed()];
+        let head = head((request, verdict), failed, answer.len(), times);
         let records = records(request.bytes.len(), answer.len());
         for sink in self.sinks.iter_mut().filter(|sink| wants(sink)) {
             let octets = words(request.bytes).chain(words(answer));
@@ -299,10 +297,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const STREAM: u64 = 1;
 const LOCAL: u64 = 2;
 const NAMED: u64 = 4;
+const FAILED: u64 = 8;
 
 fn head(
-    request: &Request<'_>,
-    verdict: &Verdict,
+    (request, verdict): (&Request<'_>, &Verdict),
+    failed: bool,
     answered: usize,
     [received, took]: [Duration; 2],
 ) -> [u64; HEAD] {
@@ -310,7 +309,8 @@ fn head(
     let flag = |set: bool, flag: u64| if set { flag } else { 0 };
     let flags = flag(request.transport != Transport::Udp, STREAM)
         | flag(request.local.is_some(), LOCAL)
-        | flag(verdict.named.is_some(), NAMED);
+        | flag(verdict.named.is_some(), NAMED)
+        | flag(failed, FAILED);
     let block = verdict.block.map_or(u64::MAX, |block| block.0.into());
     let plugin = verdict.plugin.map_or(0, |plugin| plugin as u64 + 1);
     let unspecified = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -366,6 +366,7 @@ fn exchange(words: &[u64]) -> Exchange {
         local: maybe(LOCAL, 4),
         named: maybe(NAMED, 6),
         stream: flags & STREAM != 0,
+        failed: flags & FAILED != 0,
         received: Duration::from_nanos(at(8)),
         took: Duration::from_nanos(at(9)),
         query: octets(words, HEAD, query),
@@ -443,11 +444,12 @@ mod tests {
             for length in [0, 1, 12, 100, 1232, 65_535] {
                 let answer: Vec<u8> = (0..length).map(|n: usize| n as u8).collect();
                 let request = request("10.0.0.1".parse().unwrap(), transport, &asked);
-                recorder.saw(&request, &verdict(Rcode::NOERROR), &answer);
+                recorder.saw(&request, &verdict(Rcode::NOERROR), length == 12, &answer);
                 let [read] = &all(&mut reader)[..] else {
                     panic!("{length}")
                 };
                 assert_eq!((&read.query, &read.answer), (&asked, &answer));
+                assert_eq!(read.failed, length == 12);
                 assert_eq!(
                     (read.peer, read.listener, read.local, read.stream),
                     (
@@ -500,7 +502,12 @@ mod tests {
             (Rcode::REFUSED, 0, [0, 0, 1]),
         ] {
             let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
-            recorder.saw(&request, &verdict(rcode), &[0, 0, 0, 0, 0, 0, 0, answers]);
+            recorder.saw(
+                &request,
+                &verdict(rcode),
+                false,
+                &[0, 0, 0, 0, 0, 0, 0, answers],
+            );
             let read = readers.each_mut().map(|reader| all(reader).len());
             assert_eq!(read, expected, "{rcode} {answers}");
         }
@@ -516,7 +523,7 @@ mod tests {
         let asked = query("a.", RType::A);
         let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
         for _ in 0..RECORDS {
-            recorder.saw(&request, &verdict(Rcode::NOERROR), &[0; 200]);
+            recorder.saw(&request, &verdict(Rcode::NOERROR), false, &[0; 200]);
             assert_eq!(all(&mut quick).len(), 1);
         }
         let kept = all(&mut slow).len();
@@ -529,7 +536,7 @@ mod tests {
         drop(slow);
         let mut late = first.reader(Wanted::ALL);
         recorder.received(Instant::now());
-        recorder.saw(&request, &verdict(Rcode::NOERROR), &[0; 200]);
+        recorder.saw(&request, &verdict(Rcode::NOERROR), false, &[0; 200]);
         assert_eq!((recorder.sinks.len(), all(&mut late).len()), (2, 1));
     }
 }

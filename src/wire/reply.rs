@@ -140,7 +140,7 @@ impl<'a> Reply<'a> {
 }
 
 /// Reads a name that may be compressed; pointers lead strictly back. Returns what follows it.
-fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
+pub(super) fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
     let mut name = NameBuf::new();
     let mut at = start;
     let mut after = None;

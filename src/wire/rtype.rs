@@ -14,6 +14,8 @@ pub struct QClass(pub u16);
 impl QClass {
     /// The Internet.
     pub const IN: Self = Self(1);
+    /// Whichever there is: a QCLASS alone.
+    pub const ANY: Self = Self(255);
 }
 
 macro_rules! types {

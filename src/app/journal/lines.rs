@@ -21,6 +21,9 @@ const AT_ONCE: usize = 256;
 /// Pods whose names are asked for at once.
 const PODS_AT_ONCE: usize = 512;
 
+/// What failed, where an upstream had to be asked.
+const SILENT: &str = "no upstream replied";
+
 /// What makes lines.
 pub(super) struct Lines {
     blocks: Vec<(Vec<Rule>, Option<ErrorLines>)>,
@@ -98,13 +101,16 @@ impl Lines {
         let block = exchange
             .block
             .and_then(|id| self.blocks.get_mut(usize::from(id.0)));
-        let Some((rules, _)) = block else { return };
+        let Some((rules, errors)) = block else { return };
         let snapshot = self.reader.load();
         let mut asker = asker(&snapshot, client(exchange));
         asker.pod = pods.get(&client(exchange)).cloned();
         let Some(entry) = Entry::of(exchange, &asker) else {
             return;
         };
+        if let Some(errors) = errors.as_mut().filter(|_| exchange.failed) {
+            errors.report(exchange.received + exchange.took, &entry, SILENT, text);
+        }
         let is_for = |rule: &&Rule| {
             rule.zones
                 .iter()

@@ -73,7 +73,7 @@ fn a_held_query_does_not_keep_later_ones_waiting() {
 
 #[test]
 fn half_closed_connections_get_all_their_answers_and_then_fin() {
-    let mut running = patient(|setup| setup.upstream = Some(Arc::new(Elsewhere)));
+    let mut running = patient(|setup| setup.upstream = Some(Arc::new(Elsewhere::default())));
     for (word, answer) in [("echo", "echo"), ("ask", "elsewhere"), ("hold", "known")] {
         let mut stream = running.tcp();
         send(&mut stream, 1, word);
