@@ -1,9 +1,10 @@
 //! CoreDNS's series from what everybody counts.
 
+use super::progress::{ProgrammingTimes, State};
 use crate::chain::{BlockOptions, Plugin};
 use crate::config::Config;
 use crate::metrics::Histogram;
-use crate::metrics::coredns::{Acl, Block};
+use crate::metrics::coredns::{Acl, Api, Block};
 use crate::observe::{Counts, RCODES, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
 use crate::wire::Rcode;
 use std::net::SocketAddr;
@@ -129,6 +130,40 @@ pub(super) fn histogram(bounds: Vec<f64>, places: &[u64], units: f64) -> Histogr
         // Exact up to 2^53, as every value of Prometheus.
         sum: sum.first().copied().unwrap_or_default() as f64 / units,
     }
+}
+
+/// Returns what was asked of the API, and how long changes took to be served; `None` where it is not
+/// followed.
+pub(super) fn api(state: &State) -> Option<Api> {
+    let asked = state.asked.as_ref()?();
+    let times = asked.times.into_iter().map(|(verb, counts, sum)| {
+        let bounds = asked.bounds.clone();
+        (
+            verb,
+            Histogram {
+                bounds,
+                counts,
+                sum,
+            },
+        )
+    });
+    let outcomes = asked.outcomes.into_iter();
+    let programming = state.programming.iter().map(|(kind, times)| {
+        let times = Histogram {
+            bounds: ProgrammingTimes::bounds().collect(),
+            counts: times.places.to_vec(),
+            sum: times.sum.as_secs_f64(),
+        };
+        (*kind, times)
+    });
+    Some(Api {
+        host: asked.host,
+        times: times.collect(),
+        requests: outcomes
+            .map(|(method, code, count)| (code, method, count))
+            .collect(),
+        programming: programming.collect(),
+    })
 }
 
 fn seconds(nanoseconds: u64) -> f64 {

@@ -103,6 +103,7 @@ impl Pages {
         CoreDns {
             blocks: traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &self.enabled)),
             plugins: self.enabled.clone(),
+            api: coredns::api(&self.progress.state()),
             ..CoreDns::default()
         }
     }

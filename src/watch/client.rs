@@ -2,6 +2,7 @@
 //! authentication and TLS; the connection underneath is made here, so that a peer that is gone is
 //! noticed.
 
+use super::requests::Requests;
 use super::fault::with_causes;
 use super::tcp;
 use hyper_util::client::legacy::Client as HttpClient;
@@ -60,6 +61,9 @@ pub struct Api {
 
 struct Shared {
     connection: Option<Connection>,
+    /// Its host and port.
+    host: Box<str>,
+    requests: Requests,
     current: Mutex<Current>,
 }
 
@@ -74,12 +78,12 @@ struct Current {
 /// # Errors
 /// The file, the service account or the certificates can't be used.
 pub async fn connect(connection: &Connection) -> Result<Api, ClientError> {
-    let client = client(connection).await?;
-    Ok(Api::new(client, Some(connection.clone())))
+    let (client, host) = client(connection).await?;
+    Ok(Api::new(client, host, Some(connection.clone())))
 }
 
 impl Api {
-    fn new(client: Client, connection: Option<Connection>) -> Self {
+    fn new(client: Client, host: Box<str>, connection: Option<Connection>) -> Self {
         let current = Current {
             client,
             renewed: None,
@@ -87,6 +91,8 @@ impl Api {
         Self {
             shared: Arc::new(Shared {
                 connection,
+                host,
+                requests: Requests::default(),
                 current: Mutex::new(current),
             }),
         }
@@ -95,7 +101,17 @@ impl Api {
     /// An API that is a function of the test's own.
     #[cfg(test)]
     pub(super) fn of(client: Client) -> Self {
-        Self::new(client, None)
+        Self::new(client, "test".into(), None)
+    }
+
+    /// Returns its host, with the port where it is written.
+    pub fn host(&self) -> &str {
+        &self.shared.host
+    }
+
+    /// Returns what is asked of it, now and later.
+    pub fn requests(&self) -> &Requests {
+        &self.shared.requests
     }
 
     pub(super) fn client(&self) -> Client {
@@ -116,7 +132,7 @@ impl Api {
             current.renewed = Some(Instant::now());
         }
         match client(connection).await {
-            Ok(client) => self.lock().client = client,
+            Ok((client, _)) => self.lock().client = client,
             Err(error) => tracing::warn!(%error, "the credentials could not be read again"),
         }
     }
@@ -127,7 +143,8 @@ impl Api {
     }
 }
 
-async fn client(connection: &Connection) -> Result<Client, ClientError> {
+/// Returns a client, and the host that it asks.
+async fn client(connection: &Connection) -> Result<(Client, Box<str>), ClientError> {
     let config = match &connection.kubeconfig {
         Some(path) => {
             let error = |error| ClientError::Kubeconfig {
@@ -149,7 +166,9 @@ async fn client(connection: &Connection) -> Result<Client, ClientError> {
     if let Some(proxy) = config.proxy_url {
         return Err(ClientError::Proxy(proxy.to_string()));
     }
-    build(&config).map_err(|error| ClientError::Client(Box::new(error)))
+    let client = build(&config).map_err(|error| ClientError::Client(Box::new(error)))?;
+    let host = config.cluster_url.authority();
+    Ok((client, host.map_or("", |host| host.as_str()).into()))
 }
 
 /// What [`Client::try_from`] does, without its retries (the watch backs off by itself, and says

@@ -3,6 +3,7 @@
 //! Not where events come from.
 
 use super::freshness::{Freshness, Judgment, News};
+use super::programming::Programming;
 use super::restore::Restore;
 use super::save::{Saver, Step};
 use crate::app::pages::Ago;
@@ -44,6 +45,7 @@ pub(super) struct Follower {
     questions: Option<Questions>,
     restore: Option<Restore>,
     saver: Option<Saver>,
+    programming: Programming,
     freshness: Freshness,
     identities: Identities,
     /// Something has changed since the last snapshot.
@@ -114,6 +116,7 @@ impl Follower {
                 Restore::new(path, &settings.kinds, node, &index)
             }),
             saver: path.map(|path| Saver::new(path, start)),
+            programming: Programming::default(),
             freshness: Freshness::new(settings.identity_max_age),
             patience: Some(start + settings.startup_timeout),
             index,
@@ -182,7 +185,9 @@ impl Follower {
 
     /// Takes in what has arrived.
     fn apply(&mut self, batch: &mut Vec<Event>, source: &impl Source) {
-        for event in batch.drain(..) {
+        let synced = self.index.is_synced();
+        for mut event in batch.drain(..) {
+            self.programming.note(&mut event, synced);
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
                     state.restored.remove(kind);
@@ -285,6 +290,9 @@ impl Follower {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
+        let moment = jiff::Timestamp::now();
+        self.programming
+            .published(self.index.objects(), &self.progress, moment);
         (self.dirty, self.published) = (false, Some(now));
         let policies = &self.index.objects().policies;
         // The last one that goes leaves something to be said, too.
