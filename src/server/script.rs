@@ -97,10 +97,6 @@ impl Upstream for Elsewhere {
         Ok(())
     }
 
-    fn recall(&self, _: &Snapshot, _: &Request<'_>, _: &Plan, _: &mut [u8]) -> Option<usize> {
-        None
-    }
-
     fn ask(&self, inquiry: Box<Inquiry>) -> Option<Box<Inquiry>> {
         let resume = self.0.lock().unwrap().take().expect("it was started");
         let asking = thread::spawn(move || {
@@ -111,10 +107,6 @@ impl Upstream for Elsewhere {
         });
         *self.0.lock().unwrap() = asking.join().ok();
         None
-    }
-
-    fn close(&self) -> bool {
-        true
     }
 }
 
