@@ -20,6 +20,7 @@ mod kubernetes;
 mod limits;
 mod pages;
 mod source;
+mod steps;
 mod tenancy;
 mod text;
 mod zones;
