@@ -14,8 +14,10 @@ mod canary;
 mod clients;
 mod forwarded;
 mod kubernetes;
+mod message;
 mod plain;
 mod records;
+mod serve;
 mod services;
 mod steps;
 mod wild;
@@ -24,12 +26,12 @@ pub use asks::{MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use forwarded::{Forwarded, awaited};
 
-use crate::chain::{BlockId, ListenerId, Plugin, ZoneId};
+use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
-    ExtendedError, QClass, QNameBuffer, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
-    cut_into,
+    ExtendedError, QClass, QName, QNameBuffer, Query, QueryError, RType, Rcode, Reply,
+    ResponseBuilder, cut_into,
 };
 use asks::Said;
 use std::net::{IpAddr, SocketAddr};
@@ -91,6 +93,8 @@ pub enum DropReason {
     Response,
     /// The name is asked of upstreams, on behalf of their clients alone, and this is none.
     NoClient,
+    /// The configuration says so, for this client and name.
+    Policy,
 }
 
 /// What metrics, audit and logs need to know of an answer.
@@ -114,6 +118,8 @@ pub struct Verdict {
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
+    /// Whether `autopath` found the name in the client's search list.
+    pub searched: bool,
     /// Whether the query has the DO bit (RFC 3225).
     pub dnssec_ok: bool,
     /// Octets of the QNAME, which stands behind the header; 0 where the message could not be read.
@@ -133,6 +139,7 @@ impl Verdict {
             named: None,
             asker,
             qtype: None,
+            searched: false,
             dnssec_ok: false,
             qname: 0,
         }
@@ -174,6 +181,7 @@ pub fn respond_both_ways(
         source: Source::Peer,
         query: &query,
         said: Said::NOTHING,
+        depth: 0,
     };
     let limit = limit(request, &query);
     Some((
@@ -202,6 +210,8 @@ struct Asked<'a> {
     source: Source,
     query: &'a Query<'a>,
     said: Said<'a>,
+    /// How many look-ups it is within.
+    depth: u8,
 }
 
 /// Where the client is.
@@ -215,7 +225,12 @@ enum Source {
     Unsaid,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Returns the block that is for a name.
+    fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
+        self.snapshot.chain.select(self.request.listener, qname)
+    }
+
     /// Returns the client's address, canonical, where one is known.
     fn address(&self) -> Option<IpAddr> {
         match self.source {
@@ -253,6 +268,8 @@ struct By {
     plugin: Option<Plugin>,
     /// With the kind of client that it is for.
     zone: Option<(ZoneId, ClientClass)>,
+    /// The name was found in the client's search list.
+    searched: bool,
 }
 
 #[inline(always)]
@@ -284,6 +301,7 @@ fn run(
         source: Source::Peer,
         query: &query,
         said,
+        depth: 0,
     };
     answer(&asked, limit(request, &query), out)
 }
@@ -308,26 +326,49 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
 /// Answers a query by the steps of its block, whatever it asks for.
 #[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
+    let query = asked.query;
+    let block = asked.select(&query.qname);
+    let unanswerable = unanswerable(query, block);
+    let limit = match (block, asked.request.transport) {
+        (Some(block), Transport::Udp) => limit.min(usize::from(block.udp_size())),
+        _ => limit,
+    };
     let limit = limit.min(out.len());
-    let mut builder = ResponseBuilder::new(asked.query, limit, &mut *out);
-    let done = match unanswerable(asked.query) {
+    let touched = block.filter(|block| {
+        unanswerable.is_none() && serve::is_for(asked, block, &query.qname, query.qtype)
+    });
+    if let Some(block) = touched {
+        return match serve::answer(asked, block, limit, out) {
+            Outcome::Ask(plan) => ask(asked, plan),
+            other => other,
+        };
+    }
+    let mut builder = ResponseBuilder::new(query, limit, &mut *out);
+    let done = match unanswerable {
         Some(rcode) => {
             builder.set_rcode(rcode);
             Done::Answer(By::default())
         }
-        None => steps::walk(asked, &mut builder),
+        None => steps::walk(asked, block, &mut builder),
     };
     match done {
         Done::Hold => Outcome::Hold,
-        Done::Ask(mut plan) => {
-            plan.client = asked.client;
-            Outcome::Ask(plan)
-        }
+        Done::Ask(plan) => ask(asked, plan),
         Done::Drop(reason) => Outcome::Drop(reason),
         Done::Next => finish(builder, asked, By::default()),
         Done::Answer(by) => finish(builder, asked, by),
         Done::Relay(reply, by) => relay(asked, reply, by, limit, out),
     }
+}
+
+fn ask(asked: &Asked<'_>, mut plan: Box<Plan>) -> Outcome {
+    plan.client = asked.client;
+    Outcome::Ask(plan)
+}
+
+/// Completes a message that is not sent yet.
+fn finish_unchanged(builder: ResponseBuilder<'_>) -> usize {
+    builder.finish()
 }
 
 #[inline]
@@ -348,14 +389,15 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
         named: asked.named(),
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        searched: by.searched,
         dnssec_ok: asked.query.edns.is_some_and(|edns| edns.dnssec_ok),
         qname: asked.query.qname.as_wire().len() as u8,
     }
 }
 
 /// What is refused before any name is looked at, in CoreDNS's order: class, EDNS version, transfers.
-fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
-    if query.qclass != QClass::IN {
+fn unanswerable(query: &Query<'_>, block: Option<&Block>) -> Option<Rcode> {
+    if query.qclass != QClass::IN && !says_what_it_is(query, block) {
         Some(Rcode::REFUSED)
     } else if query.edns.is_some_and(|edns| edns.version != 0) {
         Some(Rcode::BADVERS)
@@ -364,6 +406,13 @@ fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
     } else {
         None
     }
+}
+
+/// Returns whether the block says of itself what is asked.
+#[cold]
+fn says_what_it_is(query: &Query<'_>, block: Option<&Block>) -> bool {
+    let asks = query.qclass == QClass::CH && query.qtype == RType::TXT;
+    asks && block.is_some_and(Block::takes_chaos)
 }
 
 /// Sends an upstream's reply as it is, under the query's ID; where it is too long, as many of its

@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod pages;
 mod source;
+mod steps;
 mod tenancy;
 mod text;
 mod zones;

@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("model", "wire", "ipnet serde serde_json thiserror tracing"),
     ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
-    ("chain", "wire zone tenancy", ""),
+    ("chain", "wire zone tenancy", "ipnet regex thiserror"),
     ("snapshot", "zone tenancy chain cow", "arc_swap"),
     (
         "index",

@@ -18,7 +18,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         query,
         ..
     } = *asked;
-    if unanswerable(query).is_some() || !snapshot.synced {
+    if unanswerable(query, None).is_some() || !snapshot.synced {
         return None;
     }
     let id = snapshot.chain.first_zone(request.listener)?;
@@ -65,6 +65,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         block: Some(BlockId(0)),
         plugin: Some(Plugin::Kubernetes),
         zone: Some((id, view.class())),
+        searched: false,
     };
     Some(finish(builder, asked, by))
 }

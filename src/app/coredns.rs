@@ -1,13 +1,16 @@
 //! CoreDNS's series from what everybody counts.
 
 use super::progress::{ProgrammingTimes, State};
-use crate::chain::{BlockOptions, Plugin};
-use crate::config::Config;
+use crate::chain::{BlockOptions, HostsTable, Plugin};
+use crate::config::{Config, Written};
 use crate::metrics::Histogram;
-use crate::metrics::coredns::{Acl, Api, Block};
-use crate::observe::{Counts, RCODES, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
+use crate::metrics::coredns::{Acl, Api, Block, Hosts};
+use crate::observe::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
+use crate::snapshot::Snapshot;
 use crate::wire::Rcode;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::UNIX_EPOCH;
 
 /// A table of a server block: server, zone, plugin.
 pub(super) type Enabled = (Box<str>, Box<str>, Box<str>);
@@ -31,10 +34,55 @@ pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block>
         .collect()
 }
 
+/// Returns the queries that were answered with a name of the client's search list, by server, where an
+/// `autopath` table is.
+pub(super) fn searched(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<(Box<str>, u64)> {
+    let mut servers = BTreeMap::<Box<str>, u64>::new();
+    let tables = enabled.iter().filter(|table| *table.2 == *"autopath");
+    servers.extend(tables.map(|table| (table.0.clone(), 0)));
+    for ((server, _), counts) in traffic.read() {
+        if let Some(sum) = servers.get_mut(&*server) {
+            *sum += counts.rare[Rare::Searched as usize];
+        }
+    }
+    servers.into_iter().collect()
+}
+
+/// Returns the queries for names of the host's own, where a `local` table is.
+pub(super) fn local(blocks: &[Block], enabled: &[Enabled]) -> Option<u64> {
+    let is_local = |(_, plugin, _): &&(String, &str, u64)| *plugin == Plugin::Local.as_str();
+    let answers = blocks.iter().flat_map(|block| &block.responses);
+    let count = answers.filter(is_local).map(|(.., count)| count).sum();
+    enabled
+        .iter()
+        .any(|table| *table.2 == *Plugin::Local.as_str())
+        .then_some(count)
+}
+
+/// Returns what hosts files list, where there are any.
+pub(super) fn hosts(snapshot: &Snapshot) -> Option<Hosts> {
+    let mut hosts = Hosts::default();
+    for (id, options) in snapshot.chain.hosts_files() {
+        let count = snapshot.hosts(id).map_or(0, HostsTable::len);
+        let inline = options.table(&options.inline.join("\n")).len();
+        hosts
+            .entries
+            .push((options.file.clone(), (count + inline) as u64));
+        let written = std::fs::metadata(&*options.file).and_then(|file| file.modified());
+        let since = written.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default());
+        if let Ok(since) = since {
+            hosts.reloaded = hosts.reloaded.max(since.as_secs_f64());
+        }
+    }
+    (!hosts.entries.is_empty()).then_some(hosts)
+}
+
 /// Returns the tables of each server block that are CoreDNS's plugins, under the names of the servers.
 pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
     let mut enabled = Vec::new();
-    for block in &config.blocks {
+    let nothing = Written::default();
+    for (at, block) in config.blocks.iter().enumerate() {
+        let written = config.written.get(at).unwrap_or(&nothing);
         for listener in &block.listeners {
             let Some(address) = servers.get(usize::from(listener.0)) else {
                 continue;
@@ -44,19 +92,36 @@ pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
                     let server = server_text(*address);
                     (server.into(), zone.to_string().into(), plugin.into())
                 };
-                enabled.extend(plugins(config, block).into_iter().map(row));
+                enabled.extend(plugins(config, block, written).into_iter().map(row));
             }
         }
     }
     enabled
 }
 
-fn plugins(config: &Config, block: &BlockOptions) -> Vec<&'static str> {
+fn plugins(config: &Config, block: &BlockOptions, written: &Written) -> Vec<&'static str> {
     let mut plugins = Vec::new();
     let mut has = |name, is: bool| plugins.extend(is.then_some(name));
     has("prometheus", config.admin.metrics.is_some());
     has("kubernetes", block.kubernetes.is_some());
+    has("nsid", block.nsid.is_some());
+    has("bufsize", block.bufsize.is_some());
+    has("local", block.local);
+    has("dns64", block.dns64.is_some());
+    has("any", block.any);
+    has("chaos", block.chaos.is_some());
+    has("loadbalance", block.loadbalance);
+    has("rewrite", !block.rewrite.is_empty());
+    has("autopath", block.autopath.is_some());
+    has("acl", !block.acl.is_empty());
+    has("header", block.header.is_some());
+    has("minimal", block.minimal);
+    has("template", !block.template.is_empty());
+    has("hosts", block.hosts.is_some());
     has("forward", !block.forward.is_empty());
+    has("log", !written.log.is_empty());
+    has("errors", written.errors.is_some());
+    has("dnstap", written.dnstap.is_some());
     plugins
 }
 
@@ -64,9 +129,7 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
     let mut requests = Vec::new();
     for ((stream, v6), by_type) in WAYS.into_iter().zip(&counts.requests) {
         for (place, count) in by_type.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let rtype = TYPES
-                .get(place)
-                .map_or_else(|| "other".to_owned(), ToString::to_string);
+            let rtype = type_text(place);
             let family = if v6 { "2" } else { "1" };
             requests.push((protocol(stream), family, rtype, *count));
         }
@@ -79,6 +142,9 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
             responses.push((rcode_text(rcode), plugin, *count));
         }
     }
+    let templates = counts.templates.iter().enumerate();
+    let templates = templates.filter(|(_, count)| **count > 0);
+    let templates = templates.map(|(place, count)| ("IN".into(), type_text(place).into(), *count));
     let sizes = |sizes: &[[u64; SIZES.len() + 2]; 2]| {
         let each = [false, true]
             .into_iter()
@@ -103,7 +169,7 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
         response_sizes: sizes(&counts.response_sizes),
         responses,
         acl: None,
-        templates: Vec::new(),
+        templates: templates.collect(),
     }
 }
 
@@ -111,12 +177,13 @@ fn acl(counts: &Counts) -> Acl {
     let by = &counts.responses[Plugin::Acl as usize + 1];
     let blocked = by[usize::from(Rcode::REFUSED.0)];
     let filtered = by[usize::from(Rcode::NOERROR.0)];
+    let dropped = counts.rare[Rare::Dropped as usize];
     let all: u64 = counts.requests.as_flattened().iter().sum();
     Acl {
         blocked,
         filtered,
-        dropped: 0,
-        allowed: all.saturating_sub(blocked + filtered),
+        dropped,
+        allowed: all.saturating_sub(blocked + filtered + dropped),
     }
 }
 
@@ -168,6 +235,13 @@ pub(super) fn api(state: &State) -> Option<Api> {
 
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
+}
+
+/// Returns the type that is counted at a place.
+fn type_text(place: usize) -> String {
+    TYPES
+        .get(place)
+        .map_or_else(|| "other".to_owned(), ToString::to_string)
 }
 
 fn protocol(stream: bool) -> &'static str {

@@ -18,7 +18,9 @@ use crate::index::{Event, Index};
 use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::Publisher;
 use crate::tenancy::{self, Mode};
-use crate::watch::{Api, BOUNDS, Connection, Health, Options, Status, Timers, Watch, connect, watch};
+use crate::watch::{
+    Api, BOUNDS, Connection, Health, Options, Status, Timers, Watch, connect, watch,
+};
 use crate::zone::PodMode;
 use anyhow::Context;
 use follow::{Follower, Settings, Source};

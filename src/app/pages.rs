@@ -12,6 +12,7 @@ use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watc
 use crate::model::Kind;
 use crate::observe::{Gathered, TrafficReader};
 use crate::server::{Count, Stats};
+use crate::snapshot::SnapshotReader;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Pages {
     pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
     /// Reads what the server blocks were asked, where it is counted.
     pub(super) traffic: Option<TrafficReader>,
+    /// Reads what is served.
+    pub(super) reader: Option<SnapshotReader>,
     /// What could not be written down of the answers.
     pub(super) losses: Losses,
     /// The tables of the server blocks.
@@ -100,9 +103,17 @@ impl Pages {
 impl Pages {
     fn coredns(&self) -> CoreDns {
         let traffic = self.traffic.as_ref();
+        let enabled = &self.enabled;
+        let blocks = traffic.map_or_else(Vec::new, |read| coredns::blocks(read, enabled));
         CoreDns {
-            blocks: traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &self.enabled)),
+            localhost: coredns::local(&blocks, enabled),
+            autopath: traffic.map_or_else(Vec::new, |read| coredns::searched(read, enabled)),
+            blocks,
             plugins: self.enabled.clone(),
+            hosts: self
+                .reader
+                .as_ref()
+                .and_then(|reader| coredns::hosts(&reader.load())),
             api: coredns::api(&self.progress.state()),
             ..CoreDns::default()
         }
@@ -219,6 +230,7 @@ mod tests {
             sightings: None,
             gathered: None,
             traffic: None,
+            reader: None,
             losses: Losses::default(),
             enabled: Vec::new(),
         }

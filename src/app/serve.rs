@@ -62,6 +62,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
         gathered: observation.take_reader(),
         traffic: Some(observation.traffic()),
+        reader: Some(reader.clone()),
         losses: observation.losses(),
         enabled: coredns::enabled(config, &addresses),
     });

@@ -19,37 +19,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &[
-    "acl",
-    "any",
-    "autopath",
-    "cache",
-    "dns64",
-    "forward",
-    "hosts",
-    "k8s_external",
-    "loadbalance",
-    "minimal",
-    "rewrite",
-    "template",
-    "transfer",
-];
-const LATER_BLOCK: &[&str] = &[
-    "acl",
-    "any",
-    "autopath",
-    "cache",
-    "dns64",
-    "forward",
-    "hosts",
-    "k8s_external",
-    "loadbalance",
-    "minimal",
-    "rewrite",
-    "template",
-    "transfer",
-    "view",
-];
+const LATER: &[&str] = &["cache", "forward", "k8s_external", "transfer"];
+const LATER_BLOCK: &[&str] = &["cache", "forward", "k8s_external", "transfer", "view"];
 const LATER_SERVER: &[&str] = &["handover"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
@@ -92,7 +63,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     };
     let written = super::log::read(&mut root);
     blocks.written.push(written);
-    blocks.add_top_level(root.table("kubernetes"), &listen);
+    blocks.add_top_level(&mut root, &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
         for item in field.items(want).into_iter().flatten() {
@@ -205,7 +176,7 @@ struct Blocks<'s> {
 impl Blocks<'_> {
     /// Adds the block that the top-level tables are. It always has a `kubernetes` step: a server
     /// without configuration is a cluster's DNS.
-    fn add_top_level(&mut self, kubernetes: Section<'_>, listen: &[SocketAddr]) {
+    fn add_top_level(&mut self, root: &mut Section<'_>, listen: &[SocketAddr]) {
         let zones = vec![Name::root()];
         let listeners = self.listeners(listen);
         for &id in &listeners {
@@ -219,13 +190,14 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
-        let kubernetes = Some(kubernetes::read(kubernetes, options, &around));
-        self.done.push(BlockOptions {
-            zones,
+        let kubernetes = kubernetes::read(root.table("kubernetes"), options, &around);
+        let mut block = BlockOptions {
             listeners,
-            kubernetes,
+            kubernetes: Some(kubernetes),
             ..BlockOptions::default()
-        });
+        };
+        super::steps::read(root, &zones, &mut block);
+        self.done.push(BlockOptions { zones, ..block });
     }
 
     /// Adds one `[[block]]`.
@@ -250,13 +222,14 @@ impl Blocks<'_> {
         };
         let kubernetes = kubernetes::read(kubernetes, options, &around);
         self.written.push(super::log::read(&mut table));
-        table.finish(LATER_BLOCK);
-        self.done.push(BlockOptions {
-            zones,
+        let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
             ..BlockOptions::default()
-        });
+        };
+        super::steps::read(&mut table, &zones, &mut block);
+        table.finish(LATER_BLOCK);
+        self.done.push(BlockOptions { zones, ..block });
     }
 
     fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {

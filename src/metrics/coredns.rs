@@ -159,7 +159,7 @@ pub struct Reload {
 pub struct Hosts {
     /// Entries by file.
     pub entries: Vec<(Box<str>, u64)>,
-    /// When one was read last, in seconds since 1970.
+    /// When one was written last, in seconds since 1970.
     pub reloaded: f64,
 }
 

@@ -422,6 +422,7 @@ mod tests {
             named: Some("fd00::7".parse().unwrap()),
             asker: Client::Unknown,
             qtype: Some(RType::A),
+            searched: false,
             dnssec_ok: false,
             qname: 0,
         }

@@ -97,10 +97,6 @@ impl Upstream for Elsewhere {
         Ok(())
     }
 
-    fn recall(&self, _: &Snapshot, _: &Request<'_>, _: &Plan, _: &mut [u8]) -> Option<usize> {
-        None
-    }
-
     fn ask(&self, inquiry: Box<Inquiry>) -> Option<Box<Inquiry>> {
         let resume = self.0.lock().unwrap().take().expect("it was started");
         let asking = thread::spawn(move || {
@@ -111,10 +107,6 @@ impl Upstream for Elsewhere {
         });
         *self.0.lock().unwrap() = asking.join().ok();
         None
-    }
-
-    fn close(&self) -> bool {
-        true
     }
 }
 
@@ -282,7 +274,7 @@ pub(super) fn closed(stream: &mut TcpStream) -> Duration {
     let mut buffer = [0; 1024];
     match stream.read(&mut buffer) {
         Ok(0) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
         other => panic!("neither closed nor silent: {other:?}"),
     }
     start.elapsed()
@@ -309,6 +301,7 @@ fn verdict() -> Verdict {
         named: None,
         asker: Client::Unknown,
         qtype: None,
+        searched: false,
         dnssec_ok: false,
         qname: 0,
     }

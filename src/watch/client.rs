@@ -2,8 +2,8 @@
 //! authentication and TLS; the connection underneath is made here, so that a peer that is gone is
 //! noticed.
 
-use super::requests::Requests;
 use super::fault::with_causes;
+use super::requests::Requests;
 use super::tcp;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;

@@ -43,7 +43,10 @@ impl Requests {
 
     /// Returns the counts.
     pub fn read(&self) -> Counts {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -88,9 +88,55 @@ impl Header {
         QR | (self.flags & (0x7800 | RD | CD))
     }
 
+    /// Returns the message's flags.
+    pub fn flags(self) -> HeaderFlags {
+        HeaderFlags(self.flags & HeaderFlags::ALL)
+    }
+
     /// Returns the flags of a reply that copies nothing but the opcode.
     pub(super) fn bare_reply_flags(self) -> u16 {
         QR | (self.flags & 0x7800)
+    }
+}
+
+/// The flags of a message that are neither QR, opcode nor response code: AA, TC, RD, RA, Z, AD, CD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeaderFlags(pub(super) u16);
+
+impl HeaderFlags {
+    pub(super) const ALL: u16 = 0x07f0;
+    /// Authoritative answer.
+    pub const AA: Self = Self(AA);
+    /// Truncated.
+    pub const TC: Self = Self(TC);
+    /// Recursion desired.
+    pub const RD: Self = Self(RD);
+    /// Recursion available.
+    pub const RA: Self = Self(0x0080);
+    /// Checking disabled.
+    pub const CD: Self = Self(CD);
+
+    /// Returns them as they stand in the header.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// Returns the flags that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Returns the flags that are in either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns the flags without those of `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 

@@ -36,7 +36,7 @@ impl Programming {
         if let Ok(triggered) = triggered.parse()
             && self.waiting.len() < WAITING
         {
-            let key = ObjectKey::new(&slice.key.namespace, service);
+            let key = ObjectKey::new(&*slice.key.namespace, &**service);
             self.waiting.push((key, triggered));
         }
     }

@@ -1,7 +1,7 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{Outcome, Replied, Request};
+use crate::answer::{DropReason, Outcome, Replied, Request};
 use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
@@ -253,8 +253,15 @@ impl Observed {
         failed: bool,
         out: &[u8],
     ) {
-        let Outcome::Reply(length, verdict) = outcome else {
-            return;
+        let (length, verdict) = match outcome {
+            Outcome::Reply(length, verdict) => (length, verdict),
+            Outcome::Drop(DropReason::Policy) => {
+                if let Some(traffic) = &mut self.traffic {
+                    traffic.dropped(snapshot, request);
+                }
+                return;
+            }
+            Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => return,
         };
         if let Some(witness) = &mut self.witness {
             witness.saw(snapshot, request, verdict);

@@ -3,12 +3,12 @@
 //! `k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto`; what is not listed is skipped.
 
 use super::{Field, Malformed, fields};
-use crate::model::{LAST_CHANGE, Labels};
 use crate::model::api::schema::{
     Bare, Condition, ContainerState, ContainerStatus, Endpoint, EndpointConditions, EndpointSlice,
     Meta, NodeAddress, NodeInfo, NodeSpec, NodeStatus, PodIp, PodSpec, PodStatus, Port,
     ServiceSpec, TargetRef, Unread, Whole,
 };
+use crate::model::{LAST_CHANGE, Labels};
 use std::borrow::Cow;
 
 type Read<T> = Result<T, Malformed>;
