@@ -17,6 +17,7 @@ mod pages;
 mod policy;
 mod probe;
 mod progress;
+mod pulse;
 mod questions;
 #[cfg(feature = "kubernetes")]
 mod review;

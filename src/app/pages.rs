@@ -4,6 +4,7 @@
 use super::coredns;
 use super::journal::Losses;
 use super::progress::{KindState, Progress};
+use super::pulse::Counts;
 use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
@@ -29,6 +30,8 @@ pub(super) struct Pages {
     pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
     /// Reads what the server blocks were asked, where it is counted.
     pub(super) traffic: Option<TrafficReader>,
+    /// What comes of asking the health page.
+    pub(super) pulse: Option<Counts>,
     /// Reads what is served.
     pub(super) reader: Option<SnapshotReader>,
     /// What could not be written down of the answers.
@@ -114,6 +117,7 @@ impl Pages {
                 .reader
                 .as_ref()
                 .and_then(|reader| coredns::hosts(&reader.load())),
+            health: self.pulse.as_ref().map(Counts::read),
             api: coredns::api(&self.progress.state()),
             ..CoreDns::default()
         }
@@ -230,6 +234,7 @@ mod tests {
             sightings: None,
             gathered: None,
             traffic: None,
+            pulse: None,
             reader: None,
             losses: Losses::default(),
             enabled: Vec::new(),

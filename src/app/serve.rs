@@ -12,6 +12,7 @@ use super::details::Details;
 use super::feed::Feed;
 use super::pages::Pages;
 use super::progress::Progress;
+use super::pulse::Pulse;
 use super::questions::questions;
 use crate::admin::{self, Admin};
 use crate::config::Config;
@@ -55,6 +56,8 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
     let progress = Progress::default();
     doors::say(&doors);
+    let pulse = doors::health(&doors).map(Pulse::start).transpose();
+    let pulse = pulse.context("starting a thread")?;
     let pages = Arc::new(Pages {
         progress: progress.clone(),
         stats: server.stats().clone(),
@@ -63,6 +66,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         gathered: observation.take_reader(),
         traffic: Some(observation.traffic()),
         reader: Some(reader.clone()),
+        pulse: pulse.as_ref().map(Pulse::counts),
         losses: observation.losses(),
         enabled: coredns::enabled(config, &addresses),
     });
@@ -81,6 +85,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let ended = server.join() & canary.is_none_or(|canary| canary.join().is_ok());
     index.join()?;
     let observed = observation.close();
+    let observed = observed & pulse.is_none_or(Pulse::close);
     // Last: until here the process lives, and what it counted can be read.
     let closed = admin.is_none_or(Admin::close) & observed;
     let reason = asked.context("waiting for signals")?;
