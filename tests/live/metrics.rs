@@ -1,6 +1,7 @@
 //! CoreDNS and tenantdns, with configurations that mean the same, asked the same: their series and
 //! their logs say the same.
 
+#[path = "metrics/scrape.rs"]
 mod scrape;
 
 use crate::apiserver::ApiServer;

@@ -95,7 +95,7 @@ fn what_is_wrong_is_said_where_it_is() {
             "[[log]]\noutput = \"json\"\nformat = \"{name}\"\n",
             "f.toml:2:10: log[0].output: a line of JSON has every part; drop `format`",
         ),
-        ("[log]\n", "f.toml:1:2: log: needs tables [[log]], not a table"),
+        ("[log]\n", "f.toml:1:1: log: needs tables [[log]], not a table"),
         (
             "[errors]\nconsolidate = [{ interval = \"5m\" }]\n",
             "f.toml:2:16: errors.consolidate[0]: needs `pattern`",
