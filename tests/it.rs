@@ -55,6 +55,8 @@ mod robust;
 mod sampling;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/steps.rs"]
+mod steps;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/stub_peers.rs"]
