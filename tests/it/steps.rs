@@ -99,7 +99,11 @@ fn check(text: &str) {
         }
     }
     let count = failures.len();
-    assert!(failures.is_empty(), "{count} failures\n{}", failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{count} failures\n{}",
+        failures.join("\n")
+    );
 }
 
 fn snapshot(suite: &Suite) -> Snapshot {
@@ -109,7 +113,11 @@ fn snapshot(suite: &Suite) -> Snapshot {
         cluster.config.blocks[0].forward = vec![table];
     }
     let mut index = cluster.index();
-    let files: Vec<_> = index.chain().hosts_files().map(|(id, o)| (id, o.clone())).collect();
+    let files: Vec<_> = index
+        .chain()
+        .hosts_files()
+        .map(|(id, o)| (id, o.clone()))
+        .collect();
     assert_eq!(files.len(), suite.files.len(), "{}: hosts files", suite.id);
     for ((id, options), text) in files.iter().zip(&suite.files) {
         index.set_hosts(*id, options.table(text).into());
@@ -171,18 +179,42 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
     let mut wrong = Vec::new();
     let mut compare = |what: &str, got: String, expected: Option<String>| {
         if expected.as_ref().is_some_and(|expected| *expected != got) {
-            wrong.push(format!("{what}\n  expected {}\n  got      {got}", expected.unwrap()));
+            wrong.push(format!(
+                "{what}\n  expected {}\n  got      {got}",
+                expected.unwrap()
+            ));
         }
     };
     compare("rcode", got.rcode.clone(), Some(rcode.to_owned()));
     compare("answer", sorted(&got.answer), Some(sorted(answer)));
-    compare("authority", sorted(&got.authority), case.authority.as_deref().map(sorted));
-    compare("additional", sorted(&got.additional), case.adds.as_deref().map(sorted));
-    compare("asks", asked.join(", "), case.asks.as_ref().map(|asks| asks.join(", ")));
-    let flags = [(got.aa, "aa"), (got.ra, "ra"), (got.rd, "rd"), (got.tc, "tc")];
+    compare(
+        "authority",
+        sorted(&got.authority),
+        case.authority.as_deref().map(sorted),
+    );
+    compare(
+        "additional",
+        sorted(&got.additional),
+        case.adds.as_deref().map(sorted),
+    );
+    compare(
+        "asks",
+        asked.join(", "),
+        case.asks.as_ref().map(|asks| asks.join(", ")),
+    );
+    let flags = [
+        (got.aa, "aa"),
+        (got.ra, "ra"),
+        (got.rd, "rd"),
+        (got.tc, "tc"),
+    ];
     let flags: Vec<&str> = flags.iter().filter(|f| f.0).map(|f| f.1).collect();
     compare("flags", flags.join(" "), case.flags.clone());
-    let holds = |text: &String| reply.windows(text.len()).any(|part| part == text.as_bytes());
+    let holds = |text: &String| {
+        reply
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
     if case.holds.as_ref().is_some_and(|text| !holds(text)) {
         wrong.push("does not hold the text".into());
     }
@@ -208,7 +240,9 @@ fn sorted(lines: &[String]) -> String {
 /// is not listed at all.
 fn upstream_reply(said: &BTreeMap<String, Gives>, plan: &Plan) -> Option<Vec<u8>> {
     let question = format!("{:?} {}", plan.qname, plan.qtype).to_ascii_lowercase();
-    let listed = said.iter().find(|(key, _)| key.to_ascii_lowercase() == question);
+    let listed = said
+        .iter()
+        .find(|(key, _)| key.to_ascii_lowercase() == question);
     let (rcode, records) = listed.map_or(("NXDOMAIN", &[][..]), |(_, gives)| gives.parts());
     let rcode = match rcode {
         "NONE" => return None,
