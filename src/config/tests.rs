@@ -5,6 +5,7 @@ mod arguments;
 mod errors;
 mod forwarders;
 mod reference;
+mod steps;
 mod tenancy;
 
 use super::*;
