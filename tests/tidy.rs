@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("drain", "", "*"),
     (
         "config",
-        "admin chain limits model observe server tenancy wire zone",
+        "admin cache chain forward limits model observe server tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (
