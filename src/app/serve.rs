@@ -12,6 +12,7 @@ use super::feed::Feed;
 use super::pages::Pages;
 use super::progress::Progress;
 use super::questions::questions;
+use super::upstream::Upstreams;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::drain::Drain;
@@ -31,6 +32,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         .local_addresses()
         .map(|(_, address)| address)
         .collect();
+    let upstreams = Upstreams::open(config, &addresses)?;
     let doors = admin::bind(&config.admin)?;
     let mut feed = Feed::open(config)?;
     let (publisher, reader) = cell(feed.snapshot());
@@ -43,7 +45,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         timeouts: Timeouts::default(),
         reader: reader.clone(),
         drain: drain.clone(),
-        upstream: None,
+        upstream: upstreams.for_server(),
         limits: Limits::new(&config.limits).map(Arc::new),
         answerer: observation.answerer(),
     };
@@ -60,6 +62,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         drain: drain.clone(),
         sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
         gathered: observation.take_reader(),
+        upstreams,
     });
     let details = Details {
         pages,
