@@ -11,6 +11,7 @@
 mod alias;
 mod asks;
 mod canary;
+mod clients;
 mod forwarded;
 mod kubernetes;
 mod message;
@@ -30,7 +31,7 @@ use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
     ExtendedError, QClass, QName, QNameBuffer, Query, QueryError, RType, Rcode, Reply,
-    ResponseBuilder,
+    ResponseBuilder, cut_into,
 };
 use asks::Said;
 use std::net::{IpAddr, SocketAddr};
@@ -90,6 +91,8 @@ pub enum DropReason {
     Short,
     /// A response: answering one could start a loop.
     Response,
+    /// The name is asked of upstreams, on behalf of their clients alone, and this is none.
+    NoClient,
     /// The configuration says so, for this client and name.
     Policy,
 }
@@ -249,6 +252,7 @@ enum Done<'a> {
     Next,
     Hold,
     Ask(Box<Plan>),
+    Drop(DropReason),
 }
 
 /// Who wrote an answer.
@@ -326,9 +330,12 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
         unanswerable.is_none() && serve::is_for(asked, block, &query.qname, query.qtype)
     });
     if let Some(block) = touched {
-        return serve::answer(asked, block, limit, out);
+        return match serve::answer(asked, block, limit, out) {
+            Outcome::Ask(plan) => ask(asked, plan),
+            other => other,
+        };
     }
-    let mut builder = ResponseBuilder::new(query, limit, out);
+    let mut builder = ResponseBuilder::new(query, limit, &mut *out);
     let done = match unanswerable {
         Some(rcode) => {
             builder.set_rcode(rcode);
@@ -338,11 +345,17 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     };
     match done {
         Done::Hold => Outcome::Hold,
-        Done::Ask(plan) => Outcome::Ask(plan),
+        Done::Ask(plan) => ask(asked, plan),
+        Done::Drop(reason) => Outcome::Drop(reason),
         Done::Next => finish(builder, asked, By::default()),
         Done::Answer(by) => finish(builder, asked, by),
-        Done::Relay(reply, by) => relay(asked, reply, by, limit, builder),
+        Done::Relay(reply, by) => relay(asked, reply, by, limit, out),
     }
+}
+
+fn ask(asked: &Asked<'_>, mut plan: Box<Plan>) -> Outcome {
+    plan.client = asked.client;
+    Outcome::Ask(plan)
 }
 
 /// Completes a message that is not sent yet.
@@ -392,22 +405,16 @@ fn says_what_it_is(query: &Query<'_>, block: Option<&Block>) -> bool {
     asks && block.is_some_and(Block::takes_chaos)
 }
 
-/// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
-fn relay(
-    asked: &Asked<'_>,
-    reply: &[u8],
-    by: By,
-    limit: usize,
-    mut builder: ResponseBuilder<'_>,
-) -> Outcome {
+/// Sends an upstream's reply as it is, under the query's ID; where it is too long, as many of its
+/// records as fit.
+fn relay(asked: &Asked<'_>, reply: &[u8], by: By, limit: usize, out: &mut [u8]) -> Outcome {
     let rcode = Reply::parse(reply).map_or(Rcode::SERVFAIL, |reply| reply.header.rcode());
     let verdict = verdict(rcode, asked, by);
-    if reply.len() > limit {
-        builder.set_rcode(rcode);
-        builder.set_truncated();
-        return Outcome::Reply(builder.finish(), verdict);
+    let length = cut_into(reply, limit, out);
+    if let Some(id) = out.first_chunk_mut() {
+        *id = asked.query.header.id.to_be_bytes();
     }
-    Outcome::Reply(builder.replace(asked.query.header.id, reply), verdict)
+    Outcome::Reply(length, verdict)
 }
 
 fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {

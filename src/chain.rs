@@ -17,7 +17,7 @@ mod template;
 mod text;
 
 pub use acl::{AclAction, AclOptions, AclRule, judge};
-pub use forward::ForwardOptions;
+pub use forward::{Clients, ForwardOptions};
 pub use hosts::{HostsId, HostsOptions, HostsTable};
 pub use master::{class_of, record};
 pub use options::{AutopathOptions, ChaosOptions, Dns64Options, HeaderOptions, SearchList};

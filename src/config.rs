@@ -12,9 +12,11 @@
 
 mod args;
 mod audit;
+mod cache;
 mod document;
 mod error;
 mod file;
+mod forward;
 mod forwarders;
 mod kubernetes;
 mod limits;
@@ -71,6 +73,11 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// The `[[forward]]` tables of all blocks: how upstreams are asked, by their
+    /// [`UpstreamId`](crate::chain::UpstreamId).
+    pub forward: Vec<crate::forward::Options>,
+    /// The `[cache]` tables of all blocks.
+    pub caches: Vec<crate::cache::Options>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -184,6 +191,8 @@ impl Default for Config {
                 kubernetes: Some(zone::Options::default()),
                 ..BlockOptions::default()
             }],
+            forward: Vec::new(),
+            caches: Vec::new(),
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),

@@ -13,6 +13,7 @@ mod compress;
 mod edns;
 mod fields;
 mod header;
+mod message;
 mod name;
 mod query;
 mod reply;
@@ -25,6 +26,7 @@ pub use edns::{
 };
 pub use fields::Field;
 pub use header::{HEADER_LEN, Header, HeaderFlags, Opcode, Rcode};
+pub use message::{Message, MessageRecord, Question, append_opt, cut_into};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};
 pub use reply::{Reply, ReplyData, ReplyRecord, read_name};

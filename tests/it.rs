@@ -23,6 +23,10 @@ mod edns;
 mod events;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/exchange.rs"]
+mod exchange;
+#[path = "it/forwarding.rs"]
+mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/judging.rs"]
@@ -31,6 +35,8 @@ mod judging;
 mod labels;
 #[path = "it/live.rs"]
 mod live;
+#[path = "it/liar.rs"]
+mod liar;
 #[path = "it/malformed.rs"]
 mod malformed;
 #[path = "it/noninterference.rs"]

@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("drain", "", "*"),
     (
         "config",
-        "admin chain limits model observe server tenancy wire zone",
+        "admin cache chain forward limits model observe server tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (
@@ -63,8 +63,12 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("watch", "model index protobuf", "*"),
     ("protobuf", "", "thiserror"),
     ("tap", "wire protobuf", "thiserror"),
-    ("cache", "wire", "thiserror"),
-    ("forward", "wire answer cache server", "thiserror tokio"),
+    ("cache", "wire", "arrayvec foldhash quick_cache"),
+    (
+        "forward",
+        "wire answer cache chain drain server snapshot",
+        "ring_crypto rustls_native_certs thiserror tokio tokio_rustls tracing",
+    ),
     ("metrics", "", "prometheus"),
     (
         "admin",

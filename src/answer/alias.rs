@@ -8,9 +8,8 @@ use super::asks::{Heard, Plan};
 use super::kubernetes::Written;
 use super::message::{Message, Stop};
 use super::records::Writer;
-use super::{serve, steps};
+use super::{Asked, clients, serve, steps};
 use crate::chain::{Block, Step, UpstreamId};
-use crate::snapshot::Snapshot;
 use crate::wire::{Full, NameParts, Owner, QName, QNameBuffer, RType, Reply, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
@@ -87,7 +86,7 @@ impl Writer<'_, '_> {
         if block.is_some_and(|block| steps::is_touched(&asked, block, &qname, qtype)) {
             return self.leave_for_steps(&hop);
         }
-        match other_zone(asked.snapshot, block, &qname) {
+        match other_zone(&asked, block, &qname) {
             Ok((zone, origin)) => self.arrive(zone, origin, &qname, &hop),
             Err(upstream) => self.leave(&hop, upstream),
         }
@@ -133,7 +132,7 @@ impl Writer<'_, '_> {
             Ok(message) => self.end(Some(hop), End::Answered(&message)),
             Err(Stop::Ask(plan)) => Written::Ask(plan),
             Err(Stop::Hold) => Written::Unknown,
-            Err(Stop::Drop) => self.end(Some(hop), End::Outside(None)),
+            Err(Stop::Drop(_)) => self.end(Some(hop), End::Outside(None)),
         }
     }
 
@@ -251,10 +250,11 @@ impl Writer<'_, '_> {
 /// Finds a zone of this server for a name outside the one that its alias is in, or else the
 /// upstream to ask.
 fn other_zone<'s>(
-    snapshot: &'s Snapshot,
+    asked: &Asked<'s>,
     block: Option<&Block>,
     qname: &QName<'_>,
 ) -> Result<(&'s Zone, &'s Origin), Option<UpstreamId>> {
+    let snapshot = asked.snapshot;
     for step in block.map_or(&[][..], |block| block.steps()) {
         match step {
             Step::Kubernetes(id) => {
@@ -264,8 +264,9 @@ fn other_zone<'s>(
                 }
             }
             Step::Forward(table) => {
-                if table.is_for(qname) {
-                    return Err(Some(table.upstream));
+                if table.is_for(qname) && clients::is_for_tenant(asked, table) {
+                    let is_listed = clients::is_listed(asked, table);
+                    return Err(is_listed.then_some(table.upstream));
                 }
             }
             _ => {}

@@ -2,7 +2,7 @@
 //! answers. Answers that nothing is changed of are never taken apart.
 
 use super::asks::Plan;
-use super::{Asked, By, Outcome, verdict};
+use super::{Asked, By, DropReason, Outcome, verdict};
 use crate::chain::{Data, Layout, Record, layout};
 use crate::wire::{
     ExtendedError, HEADER_LEN, Header, HeaderFlags, Name, OPTION_EDE, OPTION_NSID, QClass, RType,
@@ -35,7 +35,7 @@ pub(super) struct Reply {
 pub(super) enum Stop {
     Hold,
     Ask(Box<Plan>),
-    Drop,
+    Drop(DropReason),
 }
 
 impl Message {

@@ -6,7 +6,10 @@ mod search;
 
 use super::asks::Heard;
 use super::message::{Message, Reply, Stop};
-use super::{Asked, By, Done, Outcome, Request, Transport, finish_unchanged, kubernetes, unsaid};
+use super::{
+    Asked, By, Done, DropReason, Outcome, Request, Transport, clients, finish_unchanged,
+    kubernetes, unsaid,
+};
 use crate::chain::{
     AclAction, Block, ForwardOptions, Plugin, RewriteRule, Rewriter, Step, ZoneId, judge, lowered,
     rewrite,
@@ -64,7 +67,7 @@ pub(super) fn answer(asked: &Asked<'_>, block: &Block, limit: usize, out: &mut [
         }
         Err(Stop::Hold) => Outcome::Hold,
         Err(Stop::Ask(plan)) => Outcome::Ask(plan),
-        Err(Stop::Drop) => Outcome::Drop(super::DropReason::Policy),
+        Err(Stop::Drop(reason)) => Outcome::Drop(reason),
     }
 }
 
@@ -178,7 +181,9 @@ impl Serving<'_> {
                 Some(reply) => Ok(reply),
                 None => next(),
             },
-            Step::Forward(table) if table.is_for(&qname) => self.forward(table, at, question),
+            Step::Forward(table) if self.is_asked(table, &qname) => {
+                self.forward(table, at, question, &qname)
+            }
             Step::Forward(_) => next(),
         }
     }
@@ -230,7 +235,7 @@ impl Serving<'_> {
     fn acl(&self, action: AclAction) -> Served {
         let message = Message::to(self.asked);
         let (rcode, error) = match action {
-            AclAction::Drop => return Err(Stop::Drop),
+            AclAction::Drop => return Err(Stop::Drop(DropReason::Policy)),
             AclAction::Block => (Rcode::REFUSED, ExtendedError::BLOCKED),
             AclAction::Filter | AclAction::Allow => (Rcode::NOERROR, ExtendedError::FILTERED),
         };
@@ -270,6 +275,7 @@ impl Serving<'_> {
             }
             Some(Done::Hold) => Err(Stop::Hold),
             Some(Done::Ask(plan)) => Err(Stop::Ask(plan)),
+            Some(Done::Drop(reason)) => Err(Stop::Drop(reason)),
             Some(Done::Answer(by) | Done::Relay(_, by)) => {
                 let length = finish_unchanged(builder);
                 let message = Message::parse(out.get(..length).unwrap_or(&[]));
@@ -280,8 +286,21 @@ impl Serving<'_> {
         }
     }
 
+    fn is_asked(&self, table: &ForwardOptions, qname: &QName<'_>) -> bool {
+        table.is_for(qname) && clients::is_for_tenant(self.asked, table)
+    }
+
     /// Asks an upstream what is asked for now.
-    fn forward(&self, table: &ForwardOptions, at: usize, question: &Question) -> Served {
+    fn forward(
+        &self,
+        table: &ForwardOptions,
+        at: usize,
+        question: &Question,
+        qname: &QName<'_>,
+    ) -> Served {
+        if !clients::is_listed(self.asked, table) {
+            return Err(Stop::Drop(DropReason::NoClient));
+        }
         let (name, qtype) = (question.name.as_wire(), question.qtype);
         match self.asked.said.to(table.upstream, name, qtype) {
             Heard::NotAsked => Err(Stop::Ask(super::Plan::new(table.upstream, name, qtype))),
@@ -289,13 +308,15 @@ impl Serving<'_> {
             Heard::Reply(reply, bytes) => {
                 let [_, answers, ..] = reply.header.counts;
                 let is_left = table.passes_on(reply.header.rcode(), answers > 0);
-                match (self.block.steps().get(at + 1), Message::parse(bytes)) {
-                    (Some(Step::Forward(_)), _) if is_left => {
-                        self.passed_on.set(true);
-                        self.from(at + 1, question)
-                    }
-                    (_, Some(message)) => Ok(self.written(message, Plugin::Forward)),
-                    (_, None) => Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Forward))),
+                let is_next = |step: &Step| matches!(step, Step::Forward(table) if self.is_asked(table, qname));
+                let behind = self.block.steps().get(at + 1..).unwrap_or(&[]);
+                if is_left && behind.iter().any(is_next) {
+                    self.passed_on.set(true);
+                    return self.from(at + 1, question);
+                }
+                match Message::parse(bytes) {
+                    Some(message) => Ok(self.written(message, Plugin::Forward)),
+                    None => Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Forward))),
                 }
             }
         }

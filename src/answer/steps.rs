@@ -3,7 +3,7 @@
 
 use super::asks::{Heard, Plan};
 use super::serve::{local_zone, may_search};
-use super::{Asked, By, Done, kubernetes, unsaid};
+use super::{Asked, By, Done, DropReason, clients, kubernetes, unsaid};
 use crate::chain::{
     Block, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step, concerns,
     judge, longest, lowered,
@@ -26,8 +26,8 @@ pub(super) fn walk<'a>(
     for (at, step) in steps.iter().enumerate() {
         let done = match step {
             Step::Kubernetes(id) => kubernetes::answer(asked, *id, builder),
-            Step::Forward(table) if table.is_for(&asked.query.qname) => {
-                let next = steps.get(at + 1);
+            Step::Forward(table) if is_for(asked, table) => {
+                let next = steps.get(at + 1..).unwrap_or(&[]);
                 Some(forward(asked, table, next, builder))
             }
             // Steps in front are for other questions.
@@ -69,13 +69,20 @@ fn id_of(block: Option<&Block>) -> Option<crate::chain::BlockId> {
     block.map(Block::id)
 }
 
+fn is_for(asked: &Asked<'_>, table: &ForwardOptions) -> bool {
+    table.is_for(&asked.query.qname) && clients::is_for_tenant(asked, table)
+}
+
 /// Asks an upstream the question itself, or passes on what it said.
 fn forward<'a>(
     asked: &Asked<'a>,
     table: &ForwardOptions,
-    next: Option<&Step>,
+    next: &[Step],
     builder: &mut ResponseBuilder<'_>,
 ) -> Done<'a> {
+    if !clients::is_listed(asked, table) {
+        return Done::Drop(DropReason::NoClient);
+    }
     let query = asked.query;
     let by = By {
         plugin: Some(Plugin::Forward),
@@ -90,10 +97,11 @@ fn forward<'a>(
         }
         Heard::Reply(reply, bytes) => {
             let [_, answers, ..] = reply.header.counts;
-            // As in CoreDNS, only another table of the kind takes it up.
-            let is_left = table.passes_on(reply.header.rcode(), answers > 0);
-            match next {
-                Some(Step::Forward(_)) if is_left => Done::Next,
+            // Only another table of the kind takes it up, and one that is for this name and client.
+            let is_next =
+                |step: &Step| matches!(step, Step::Forward(table) if is_for(asked, table));
+            match table.passes_on(reply.header.rcode(), answers > 0) {
+                true if next.iter().any(is_next) => Done::Next,
                 _ => Done::Relay(bytes, by),
             }
         }

@@ -2,6 +2,7 @@
 //! counts. No name of a tenant, a namespace or a service gets into either.
 
 use super::progress::{KindState, Progress};
+use super::upstream::Upstreams;
 use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
@@ -23,6 +24,8 @@ pub(super) struct Pages {
     pub(super) sightings: Option<Arc<Sightings>>,
     /// Reads what was gathered of the answers, where anything is.
     pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
+    /// Whom to ask for names that are not ours.
+    pub(super) upstreams: Upstreams,
 }
 
 impl admin::Pages for Pages {
@@ -30,8 +33,14 @@ impl admin::Pages for Pages {
         let state = self.progress.state();
         let stopping = self.drain.is_started();
         let kinds = state.kinds(Instant::now());
-        let text = readiness(state.ready, stopping, &kinds);
-        (state.ready && !stopping, text)
+        let loops = self.upstreams.loops();
+        let ready = state.ready && loops.is_empty();
+        let mut text = readiness(ready, stopping, &kinds);
+        for upstream in loops {
+            // Writing to a text can't fail.
+            let _ = writeln!(text, "forward: {upstream} leads back to this server");
+        }
+        (ready && !stopping, text)
     }
 
     fn metrics(&self) -> String {
@@ -195,6 +204,7 @@ mod tests {
             drain: Drain::new(),
             sightings: None,
             gathered: None,
+            upstreams: Upstreams::default(),
         }
     }
 

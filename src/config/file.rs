@@ -7,7 +7,9 @@ use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
+use crate::cache::{self, Isolation};
 use crate::chain::{BlockOptions, ListenerId};
+use crate::forward;
 use crate::observe;
 use crate::server::{self, ListenAddress};
 use crate::tenancy::{Mode, Profile};
@@ -19,16 +21,12 @@ use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &[
-    "cache",
     "dnstap",
-    "forward",
     "k8s_external",
     "log",
     "transfer",
 ];
 const LATER_BLOCK: &[&str] = &[
-    "cache",
-    "forward",
     "k8s_external",
     "log",
     "transfer",
@@ -71,7 +69,13 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server: &mut server,
         claimed: Vec::new(),
         done: Vec::new(),
+        forward: Vec::new(),
+        caches: Vec::new(),
         mode: tenancy.mode,
+        isolation: match tenancy.profile {
+            Some(Profile::Kaas) => Isolation::Tenant,
+            _ => Isolation::Shared,
+        },
     };
     blocks.add_top_level(&mut root, &listen);
     if let Some(field) = root.field("block") {
@@ -82,7 +86,12 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
-    let blocks = blocks.done;
+    let Blocks {
+        done: blocks,
+        forward,
+        caches,
+        ..
+    } = blocks;
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
         zone.is_some_and(|zone| zone.pods == PodMode::Verified)
@@ -97,6 +106,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
+        forward,
+        caches,
         tenancy,
         limits,
         observe,
@@ -176,7 +187,10 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
+    forward: Vec<forward::Options>,
+    caches: Vec<cache::Options>,
     mode: Mode,
+    isolation: Isolation,
 }
 
 impl Blocks<'_> {
@@ -196,13 +210,16 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
-        let kubernetes = kubernetes::read(root.table("kubernetes"), options, &around);
+        let table = root.table("kubernetes");
+        let says_fallthrough = table.has("fallthrough");
+        let kubernetes = kubernetes::read(table, options, &around);
         let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(root, &zones, &mut block);
+        self.read_forward(root, says_fallthrough, &mut block);
         self.done.push(BlockOptions { zones, ..block });
     }
 
@@ -226,6 +243,7 @@ impl Blocks<'_> {
             own_addresses: explicit(&listen),
             ..zone::Options::default()
         };
+        let says_fallthrough = kubernetes.has("fallthrough");
         let kubernetes = kubernetes::read(kubernetes, options, &around);
         let mut block = BlockOptions {
             listeners,
@@ -233,8 +251,25 @@ impl Blocks<'_> {
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
+        self.read_forward(&mut table, says_fallthrough, &mut block);
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions { zones, ..block });
+    }
+
+    /// Reads whom a block asks for what is not in its zones, and what is kept of it.
+    fn read_forward(
+        &mut self,
+        tables: &mut Section<'_>,
+        says_fallthrough: bool,
+        block: &mut BlockOptions,
+    ) {
+        let cache = super::cache::read(tables.table("cache"), self.isolation);
+        let id = cache.map(|options| {
+            self.caches.push(options);
+            u16::try_from(self.caches.len() - 1).unwrap_or(u16::MAX)
+        });
+        super::forward::read(tables, id, block, &mut self.forward);
+        super::forward::fall_through(says_fallthrough, block);
     }
 
     fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {

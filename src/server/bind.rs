@@ -12,6 +12,8 @@ use crate::chain::ListenerId;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::thread;
 
 /// Receive and send buffers asked for; the kernel grants what net.core.rmem_max and wmem_max allow.
@@ -95,10 +97,43 @@ pub struct Bound {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) id: ListenerId,
+    /// What was asked for: port 0, or `[::]` where there is no IPv6, is another address than it got.
+    pub(super) asked: SocketAddr,
     pub(super) address: SocketAddr,
     /// One a worker, on the same port.
-    pub(super) udp: Vec<Datagrams>,
+    pub(super) udp: Vec<Arc<Datagrams>>,
     pub(super) tcp: TcpListener,
+    /// Whether a predecessor opened the sockets.
+    pub(super) taken_over: bool,
+}
+
+/// One listener's sockets, as a successor gets them.
+#[derive(Debug)]
+pub struct Sockets<'a> {
+    /// The address that was asked for.
+    pub asked: SocketAddr,
+    /// The UDP sockets of the port's group.
+    pub udp: Vec<BorrowedFd<'a>>,
+    /// The TCP listener.
+    pub tcp: BorrowedFd<'a>,
+}
+
+impl Listener {
+    pub(super) fn asked(&self) -> ListenAddress {
+        ListenAddress {
+            id: self.id,
+            address: self.asked,
+        }
+    }
+
+    pub(super) fn sockets(&self) -> Sockets<'_> {
+        let udp = self.udp.iter().map(|each| each.socket.as_fd());
+        Sockets {
+            asked: self.asked,
+            udp: udp.collect(),
+            tcp: self.tcp.as_fd(),
+        }
+    }
 }
 
 impl Bound {
@@ -186,7 +221,12 @@ fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Fai
             {
                 tries -= 1;
             }
-            result => return result,
+            result => {
+                return result.map(|listener| Listener {
+                    asked: listen.address,
+                    ..listener
+                });
+            }
         }
     }
 }
@@ -219,16 +259,18 @@ fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, F
     let tcp = tcp_socket(address).map_err(failed(address, "tcp"))?;
     let mut udp = Vec::with_capacity(workers);
     first.set_reuse_port(true).map_err(failed(address, "udp"))?;
-    udp.push(Datagrams::new(first.into(), asked.ip()));
+    udp.push(Arc::new(Datagrams::new(first.into(), asked.ip())));
     for _ in 1..workers {
         let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
-        udp.push(Datagrams::new(next.into(), asked.ip()));
+        udp.push(Arc::new(Datagrams::new(next.into(), asked.ip())));
     }
     Ok(Listener {
         id,
+        asked,
         address,
         udp,
         tcp,
+        taken_over: false,
     })
 }
 

@@ -7,6 +7,8 @@ const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
 const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
+const RA: u16 = 0x0080;
+const AD: u16 = 0x0020;
 const CD: u16 = 0x0010;
 
 /// A message's ID, flags and counts.
@@ -64,6 +66,21 @@ impl Header {
     /// Returns whether the answer is authoritative (AA).
     pub fn authoritative(self) -> bool {
         self.flags & AA != 0
+    }
+
+    /// Returns whether the data was authenticated, or that may be said (AD, RFC 6840 section 5.7).
+    pub fn authentic_data(self) -> bool {
+        self.flags & AD != 0
+    }
+
+    /// Returns whether unchecked data is welcome (CD).
+    pub fn checking_disabled(self) -> bool {
+        self.flags & CD != 0
+    }
+
+    /// Returns whether recursion is available (RA).
+    pub fn recursion_available(self) -> bool {
+        self.flags & RA != 0
     }
 
     /// Returns the flags of a reply: QR, the opcode, and the query's RD and CD.
