@@ -22,6 +22,7 @@ mod questions;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
+mod upstream;
 
 use crate::chain::BlockOptions;
 use crate::commands::{absent_tenants, explain, findings};

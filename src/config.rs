@@ -12,9 +12,11 @@
 
 mod args;
 mod audit;
+mod cache;
 mod document;
 mod error;
 mod file;
+mod forward;
 mod forwarders;
 mod kubernetes;
 mod limits;
@@ -75,6 +77,11 @@ pub struct Config {
     pub blocks: Vec<BlockOptions>,
     /// What is written down of each block's queries, in the same order.
     pub written: Vec<Written>,
+    /// The `[[forward]]` tables of all blocks: how upstreams are asked, by their
+    /// [`UpstreamId`](crate::chain::UpstreamId).
+    pub forward: Vec<crate::forward::Options>,
+    /// The `[cache]` tables of all blocks.
+    pub caches: Vec<crate::cache::Options>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -189,6 +196,8 @@ impl Default for Config {
                 ..BlockOptions::default()
             }],
             written: vec![Written::default()],
+            forward: Vec::new(),
+            caches: Vec::new(),
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),

@@ -25,6 +25,8 @@ mod events;
 mod examples;
 #[path = "it/exchange.rs"]
 mod exchange;
+#[path = "it/forwarding.rs"]
+mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/judging.rs"]
@@ -33,6 +35,8 @@ mod judging;
 mod labels;
 #[path = "it/live.rs"]
 mod live;
+#[path = "it/liar.rs"]
+mod liar;
 #[path = "it/malformed.rs"]
 mod malformed;
 #[path = "it/noninterference.rs"]
@@ -57,6 +61,8 @@ mod robust;
 mod sampling;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/steps.rs"]
+mod steps;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/stub_peers.rs"]

@@ -50,7 +50,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("drain", "", "*"),
     (
         "config",
-        "admin chain limits model observe querylog server tap tenancy wire zone",
+        "admin cache chain forward limits model observe querylog server tap tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (

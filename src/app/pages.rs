@@ -5,6 +5,7 @@ use super::coredns;
 use super::journal::Losses;
 use super::progress::{KindState, Progress};
 use super::pulse::Counts;
+use super::upstream::Upstreams;
 use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::drain::Drain;
@@ -38,6 +39,8 @@ pub(super) struct Pages {
     pub(super) losses: Losses,
     /// The tables of the server blocks.
     pub(super) enabled: Vec<coredns::Enabled>,
+    /// Whom to ask for names that are not ours.
+    pub(super) upstreams: Upstreams,
 }
 
 impl admin::Pages for Pages {
@@ -45,8 +48,14 @@ impl admin::Pages for Pages {
         let state = self.progress.state();
         let stopping = self.drain.is_started();
         let kinds = state.kinds(Instant::now());
-        let text = readiness(state.ready, stopping, &kinds);
-        (state.ready && !stopping, text)
+        let loops = self.upstreams.loops();
+        let ready = state.ready && loops.is_empty();
+        let mut text = readiness(ready, stopping, &kinds);
+        for upstream in loops {
+            // Writing to a text can't fail.
+            let _ = writeln!(text, "forward: {upstream} leads back to this server");
+        }
+        (ready && !stopping, text)
     }
 
     fn metrics(&self) -> String {
@@ -238,6 +247,7 @@ mod tests {
             reader: None,
             losses: Losses::default(),
             enabled: Vec::new(),
+            upstreams: Upstreams::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use super::pages::Pages;
 use super::progress::Progress;
 use super::pulse::Pulse;
 use super::questions::questions;
+use super::upstream::Upstreams;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::drain::Drain;
@@ -33,6 +34,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         .local_addresses()
         .map(|(_, address)| address)
         .collect();
+    let upstreams = Upstreams::open(config, &addresses)?;
     let doors = admin::bind(&config.admin)?;
     let mut feed = Feed::open(config)?;
     let (publisher, reader) = cell(feed.snapshot());
@@ -45,7 +47,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         timeouts: Timeouts::default(),
         reader: reader.clone(),
         drain: drain.clone(),
-        upstream: None,
+        upstream: upstreams.for_server(),
         limits: Limits::new(&config.limits).map(Arc::new),
         answerer: observation.answerer(),
     };
@@ -69,6 +71,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         pulse: pulse.as_ref().map(Pulse::counts),
         losses: observation.losses(),
         enabled: coredns::enabled(config, &addresses),
+        upstreams,
     });
     let details = Details {
         pages,

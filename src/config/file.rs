@@ -8,7 +8,9 @@ use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
+use crate::cache::{self, Isolation};
 use crate::chain::{BlockOptions, ListenerId};
+use crate::forward;
 use crate::observe;
 use crate::server::{self, ListenAddress};
 use crate::tenancy::{Mode, Profile};
@@ -19,8 +21,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["cache", "forward", "k8s_external", "transfer"];
-const LATER_BLOCK: &[&str] = &["cache", "forward", "k8s_external", "transfer", "view"];
+const LATER: &[&str] = &["k8s_external", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
 const LATER_SERVER: &[&str] = &["handover"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
@@ -58,8 +60,14 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server: &mut server,
         claimed: Vec::new(),
         done: Vec::new(),
+        forward: Vec::new(),
+        caches: Vec::new(),
         mode: tenancy.mode,
         written: Vec::new(),
+        isolation: match tenancy.profile {
+            Some(Profile::Kaas) => Isolation::Tenant,
+            _ => Isolation::Shared,
+        },
     };
     let written = super::log::read(&mut root);
     blocks.written.push(written);
@@ -72,8 +80,13 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
-    let written = blocks.written;
-    let blocks = blocks.done;
+    let Blocks {
+        done: blocks,
+        forward,
+        caches,
+        written,
+        ..
+    } = blocks;
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
         zone.is_some_and(|zone| zone.pods == PodMode::Verified)
@@ -89,6 +102,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         source,
         blocks,
         written,
+        forward,
+        caches,
         tenancy,
         limits,
         observe,
@@ -170,7 +185,10 @@ struct Blocks<'s> {
     done: Vec<BlockOptions>,
     /// What is written down of each.
     written: Vec<Written>,
+    forward: Vec<forward::Options>,
+    caches: Vec<cache::Options>,
     mode: Mode,
+    isolation: Isolation,
 }
 
 impl Blocks<'_> {
@@ -190,13 +208,16 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
-        let kubernetes = kubernetes::read(root.table("kubernetes"), options, &around);
+        let table = root.table("kubernetes");
+        let says_fallthrough = table.has("fallthrough");
+        let kubernetes = kubernetes::read(table, options, &around);
         let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(root, &zones, &mut block);
+        self.read_forward(root, says_fallthrough, &mut block);
         self.done.push(BlockOptions { zones, ..block });
     }
 
@@ -220,6 +241,7 @@ impl Blocks<'_> {
             own_addresses: explicit(&listen),
             ..zone::Options::default()
         };
+        let says_fallthrough = kubernetes.has("fallthrough");
         let kubernetes = kubernetes::read(kubernetes, options, &around);
         self.written.push(super::log::read(&mut table));
         let mut block = BlockOptions {
@@ -228,8 +250,25 @@ impl Blocks<'_> {
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
+        self.read_forward(&mut table, says_fallthrough, &mut block);
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions { zones, ..block });
+    }
+
+    /// Reads whom a block asks for what is not in its zones, and what is kept of it.
+    fn read_forward(
+        &mut self,
+        tables: &mut Section<'_>,
+        says_fallthrough: bool,
+        block: &mut BlockOptions,
+    ) {
+        let cache = super::cache::read(tables.table("cache"), self.isolation);
+        let id = cache.map(|options| {
+            self.caches.push(options);
+            u16::try_from(self.caches.len() - 1).unwrap_or(u16::MAX)
+        });
+        super::forward::read(tables, id, block, &mut self.forward);
+        super::forward::fall_through(says_fallthrough, block);
     }
 
     fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {

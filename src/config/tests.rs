@@ -6,6 +6,7 @@ mod errors;
 mod forwarders;
 mod log;
 mod reference;
+mod steps;
 mod tenancy;
 
 use super::*;

@@ -2,6 +2,7 @@
 
 mod forwarders;
 mod keys;
+mod steps;
 mod tables;
 mod values;
 
