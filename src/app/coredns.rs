@@ -1,5 +1,9 @@
 //! CoreDNS's series from what everybody counts.
 
+mod upstreams;
+
+pub(super) use upstreams::{CacheLabels, cache_labels, caches, forward};
+
 use super::progress::{ProgrammingTimes, State};
 use crate::chain::{BlockOptions, HostsTable, Plugin};
 use crate::config::{Config, Written};
@@ -119,6 +123,9 @@ fn plugins(config: &Config, block: &BlockOptions, written: &Written) -> Vec<&'st
     has("template", !block.template.is_empty());
     has("hosts", block.hosts.is_some());
     has("forward", !block.forward.is_empty());
+    let tables = block.forward.iter();
+    let mut tables = tables.filter_map(|table| config.forward.get(usize::from(table.upstream.0)));
+    has("cache", tables.any(|table| table.cache.is_some()));
     has("log", !written.log.is_empty());
     has("errors", written.errors.is_some());
     has("dnstap", written.dnstap.is_some());

@@ -37,6 +37,8 @@ pub(super) struct Pages {
     pub(super) reader: Option<SnapshotReader>,
     /// What could not be written down of the answers.
     pub(super) losses: Losses,
+    /// The labels of the caches.
+    pub(super) caches: coredns::CacheLabels,
     /// The tables of the server blocks.
     pub(super) enabled: Vec<coredns::Enabled>,
     /// Whom to ask for names that are not ours.
@@ -116,6 +118,7 @@ impl Pages {
     fn coredns(&self) -> CoreDns {
         let traffic = self.traffic.as_ref();
         let enabled = &self.enabled;
+        let upstreams = self.upstreams.current();
         let blocks = traffic.map_or_else(Vec::new, |read| coredns::blocks(read, enabled));
         CoreDns {
             localhost: coredns::local(&blocks, enabled),
@@ -126,6 +129,12 @@ impl Pages {
                 .reader
                 .as_ref()
                 .and_then(|reader| coredns::hosts(&reader.load())),
+            caches: upstreams
+                .as_ref()
+                .map_or_else(Vec::new, |asked| coredns::caches(asked, &self.caches)),
+            forward: upstreams
+                .as_ref()
+                .map(|asked| coredns::forward(&asked.stats().read())),
             health: self.pulse.as_ref().map(Counts::read),
             api: coredns::api(&self.progress.state()),
             ..CoreDns::default()
@@ -246,6 +255,7 @@ mod tests {
             pulse: None,
             reader: None,
             losses: Losses::default(),
+            caches: Vec::new(),
             enabled: Vec::new(),
             upstreams: Upstreams::default(),
         }

@@ -63,7 +63,10 @@ impl Pulse {
 impl Counts {
     /// Returns what came of it so far.
     pub(super) fn read(&self) -> Health {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn add(&self, took: Duration, failed: bool) {

@@ -70,6 +70,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
         reader: Some(reader.clone()),
         pulse: pulse.as_ref().map(Pulse::counts),
         losses: observation.losses(),
+        caches: coredns::cache_labels(config, &addresses),
         enabled: coredns::enabled(config, &addresses),
         upstreams,
     });

@@ -30,12 +30,24 @@ const QUESTIONS: &[(&str, &str, bool, &str, u16)] = &[
     ("tcp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 1),
     ("tcp", "::1", false, "web.shop.svc.cluster.local.", 33),
     ("tcp", "::1", true, "nothing.shop.svc.cluster.local.", 1),
-    ("udp", "127.0.0.1", false, "nothing.shop.svc.cluster.local.", 1),
+    (
+        "udp",
+        "127.0.0.1",
+        false,
+        "nothing.shop.svc.cluster.local.",
+        1,
+    ),
     ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 15),
     ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 16),
     ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 65),
     ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 99),
-    ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 4000),
+    (
+        "udp",
+        "127.0.0.1",
+        false,
+        "web.shop.svc.cluster.local.",
+        4000,
+    ),
     ("udp", "127.0.0.1", false, "cluster.local.", 6),
     ("udp", "127.0.0.1", false, "cluster.local.", 2),
     ("udp", "127.0.0.1", false, "dns-version.cluster.local.", 16),
@@ -60,20 +72,38 @@ const SERIES: &[(&str, &str)] = &[
     ("coredns_build_info", "goversion revision version"),
     ("coredns_panics_total", ""),
     ("coredns_plugin_enabled", "name server view zone"),
-    ("coredns_dns_requests_total", "family proto server type view zone"),
+    (
+        "coredns_dns_requests_total",
+        "family proto server type view zone",
+    ),
     ("coredns_dns_request_duration_seconds", "server view zone"),
     ("coredns_dns_request_size_bytes", "proto server view zone"),
     ("coredns_dns_response_size_bytes", "proto server view zone"),
     ("coredns_dns_do_requests_total", "server view zone"),
-    ("coredns_dns_responses_total", "plugin rcode server view zone"),
-    ("coredns_kubernetes_dns_programming_duration_seconds", "service_kind"),
-    ("coredns_kubernetes_rest_client_request_duration_seconds", "host verb"),
-    ("coredns_kubernetes_rest_client_requests_total", "code host method"),
+    (
+        "coredns_dns_responses_total",
+        "plugin rcode server view zone",
+    ),
+    (
+        "coredns_kubernetes_dns_programming_duration_seconds",
+        "service_kind",
+    ),
+    (
+        "coredns_kubernetes_rest_client_request_duration_seconds",
+        "host verb",
+    ),
+    (
+        "coredns_kubernetes_rest_client_requests_total",
+        "code host method",
+    ),
     ("coredns_health_request_duration_seconds", ""),
     ("coredns_health_request_failures_total", ""),
     ("coredns_acl_blocked_requests_total", "server view zone"),
     ("coredns_acl_allowed_requests_total", "server view"),
-    ("coredns_template_matches_total", "class server type view zone"),
+    (
+        "coredns_template_matches_total",
+        "class server type view zone",
+    ),
     ("process_cpu_seconds_total", ""),
     ("process_resident_memory_bytes", ""),
     ("process_open_fds", ""),
@@ -119,6 +149,9 @@ example.test:{{$ANY_PORT}} {{
     acl {{
         block type TXT net *
     }}
+    kubernetes k.example.test {{
+        kubeconfig {kubeconfig}
+    }}
     template IN A {{
         answer \"{{{{ .Name }}}} 60 IN A 192.0.2.1\"
     }}
@@ -149,6 +182,8 @@ zones = ["cluster.local", "10.in-addr.arpa"]
 zones = ["cluster.local", "10.in-addr.arpa"]
 [[block]]
 zones = ["example.test"]
+[block.kubernetes]
+zones = ["k.example.test"]
 [[block.log]]
 zones = ["example.test"]
 format = "{remote} {name} {/log/class} {>opcode}"
@@ -215,7 +250,10 @@ fn corednss_series_and_log_are_ours_too() {
     let mut ours = Serving::start_as_it_is("metrics", &kubeconfig, "[::]:0", OURS);
     let address = ours.address();
     let line = ours.wait_for_line(&["/metrics", "address="]);
-    let metrics = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
+    let metrics = line
+        .split("address=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
     let metrics: SocketAddr = metrics.unwrap().parse().unwrap();
 
     // What it said while it waited for the API is not compared.
@@ -228,18 +266,26 @@ fn corednss_series_and_log_are_ours_too() {
     let scraped = |at| Scrape::parse(&get(at, "/metrics"));
     let programming = "coredns_kubernetes_dns_programming_duration_seconds";
     for (what, at) in [("CoreDNS", theirs_at), ("tenantdns", metrics)] {
-        until(&format!("{what} has no programming latency"), PATIENCE, || {
-            let scrape = scraped(at);
-            let health = "coredns_health_request_duration_seconds_count";
-            let asked = scrape.sum(health) > 0.0;
-            (asked && scrape.sum(&format!("{programming}_count")) > 0.0).then_some(())
-        });
+        until(
+            &format!("{what} has no programming latency"),
+            PATIENCE,
+            || {
+                let scrape = scraped(at);
+                let health = "coredns_health_request_duration_seconds_count";
+                let asked = scrape.sum(health) > 0.0;
+                (asked && scrape.sum(&format!("{programming}_count")) > 0.0).then_some(())
+            },
+        );
     }
     let (theirs, own) = (scraped(theirs_at), scraped(metrics));
 
     for (name, labels) in SERIES {
         for (what, scrape) in [("CoreDNS", &theirs), ("tenantdns", &own)] {
-            assert_eq!(scrape.labels(name).as_deref(), Some(*labels), "{name} of {what}");
+            assert_eq!(
+                scrape.labels(name).as_deref(),
+                Some(*labels),
+                "{name} of {what}"
+            );
         }
         assert_eq!(theirs.kind(name), own.kind(name), "{name}");
         assert_eq!(theirs.bounds(name), own.bounds(name), "{name}");
@@ -269,24 +315,34 @@ fn corednss_series_and_log_are_ours_too() {
 fn lines(log: &str) -> Vec<String> {
     let lines = log.lines().filter(|line| line.starts_with("[INFO] "));
     // CoreDNS says more than that at this level.
-    let lines = lines.filter(|line| line.contains("cluster.local.") || line.contains("arpa.") || line.contains("example.test."));
-    let mut lines: Vec<String> = lines.filter(|line| !line.contains("plugin/")).map(|line| {
-        let Some((head, tail)) = line.split_once('"') else {
-            return line.to_owned();
-        };
-        let mut head: Vec<_> = head.split(' ').map(str::to_owned).collect();
-        if let Some((address, port)) = head[1].rsplit_once(':') {
-            assert!(port.parse::<u16>().is_ok(), "{line}");
-            head[1] = address.to_owned();
-        }
-        assert!(head[3].parse::<u16>().is_ok(), "{line}");
-        head[3] = "ID".to_owned();
-        let mut words: Vec<_> = tail.split(' ').collect();
-        let took = words.pop().and_then(|took| took.strip_suffix('s')?.parse::<f64>().ok());
-        assert!(took.is_some_and(|took| took < 60.0), "{line}");
-        assert!(words.pop().is_some_and(|size| size.parse::<u16>().is_ok()), "{line}");
-        format!("{}\"{}", head.join(" "), words.join(" "))
-    }).collect();
+    let lines = lines.filter(|line| {
+        line.contains("cluster.local.") || line.contains("arpa.") || line.contains("example.test.")
+    });
+    let mut lines: Vec<String> = lines
+        .filter(|line| !line.contains("plugin/"))
+        .map(|line| {
+            let Some((head, tail)) = line.split_once('"') else {
+                return line.to_owned();
+            };
+            let mut head: Vec<_> = head.split(' ').map(str::to_owned).collect();
+            if let Some((address, port)) = head[1].rsplit_once(':') {
+                assert!(port.parse::<u16>().is_ok(), "{line}");
+                head[1] = address.to_owned();
+            }
+            assert!(head[3].parse::<u16>().is_ok(), "{line}");
+            head[3] = "ID".to_owned();
+            let mut words: Vec<_> = tail.split(' ').collect();
+            let took = words
+                .pop()
+                .and_then(|took| took.strip_suffix('s')?.parse::<f64>().ok());
+            assert!(took.is_some_and(|took| took < 60.0), "{line}");
+            assert!(
+                words.pop().is_some_and(|size| size.parse::<u16>().is_ok()),
+                "{line}"
+            );
+            format!("{}\"{}", head.join(" "), words.join(" "))
+        })
+        .collect();
     lines.sort();
     lines
 }

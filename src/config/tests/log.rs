@@ -58,7 +58,12 @@ fn tables_are_what_is_written_down_of_their_block() {
         panic!("{block:?}")
     };
     assert_eq!(
-        (rule.interval, rule.pattern.as_str(), rule.level, rule.show_first),
+        (
+            rule.interval,
+            rule.pattern.as_str(),
+            rule.level,
+            rule.show_first
+        ),
         (Duration::from_secs(300), "x$", Level::Warning, true)
     );
     assert!(block.log.is_empty() && block.dnstap.is_none());
@@ -77,7 +82,10 @@ fn receivers_are_named_as_coredns_names_them() {
         ("/run/tap.sock", Destination::Unix("/run/tap.sock".into())),
         ("unix:tap.sock", Destination::Unix("tap.sock".into())),
         ("unix:///run/tap", Destination::Unix("/run/tap".into())),
-        ("tcp://tap.example:6000", Destination::Tcp("tap.example".into(), 6000)),
+        (
+            "tcp://tap.example:6000",
+            Destination::Tcp("tap.example".into(), 6000),
+        ),
     ] {
         let config = parse(&format!("[dnstap]\nto = \"{text}\"\n"));
         assert_eq!(config.written[0].dnstap.as_ref().unwrap().to, to, "{text}");
@@ -95,7 +103,10 @@ fn what_is_wrong_is_said_where_it_is() {
             "[[log]]\noutput = \"json\"\nformat = \"{name}\"\n",
             "f.toml:2:10: log[0].output: a line of JSON has every part; drop `format`",
         ),
-        ("[log]\n", "f.toml:1:1: log: needs tables [[log]], not a table"),
+        (
+            "[log]\n",
+            "f.toml:1:1: log: needs tables [[log]], not a table",
+        ),
         (
             "[errors]\nconsolidate = [{ interval = \"5m\" }]\n",
             "f.toml:2:16: errors.consolidate[0]: needs `pattern`",
@@ -117,7 +128,9 @@ fn what_is_wrong_is_said_where_it_is() {
         assert_eq!(error.to_string(), expected, "{text}");
     }
     let pattern = "[errors]\nconsolidate = [{ interval = \"5m\", pattern = \"(\" }]\n";
-    let error = Config::from_toml(pattern, "f.toml").unwrap_err().to_string();
+    let error = Config::from_toml(pattern, "f.toml")
+        .unwrap_err()
+        .to_string();
     assert!(
         error.starts_with("f.toml:2:45: errors.consolidate[0].pattern: regex"),
         "{error}"

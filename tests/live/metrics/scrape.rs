@@ -17,7 +17,9 @@ pub(crate) struct Scrape {
 /// Gets a page over HTTP.
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -78,7 +80,10 @@ impl Scrape {
     pub(crate) fn labels(&self, name: &str) -> Option<String> {
         let counts = self.samples.get(&format!("{name}_count"));
         let samples = self.samples.get(name).or(counts)?;
-        let names: BTreeSet<&str> = samples.keys().flat_map(|l| l.keys().map(String::as_str)).collect();
+        let names: BTreeSet<&str> = samples
+            .keys()
+            .flat_map(|l| l.keys().map(String::as_str))
+            .collect();
         Some(names.into_iter().collect::<Vec<_>>().join(" "))
     }
 
