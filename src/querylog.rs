@@ -7,6 +7,7 @@ mod format;
 mod json;
 mod kind;
 mod options;
+mod types;
 #[cfg(test)]
 mod tests;
 
@@ -15,3 +16,4 @@ pub use errors::{Consolidate, ErrorLines, Level};
 pub use format::Format;
 pub use kind::{Class, Kind};
 pub use options::{Classes, Output, Rule};
+pub use types::type_name;

@@ -10,14 +10,22 @@ use crate::config::{Config, Written};
 use crate::metrics::Histogram;
 use crate::metrics::coredns::{Acl, Api, Block, Hosts};
 use crate::observe::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
+use crate::querylog::type_name;
 use crate::snapshot::Snapshot;
 use crate::wire::Rcode;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::UNIX_EPOCH;
 
-/// A table of a server block: server, zone, plugin.
-pub(super) type Enabled = (Box<str>, Box<str>, Box<str>);
+/// A table of a server block that is one of CoreDNS's plugins, for one listener and zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Enabled {
+    server: Box<str>,
+    zone: Box<str>,
+    plugin: &'static str,
+    /// Of the block's zones it is the first one.
+    is_first: bool,
+}
 
 /// Returns what each server and zone was asked.
 pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block> {
@@ -26,8 +34,9 @@ pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block>
         .iter()
         .map(|((server, zone), counts)| {
             let has = |plugin: Plugin| {
-                enabled.iter().any(|(s, z, name)| {
-                    **s == **server && **z == **zone && **name == *plugin.as_str()
+                enabled.iter().any(|table| {
+                    let here = *table.server == **server && *table.zone == **zone;
+                    here && table.plugin == plugin.as_str()
                 })
             };
             Block {
@@ -42,8 +51,8 @@ pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block>
 /// `autopath` table is.
 pub(super) fn searched(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<(Box<str>, u64)> {
     let mut servers = BTreeMap::<Box<str>, u64>::new();
-    let tables = enabled.iter().filter(|table| *table.2 == *"autopath");
-    servers.extend(tables.map(|table| (table.0.clone(), 0)));
+    let tables = enabled.iter().filter(|table| table.plugin == "autopath");
+    servers.extend(tables.map(|table| (table.server.clone(), 0)));
     for ((server, _), counts) in traffic.read() {
         if let Some(sum) = servers.get_mut(&*server) {
             *sum += counts.rare[Rare::Searched as usize];
@@ -59,7 +68,7 @@ pub(super) fn local(blocks: &[Block], enabled: &[Enabled]) -> Option<u64> {
     let count = answers.filter(is_local).map(|(.., count)| count).sum();
     enabled
         .iter()
-        .any(|table| *table.2 == *Plugin::Local.as_str())
+        .any(|table| table.plugin == Plugin::Local.as_str())
         .then_some(count)
 }
 
@@ -81,6 +90,14 @@ pub(super) fn hosts(snapshot: &Snapshot) -> Option<Hosts> {
     (!hosts.entries.is_empty()).then_some(hosts)
 }
 
+/// Returns the tables as CoreDNS shows them: a block of several zones has those of the first one.
+pub(super) fn shown(enabled: &[Enabled]) -> Vec<(Box<str>, Box<str>, Box<str>)> {
+    let first = enabled.iter().filter(|table| table.is_first);
+    first
+        .map(|table| (table.server.clone(), table.zone.clone(), table.plugin.into()))
+        .collect()
+}
+
 /// Returns the tables of each server block that are CoreDNS's plugins, under the names of the servers.
 pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
     let mut enabled = Vec::new();
@@ -91,10 +108,12 @@ pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
             let Some(address) = servers.get(usize::from(listener.0)) else {
                 continue;
             };
-            for zone in &block.zones {
-                let row = |plugin: &'static str| {
-                    let server = server_text(*address);
-                    (server.into(), zone.to_string().into(), plugin.into())
+            for (place, zone) in block.zones.iter().enumerate() {
+                let row = |plugin| Enabled {
+                    server: server_text(*address).into(),
+                    zone: zone.to_string().into(),
+                    plugin,
+                    is_first: place == 0,
                 };
                 enabled.extend(plugins(config, block, written).into_iter().map(row));
             }
@@ -246,9 +265,8 @@ fn seconds(nanoseconds: u64) -> f64 {
 
 /// Returns the type that is counted at a place.
 fn type_text(place: usize) -> String {
-    TYPES
-        .get(place)
-        .map_or_else(|| "other".to_owned(), ToString::to_string)
+    let rtype = TYPES.get(place);
+    rtype.map_or_else(|| "other".to_owned(), |rtype| type_name(*rtype).into_owned())
 }
 
 fn protocol(stream: bool) -> &'static str {

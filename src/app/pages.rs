@@ -124,7 +124,7 @@ impl Pages {
             localhost: coredns::local(&blocks, enabled),
             autopath: traffic.map_or_else(Vec::new, |read| coredns::searched(read, enabled)),
             blocks,
-            plugins: self.enabled.clone(),
+            plugins: coredns::shown(enabled),
             hosts: self
                 .reader
                 .as_ref()

@@ -2,6 +2,7 @@
 //! pattern is for are counted instead, and said once an interval.
 
 use super::entry::Entry;
+use super::types::type_name;
 use regex::Regex;
 use std::fmt::Write;
 use std::time::Duration;
@@ -116,7 +117,7 @@ impl ErrorLines {
             }
         };
         let (rcode, level) = (entry.exchange.rcode.0, level.as_str());
-        let (name, rtype) = (&entry.name, entry.qtype);
+        let (name, rtype) = (&entry.name, type_name(entry.qtype));
         // Writing to a text can't fail.
         let _ = writeln!(
             text,
