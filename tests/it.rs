@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/caching.rs"]
+mod caching;
 #[path = "it/checklist.rs"]
 mod checklist;
 #[path = "it/checkpoint.rs"]
@@ -33,10 +35,10 @@ mod identity;
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
-#[path = "it/live.rs"]
-mod live;
 #[path = "it/liar.rs"]
 mod liar;
+#[path = "it/live.rs"]
+mod live;
 #[path = "it/malformed.rs"]
 mod malformed;
 #[path = "it/noninterference.rs"]
