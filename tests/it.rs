@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/caching.rs"]
+mod caching;
 #[path = "it/checklist.rs"]
 mod checklist;
 #[path = "it/checkpoint.rs"]

@@ -46,7 +46,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
-    let tenancy = super::tenancy::read(root.table("tenancy"));
+    let mut tenancy = super::tenancy::read(root.table("tenancy"));
     let max_age = tenancy.profile.and_then(Profile::identity_max_age);
     let (source, node_scope) = source::read(source, max_age, overrides);
     // Manifests of the command line are another matter: what is served is not what they are tried with.
@@ -87,6 +87,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         written,
         ..
     } = blocks;
+    let zones = forward.iter().map(|table| &table.zone);
+    super::tenancy::reserve_stub_domains(&mut tenancy, zones);
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
         zone.is_some_and(|zone| zone.pods == PodMode::Verified)

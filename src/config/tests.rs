@@ -3,6 +3,7 @@
 
 mod arguments;
 mod errors;
+mod forward;
 mod forwarders;
 mod log;
 mod reference;
