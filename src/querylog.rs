@@ -7,9 +7,9 @@ mod format;
 mod json;
 mod kind;
 mod options;
-mod types;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use entry::{Asker, Entry};
 pub use errors::{Consolidate, ErrorLines, Level};

@@ -94,7 +94,13 @@ pub(super) fn hosts(snapshot: &Snapshot) -> Option<Hosts> {
 pub(super) fn shown(enabled: &[Enabled]) -> Vec<(Box<str>, Box<str>, Box<str>)> {
     let first = enabled.iter().filter(|table| table.is_first);
     first
-        .map(|table| (table.server.clone(), table.zone.clone(), table.plugin.into()))
+        .map(|table| {
+            (
+                table.server.clone(),
+                table.zone.clone(),
+                table.plugin.into(),
+            )
+        })
         .collect()
 }
 
@@ -266,7 +272,10 @@ fn seconds(nanoseconds: u64) -> f64 {
 /// Returns the type that is counted at a place.
 fn type_text(place: usize) -> String {
     let rtype = TYPES.get(place);
-    rtype.map_or_else(|| "other".to_owned(), |rtype| type_name(*rtype).into_owned())
+    rtype.map_or_else(
+        || "other".to_owned(),
+        |rtype| type_name(*rtype).into_owned(),
+    )
 }
 
 fn protocol(stream: bool) -> &'static str {
