@@ -3,6 +3,7 @@
 
 mod audit;
 mod canary;
+mod changes;
 mod conditions;
 mod details;
 mod feed;

@@ -17,6 +17,7 @@ mod error;
 mod file;
 mod forwarders;
 mod kubernetes;
+mod lifecycle;
 mod limits;
 mod pages;
 mod source;
@@ -34,6 +35,7 @@ pub use args::{
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
+pub use lifecycle::{FileRead, Lifecycle, Monitor};
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
@@ -80,6 +82,10 @@ pub struct Config {
     pub observe: crate::observe::Options,
     /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
+    /// How the server lives and ends.
+    pub lifecycle: Lifecycle,
+    /// The files that this was read from. It is another one once one of them says something else.
+    pub read: Vec<FileRead>,
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -188,6 +194,8 @@ impl Default for Config {
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
+            lifecycle: Lifecycle::default(),
+            read: Vec::new(),
         }
     }
 }
@@ -286,6 +294,7 @@ impl Config {
         let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
         if inputs.config.is_none() && on_desk {
             overrides.admin = Some(admin::Options::OFF);
+            overrides.lameduck = Some(Duration::ZERO);
         }
         let (text, name) = match &inputs.config {
             None => (String::new(), String::new()),
@@ -297,7 +306,16 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        Self::read(&text, &name, &overrides)
+        let mut config = Self::read(&text, &name, &overrides)?;
+        config.read = inputs
+            .config
+            .iter()
+            .map(|path| FileRead {
+                path: path.clone(),
+                text: text.as_str().into(),
+            })
+            .collect();
+        Ok(config)
     }
 
     fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {

@@ -3,6 +3,7 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::lifecycle::Lifecycle;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
@@ -52,8 +53,6 @@ const LATER_BLOCK: &[&str] = &[
     "transfer",
     "view",
 ];
-const LATER_SERVER: &[&str] = &["handover"];
-
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 
@@ -64,14 +63,18 @@ pub(super) struct Overrides {
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
+    pub(super) lameduck: Option<Duration>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
-    let (mut server, listen) = read_server(root.table("server"), overrides);
+    let mut lifecycle = Lifecycle::default();
+    let (mut server, listen) = read_server(root.table("server"), overrides, &mut lifecycle);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe, &mut lifecycle);
+    lifecycle.read_reload(root.table("reload"));
+    lifecycle.lameduck = overrides.lameduck.unwrap_or(lifecycle.lameduck);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
@@ -120,12 +123,15 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         observe,
         audit,
         admin,
+        lifecycle,
+        read: Vec::new(),
     }
 }
 
 fn read_server(
     mut table: Section<'_>,
     overrides: &Overrides,
+    lifecycle: &mut Lifecycle,
 ) -> (server::Options, Vec<SocketAddr>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
@@ -158,7 +164,8 @@ fn read_server(
         Duration::from_millis(1)..=Duration::from_secs(3600),
         "it is `1ms` to `1h`",
     );
-    table.finish(LATER_SERVER);
+    lifecycle.read_server(&mut table);
+    table.finish(&[]);
     (options, listen)
 }
 
