@@ -19,6 +19,7 @@ mod forwarders;
 mod kubernetes;
 mod lifecycle;
 mod limits;
+mod log;
 mod pages;
 mod source;
 mod tenancy;
@@ -36,6 +37,7 @@ pub use args::{
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
 pub use lifecycle::{FileRead, Lifecycle, Monitor};
+pub use log::Written;
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
@@ -72,6 +74,8 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// What is written down of each block's queries, in the same order.
+    pub written: Vec<Written>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -187,8 +191,9 @@ impl Default for Config {
                 zones: vec![Name::root()],
                 listeners: vec![id],
                 kubernetes: Some(zone::Options::default()),
-                forward: Vec::new(),
+                ..BlockOptions::default()
             }],
+            written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),

@@ -4,6 +4,7 @@
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
 use super::lifecycle::Lifecycle;
+use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
@@ -25,12 +26,10 @@ const LATER: &[&str] = &[
     "autopath",
     "cache",
     "dns64",
-    "dnstap",
     "forward",
     "hosts",
     "k8s_external",
     "loadbalance",
-    "log",
     "minimal",
     "rewrite",
     "template",
@@ -46,7 +45,6 @@ const LATER_BLOCK: &[&str] = &[
     "hosts",
     "k8s_external",
     "loadbalance",
-    "log",
     "minimal",
     "rewrite",
     "template",
@@ -93,7 +91,10 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         claimed: Vec::new(),
         done: Vec::new(),
         mode: tenancy.mode,
+        written: Vec::new(),
     };
+    let written = super::log::read(&mut root);
+    blocks.written.push(written);
     blocks.add_top_level(root.table("kubernetes"), &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
@@ -103,6 +104,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
+    let written = blocks.written;
     let blocks = blocks.done;
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
@@ -118,6 +120,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
+        written,
         tenancy,
         limits,
         observe,
@@ -201,6 +204,8 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
 }
 
@@ -226,7 +231,7 @@ impl Blocks<'_> {
             zones,
             listeners,
             kubernetes,
-            forward: Vec::new(),
+            ..BlockOptions::default()
         });
     }
 
@@ -251,12 +256,13 @@ impl Blocks<'_> {
             ..zone::Options::default()
         };
         let kubernetes = kubernetes::read(kubernetes, options, &around);
+        self.written.push(super::log::read(&mut table));
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions {
             zones,
             listeners,
             kubernetes: Some(kubernetes),
-            forward: Vec::new(),
+            ..BlockOptions::default()
         });
     }
 

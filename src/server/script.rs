@@ -69,12 +69,15 @@ impl Answerer for Script {
             length,
             Verdict {
                 rcode,
+                block: None,
+                plugin: None,
                 zone: None,
                 client: None,
                 forwarded: None,
                 named: None,
                 asker: Client::Unknown,
                 qtype: None,
+                dnssec_ok: false,
                 qname: 0,
             },
         )

@@ -207,6 +207,7 @@ impl<A: Answerer> Waiting<A> {
         let out = &mut self.out[..room];
         let snapshot = self.engine.reader.load();
         self.engine.adopt(&snapshot);
+        self.engine.received(query.since());
         let length = match self.engine.answer_once(&snapshot, &request, out) {
             Answered::Hold if may_wait => return Some(query),
             Answered::Reply(length) => length,
@@ -223,6 +224,7 @@ impl<A: Answerer> Waiting<A> {
         if length > 0 && !query.reply(&out[..length]) {
             self.engine.counters.add(Count::UdpSendFailed, 1);
         }
+        self.engine.sent();
         None
     }
 }
