@@ -9,7 +9,7 @@ use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::config::Monitor;
 use crate::drain::Drain;
-use crate::metrics::coredns::CoreDns;
+use crate::metrics::coredns::{CoreDns, Reload};
 use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
 use crate::observe::{Gathered, TrafficReader};
@@ -146,12 +146,22 @@ impl Pages {
 }
 
 impl Pages {
+    fn reload(&self) -> Reload {
+        let reloaded = self.reloads.read();
+        Reload {
+            failed: reloaded.failed,
+            hash: "sha512",
+            value: reloaded.configuration,
+        }
+    }
+
     fn coredns(&self) -> CoreDns {
         let traffic = self.traffic.as_ref();
         let enabled = locked(&self.configured).enabled.clone();
         CoreDns {
             blocks: traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &enabled)),
             plugins: enabled,
+            reload: Some(self.reload()),
             ..CoreDns::default()
         }
     }
