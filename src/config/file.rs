@@ -3,6 +3,8 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::lifecycle::Lifecycle;
+use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
@@ -20,10 +22,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["dnstap", "k8s_external", "log", "transfer"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "log", "transfer", "view"];
-const LATER_SERVER: &[&str] = &["handover"];
-
+const LATER: &[&str] = &["k8s_external", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 
@@ -34,14 +34,18 @@ pub(super) struct Overrides {
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
+    pub(super) lameduck: Option<Duration>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
-    let (mut server, listen) = read_server(root.table("server"), overrides);
+    let mut lifecycle = Lifecycle::default();
+    let (mut server, listen) = read_server(root.table("server"), overrides, &mut lifecycle);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe, &mut lifecycle);
+    lifecycle.read_reload(root.table("reload"));
+    lifecycle.lameduck = overrides.lameduck.unwrap_or(lifecycle.lameduck);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
@@ -66,7 +70,10 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             Some(Profile::Kaas) => Isolation::Tenant,
             _ => Isolation::Shared,
         },
+        written: Vec::new(),
     };
+    let written = super::log::read(&mut root);
+    blocks.written.push(written);
     blocks.add_top_level(&mut root, &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
@@ -80,6 +87,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         done: blocks,
         forward,
         caches,
+        written,
         ..
     } = blocks;
     let zones = forward.iter().map(|table| &table.zone);
@@ -100,17 +108,21 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         blocks,
         forward,
         caches,
+        written,
         tenancy,
         limits,
         observe,
         audit,
         admin,
+        lifecycle,
+        read: Vec::new(),
     }
 }
 
 fn read_server(
     mut table: Section<'_>,
     overrides: &Overrides,
+    lifecycle: &mut Lifecycle,
 ) -> (server::Options, Vec<SocketAddr>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
@@ -143,7 +155,8 @@ fn read_server(
         Duration::from_millis(1)..=Duration::from_secs(3600),
         "it is `1ms` to `1h`",
     );
-    table.finish(LATER_SERVER);
+    lifecycle.read_server(&mut table);
+    table.finish(&[]);
     (options, listen)
 }
 
@@ -181,6 +194,8 @@ struct Blocks<'s> {
     done: Vec<BlockOptions>,
     forward: Vec<forward::Options>,
     caches: Vec<cache::Options>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
     isolation: Isolation,
 }
@@ -237,6 +252,7 @@ impl Blocks<'_> {
         };
         let says_fallthrough = kubernetes.has("fallthrough");
         let kubernetes = kubernetes::read(kubernetes, options, &around);
+        self.written.push(super::log::read(&mut table));
         let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),

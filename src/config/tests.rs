@@ -5,6 +5,7 @@ mod arguments;
 mod errors;
 mod forward;
 mod forwarders;
+mod lifecycle;
 mod reference;
 mod tenancy;
 
