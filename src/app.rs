@@ -3,6 +3,7 @@
 
 mod audit;
 mod canary;
+mod changes;
 mod conditions;
 mod coredns;
 mod details;
@@ -19,6 +20,7 @@ mod probe;
 mod progress;
 mod pulse;
 mod questions;
+mod reloads;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
@@ -54,7 +56,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Serve(_) => {
             let config = config()?;
             telemetry::init();
-            serve::serve(&config).map(|()| EXIT_DONE)
+            serve::serve(args, config).map(|()| EXIT_DONE)
         }
         Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
         Command::Visibility(command) => policy::visibility(config()?, command),

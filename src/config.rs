@@ -19,6 +19,7 @@ mod file;
 mod forward;
 mod forwarders;
 mod kubernetes;
+mod lifecycle;
 mod limits;
 mod log;
 mod pages;
@@ -38,6 +39,7 @@ pub use args::{
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
+pub use lifecycle::{FileRead, Lifecycle, Monitor};
 pub use log::Written;
 
 use crate::admin;
@@ -75,13 +77,13 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
-    /// What is written down of each block's queries, in the same order.
-    pub written: Vec<Written>,
     /// The `[[forward]]` tables of all blocks: how upstreams are asked, by their
     /// [`UpstreamId`](crate::chain::UpstreamId).
     pub forward: Vec<crate::forward::Options>,
     /// The `[cache]` tables of all blocks.
     pub caches: Vec<crate::cache::Options>,
+    /// What is written down of each block's queries, in the same order.
+    pub written: Vec<Written>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -92,6 +94,10 @@ pub struct Config {
     pub observe: crate::observe::Options,
     /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
+    /// How the server lives and ends.
+    pub lifecycle: Lifecycle,
+    /// The files that this was read from. It is another one once one of them says something else.
+    pub read: Vec<FileRead>,
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -195,14 +201,16 @@ impl Default for Config {
                 kubernetes: Some(zone::Options::default()),
                 ..BlockOptions::default()
             }],
-            written: vec![Written::default()],
             forward: Vec::new(),
             caches: Vec::new(),
+            written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
+            lifecycle: Lifecycle::default(),
+            read: Vec::new(),
         }
     }
 }
@@ -301,6 +309,7 @@ impl Config {
         let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
         if inputs.config.is_none() && on_desk {
             overrides.admin = Some(admin::Options::OFF);
+            overrides.lameduck = Some(Duration::ZERO);
         }
         let (text, name) = match &inputs.config {
             None => (String::new(), String::new()),
@@ -312,7 +321,16 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        Self::read(&text, &name, &overrides)
+        let mut config = Self::read(&text, &name, &overrides)?;
+        config.read = inputs
+            .config
+            .iter()
+            .map(|path| FileRead {
+                path: path.clone(),
+                text: text.as_str().into(),
+            })
+            .collect();
+        Ok(config)
     }
 
     fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {

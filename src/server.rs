@@ -183,6 +183,15 @@ impl<A: Answerer> Server<A> {
         }
     }
 
+    /// Opens the sockets of the listeners that are not served already.
+    ///
+    /// # Errors
+    /// As [`bind()`].
+    pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
+        let served: Vec<_> = self.listeners().collect();
+        bind::bind_beside(options, &served)
+    }
+
     /// Starts the threads of more listeners, which wait for [`Server::serve`].
     ///
     /// # Errors

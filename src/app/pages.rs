@@ -5,11 +5,13 @@ use super::coredns;
 use super::journal::Losses;
 use super::progress::{KindState, Progress};
 use super::pulse::Counts;
+use super::reloads::Reloads;
 use super::upstream::Upstreams;
 use crate::admin;
 use crate::canary::{Seen, Sightings};
+use crate::config::Monitor;
 use crate::drain::Drain;
-use crate::metrics::coredns::CoreDns;
+use crate::metrics::coredns::{CoreDns, Reload};
 use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
 use crate::observe::{Gathered, TrafficReader};
@@ -17,7 +19,7 @@ use crate::server::{Count, Stats};
 use crate::snapshot::SnapshotReader;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the pages are made of.
@@ -25,24 +27,57 @@ pub(super) struct Pages {
     pub(super) progress: Progress,
     pub(super) stats: Stats,
     pub(super) drain: Drain,
-    /// What was seen of caches in front, where there are forwarders.
-    pub(super) sightings: Option<Arc<Sightings>>,
     /// Reads what was gathered of the answers, where anything is.
-    pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
+    pub(super) gathered: Gathering,
     /// Reads what the server blocks were asked, where it is counted.
     pub(super) traffic: Option<TrafficReader>,
     /// What comes of asking the health page.
-    pub(super) pulse: Option<Counts>,
+    pub(super) pulse: Counts,
     /// Reads what is served.
     pub(super) reader: Option<SnapshotReader>,
     /// What could not be written down of the answers.
     pub(super) losses: Losses,
-    /// The labels of the caches.
-    pub(super) caches: coredns::CacheLabels,
-    /// The tables of the server blocks.
-    pub(super) enabled: Vec<coredns::Enabled>,
+    /// What the configuration in force says.
+    pub(super) configured: Mutex<Configured>,
+    /// How often the configuration was changed, and to which.
+    pub(super) reloads: Reloads,
+}
+
+/// What pages show of the configuration in force.
+#[derive(Default)]
+pub(super) struct Configured {
+    /// What was seen of caches in front, where there are forwarders.
+    pub(super) sightings: Option<Arc<Sightings>>,
     /// Whom to ask for names that are not ours.
     pub(super) upstreams: Upstreams,
+    /// The tables of the server blocks.
+    pub(super) enabled: Vec<coredns::Enabled>,
+    /// The labels of the caches.
+    pub(super) caches: coredns::CacheLabels,
+    /// Whether readiness is taken back.
+    pub(super) monitor: Monitor,
+}
+
+/// Reads what was gathered of the answers: by whoever gathers now, where anybody does.
+#[derive(Clone, Default)]
+pub(super) struct Gathering(Arc<Mutex<Option<ReadGathered>>>);
+
+/// Reads what was gathered so far.
+pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
+
+impl Gathering {
+    pub(super) fn read(&self) -> Option<Gathered> {
+        locked(&self.0).as_ref().map(|read| read())
+    }
+
+    pub(super) fn change(&self, read: Option<ReadGathered>) {
+        *locked(&self.0) = read;
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole whatever happened to who held it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl admin::Pages for Pages {
@@ -50,8 +85,15 @@ impl admin::Pages for Pages {
         let state = self.progress.state();
         let stopping = self.drain.is_started();
         let kinds = state.kinds(Instant::now());
-        let loops = self.upstreams.loops();
-        let ready = state.ready && loops.is_empty();
+        let (monitor, loops) = {
+            let configured = locked(&self.configured);
+            (configured.monitor, configured.upstreams.loops())
+        };
+        let held = match monitor {
+            Monitor::UntilReady => true,
+            Monitor::Continuously => !state.expired,
+        };
+        let ready = state.ready && held && loops.is_empty();
         let mut text = readiness(ready, stopping, &kinds);
         for upstream in loops {
             // Writing to a text can't fail.
@@ -61,12 +103,17 @@ impl admin::Pages for Pages {
     }
 
     fn metrics(&self) -> String {
-        let gathered = self.gathered.as_ref().map(|read| read());
+        let gathered = self.gathered.read();
         metrics::text(&self.readings(gathered.as_ref()))
     }
 }
 
 impl Pages {
+    /// Shows another configuration.
+    pub(super) fn configure(&self, change: impl FnOnce(&mut Configured)) {
+        change(&mut locked(&self.configured));
+    }
+
     /// Returns what everybody counts, and nothing that names a tenant.
     pub(super) fn readings(&self, gathered: Option<&Gathered>) -> Readings {
         let state = self.progress.state();
@@ -102,12 +149,15 @@ impl Pages {
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
             }),
-            canary: self.sightings.as_ref().map(|sightings| Canary {
-                detected: sightings.detected(),
-                clear: sightings.count(Seen::Clear),
-                cached: sightings.count(Seen::Cached),
-                silent: sightings.count(Seen::Silent),
-            }),
+            canary: locked(&self.configured)
+                .sightings
+                .as_ref()
+                .map(|sightings| Canary {
+                    detected: sightings.detected(),
+                    clear: sightings.count(Seen::Clear),
+                    cached: sightings.count(Seen::Cached),
+                    silent: sightings.count(Seen::Silent),
+                }),
             unwritten: self.losses.read(),
             coredns: self.coredns(),
         }
@@ -115,29 +165,36 @@ impl Pages {
 }
 
 impl Pages {
+    fn reload(&self) -> Reload {
+        let reloaded = self.reloads.read();
+        Reload {
+            failed: reloaded.failed,
+            hash: "sha512",
+            value: reloaded.configuration,
+        }
+    }
+
     fn coredns(&self) -> CoreDns {
         let traffic = self.traffic.as_ref();
-        let enabled = &self.enabled;
-        let upstreams = self.upstreams.current();
-        let blocks = traffic.map_or_else(Vec::new, |read| coredns::blocks(read, enabled));
+        let (enabled, caches, upstreams) = {
+            let configured = locked(&self.configured);
+            let (enabled, caches) = (configured.enabled.clone(), configured.caches.clone());
+            (enabled, caches, configured.upstreams.current())
+        };
+        let blocks = traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &enabled));
+        let asked = upstreams.as_ref();
+        let reader = self.reader.as_ref();
         CoreDns {
-            localhost: coredns::local(&blocks, enabled),
-            autopath: traffic.map_or_else(Vec::new, |read| coredns::searched(read, enabled)),
+            localhost: coredns::local(&blocks, &enabled),
+            autopath: traffic.map_or_else(Vec::new, |read| coredns::searched(read, &enabled)),
             blocks,
-            plugins: coredns::shown(enabled),
-            hosts: self
-                .reader
-                .as_ref()
-                .and_then(|reader| coredns::hosts(&reader.load())),
-            caches: upstreams
-                .as_ref()
-                .map_or_else(Vec::new, |asked| coredns::caches(asked, &self.caches)),
-            forward: upstreams
-                .as_ref()
-                .map(|asked| coredns::forward(&asked.stats().read())),
-            health: self.pulse.as_ref().map(Counts::read),
+            plugins: coredns::shown(&enabled),
+            caches: asked.map_or_else(Vec::new, |asked| coredns::caches(asked, &caches)),
+            forward: asked.map(|asked| coredns::forward(&asked.stats().read())),
             api: coredns::api(&self.progress.state()),
-            ..CoreDns::default()
+            health: self.pulse.read(),
+            reload: Some(self.reload()),
+            hosts: reader.and_then(|reader| coredns::hosts(&reader.load())),
         }
     }
 }
@@ -249,15 +306,13 @@ mod tests {
             progress,
             stats: Stats::default(),
             drain: Drain::new(),
-            sightings: None,
-            gathered: None,
+            gathered: Gathering::default(),
             traffic: None,
-            pulse: None,
+            pulse: Counts::default(),
             reader: None,
             losses: Losses::default(),
-            caches: Vec::new(),
-            enabled: Vec::new(),
-            upstreams: Upstreams::default(),
+            configured: Mutex::default(),
+            reloads: Reloads::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::metrics::Histogram;
 use crate::metrics::coredns::Health;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -28,24 +28,37 @@ pub(super) struct Pulse {
 
 /// What came of asking. Cheap to clone: all clones are one.
 #[derive(Clone, Default)]
-pub(super) struct Counts(Arc<Mutex<Health>>);
+pub(super) struct Counts(Arc<Mutex<Asked>>);
+
+#[derive(Default)]
+struct Asked {
+    /// Where the page is, where there is one.
+    at: Option<SocketAddr>,
+    health: Health,
+}
 
 impl Pulse {
-    /// Starts to ask at an address.
+    /// Starts to ask at an address, where there is one.
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub(super) fn start(health: SocketAddr) -> io::Result<Self> {
+    pub(super) fn start(health: Option<SocketAddr>) -> io::Result<Self> {
         let (closing, counts) = (Drain::new(), Counts::default());
         let (closed, counted) = (closing.clone(), counts.clone());
+        counts.lock().at = health;
         let thread = thread::Builder::new()
             .name("health".into())
-            .spawn(move || run(reachable(health), &counted, &closed))?;
+            .spawn(move || run(&counted, &closed))?;
         Ok(Self {
             closing,
             thread,
             counts,
         })
+    }
+
+    /// Asks elsewhere from now on, or not at all.
+    pub(super) fn ask_at(&self, health: Option<SocketAddr>) {
+        self.counts.lock().at = health;
     }
 
     /// Returns what comes of asking, now and later.
@@ -61,16 +74,19 @@ impl Pulse {
 }
 
 impl Counts {
-    /// Returns what came of it so far.
-    pub(super) fn read(&self) -> Health {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Returns what came of it so far; `None` where there is no page.
+    pub(super) fn read(&self) -> Option<Health> {
+        let asked = self.lock();
+        asked.at.map(|_| asked.health.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        // Whole whatever happened to who held it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, took: Duration, failed: bool) {
-        let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let health = &mut self.lock().health;
         let Histogram {
             bounds,
             counts,
@@ -87,7 +103,7 @@ impl Counts {
     }
 }
 
-fn run(health: SocketAddr, counts: &Counts, closing: &Drain) {
+fn run(counts: &Counts, closing: &Drain) {
     closing.unpark_me();
     let mut next = Instant::now() + EVERY;
     loop {
@@ -99,6 +115,10 @@ fn run(health: SocketAddr, counts: &Counts, closing: &Drain) {
             thread::park_timeout(next - now);
             continue;
         }
+        next = now + EVERY;
+        let Some(health) = counts.lock().at.map(reachable) else {
+            continue;
+        };
         let asked = ask(health);
         let took = now.elapsed();
         counts.add(took, asked.is_err());
@@ -147,11 +167,13 @@ mod tests {
     #[test]
     fn what_is_asked_is_counted() {
         let counts = Counts::default();
-        assert_eq!(counts.read().times.count(), 0);
+        assert!(counts.read().is_none());
+        counts.lock().at = Some("127.0.0.1:1".parse().unwrap());
+        assert_eq!(counts.read().unwrap().times.count(), 0);
         counts.add(Duration::from_micros(250), false);
         counts.add(Duration::from_micros(251), false);
         counts.add(Duration::from_secs(3), true);
-        let health = counts.read();
+        let health = counts.read().unwrap();
         assert_eq!(health.times.counts, [1, 1, 0, 0, 0, 1]);
         assert_eq!((health.failures, health.times.bounds.len()), (1, 5));
     }

@@ -3,6 +3,7 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::lifecycle::Lifecycle;
 use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
@@ -23,7 +24,6 @@ use std::time::Duration;
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &["k8s_external", "transfer"];
 const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
-const LATER_SERVER: &[&str] = &["handover"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
@@ -35,14 +35,18 @@ pub(super) struct Overrides {
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
+    pub(super) lameduck: Option<Duration>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
-    let (mut server, listen) = read_server(root.table("server"), overrides);
+    let mut lifecycle = Lifecycle::default();
+    let (mut server, listen) = read_server(root.table("server"), overrides, &mut lifecycle);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe, &mut lifecycle);
+    lifecycle.read_reload(root.table("reload"));
+    lifecycle.lameduck = overrides.lameduck.unwrap_or(lifecycle.lameduck);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
@@ -63,11 +67,11 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         forward: Vec::new(),
         caches: Vec::new(),
         mode: tenancy.mode,
-        written: Vec::new(),
         isolation: match tenancy.profile {
             Some(Profile::Kaas) => Isolation::Tenant,
             _ => Isolation::Shared,
         },
+        written: Vec::new(),
     };
     let written = super::log::read(&mut root);
     blocks.written.push(written);
@@ -103,20 +107,23 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
-        written,
         forward,
         caches,
+        written,
         tenancy,
         limits,
         observe,
         audit,
         admin,
+        lifecycle,
+        read: Vec::new(),
     }
 }
 
 fn read_server(
     mut table: Section<'_>,
     overrides: &Overrides,
+    lifecycle: &mut Lifecycle,
 ) -> (server::Options, Vec<SocketAddr>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
@@ -149,7 +156,8 @@ fn read_server(
         Duration::from_millis(1)..=Duration::from_secs(3600),
         "it is `1ms` to `1h`",
     );
-    table.finish(LATER_SERVER);
+    lifecycle.read_server(&mut table);
+    table.finish(&[]);
     (options, listen)
 }
 
@@ -185,10 +193,10 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
-    /// What is written down of each.
-    written: Vec<Written>,
     forward: Vec<forward::Options>,
     caches: Vec<cache::Options>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
     isolation: Isolation,
 }

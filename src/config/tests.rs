@@ -5,6 +5,7 @@ mod arguments;
 mod errors;
 mod forward;
 mod forwarders;
+mod lifecycle;
 mod log;
 mod reference;
 mod steps;

@@ -137,6 +137,13 @@ impl Listener {
 }
 
 impl Bound {
+    /// Returns the listeners: each as it was asked for, and its address.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenAddress, SocketAddr)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.asked(), listener.address))
+    }
+
     /// Returns the address of every listener, with the port that it got where 0 was asked for.
     pub fn local_addresses(&self) -> impl Iterator<Item = (ListenerId, SocketAddr)> {
         self.listeners
@@ -150,15 +157,28 @@ impl Bound {
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
 pub fn bind(options: &Options) -> Result<Bound, BindError> {
+    bind_beside(options, &[])
+}
+
+/// Opens the sockets of the listeners that are not served already, each at the address that it was
+/// asked for and the one that it has.
+pub(super) fn bind_beside(
+    options: &Options,
+    served: &[(ListenAddress, SocketAddr)],
+) -> Result<Bound, BindError> {
     let workers = match options.threads {
         // Knows the cgroup's quota.
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    let mut taken: Vec<SocketAddr> = served.iter().map(|(_, address)| *address).collect();
     let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
     for listen in &options.listen {
-        let listener =
-            bind_listener(listen, workers).map_err(|failure| failure.explain(&listeners))?;
+        if served.iter().any(|(asked, _)| asked == listen) {
+            continue;
+        }
+        let listener = bind_listener(listen, workers).map_err(|failure| failure.explain(&taken))?;
+        taken.push(listener.address);
         listeners.push(listener);
     }
     Ok(Bound { listeners })
@@ -172,7 +192,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn explain(self, earlier: &[Listener]) -> BindError {
+    fn explain(self, earlier: &[SocketAddr]) -> BindError {
         let Self {
             address,
             protocol,
@@ -180,12 +200,12 @@ impl Failure {
         } = self;
         match error.kind() {
             ErrorKind::AddrInUse => {
-                let own = earlier.iter().find(|listener| {
-                    let (a, b) = (listener.address.ip(), address.ip());
-                    listener.address.port() == address.port()
+                let own = earlier.iter().find(|earlier| {
+                    let (a, b) = (earlier.ip(), address.ip());
+                    earlier.port() == address.port()
                         && (a == b || a.is_unspecified() || b.is_unspecified())
                 });
-                match own.map(|listener| listener.address) {
+                match own.copied() {
                     Some(other) => BindError::Covered {
                         address,
                         protocol,

@@ -120,7 +120,7 @@ impl Inquiry {
         self.query.request(now, 0, false)
     }
 
-    /// Returns when its query was put aside.
+    /// Returns when the query came.
     pub(super) fn since(&self) -> Instant {
         self.query.since()
     }

@@ -36,6 +36,7 @@ impl<A: Answerer> Resume for Resumer<A> {
             Transport::Tcp => MAX_MESSAGE,
         };
         let out = &mut self.out[..room];
+        self.engine.received(inquiry.since());
         let replies = inquiry.replied(reply);
         let answered = self
             .engine

@@ -15,13 +15,13 @@ use std::sync::Arc;
 pub(super) fn open(
     doors: Bound,
     config: &Config,
-    details: Details,
+    details: &Arc<Details>,
 ) -> anyhow::Result<Option<Admin>> {
     if doors.is_empty() {
         return Ok(None);
     }
     let pages = details.pages.clone();
-    let started = doors.start(pages, Arc::new(details), reviewer(config));
+    let started = doors.start(pages, details.clone(), reviewer(config));
     Ok(Some(started.context("starting the HTTP listeners")?))
 }
 
@@ -42,20 +42,21 @@ pub(super) fn say(doors: &Bound) {
     }
 }
 
-/// Returns where the health page is, where it is served over TCP.
+/// Returns where the health page is, where it is served.
 pub(super) fn health(doors: &Bound) -> Option<SocketAddr> {
     let mut listeners = doors.local_addresses();
     let found = listeners.find(|(_, routes)| routes.paths().any(|path| path == "/health"));
     found.map(|(address, _)| address)
 }
 
+/// Returns whom they ask, where they ask anybody.
 #[cfg(feature = "kubernetes")]
-fn reviewer(config: &Config) -> Option<Arc<dyn Reviewer>> {
+pub(super) fn reviewer(config: &Config) -> Option<Arc<dyn Reviewer>> {
     crate::app::review::reviewer(config)
 }
 
 /// Objects come from manifests, and the configuration lets nobody need a cluster.
 #[cfg(not(feature = "kubernetes"))]
-fn reviewer(_: &Config) -> Option<Arc<dyn Reviewer>> {
+pub(super) fn reviewer(_: &Config) -> Option<Arc<dyn Reviewer>> {
     None
 }

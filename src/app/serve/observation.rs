@@ -1,50 +1,54 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{DropReason, Outcome, Replied, Request};
+use crate::answer::{DropReason, Outcome, Replied, Request, Verdict};
 use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
+use crate::app::pages::{Gathering, ReadGathered};
 use crate::app::questions::Asking;
 use crate::chain::Plugin;
 use crate::config::Config;
-use crate::observe::{
-    self, Audited, Gathered, Recorder, Traffic, TrafficReader, Witness, observe, server_text,
-};
+use crate::observe::{self, Audited, Recorder, Traffic, TrafficReader, Witness, observe};
 use crate::server::{Answerer, Core};
 use crate::snapshot::{Identities, Snapshot, SnapshotReader};
 use crate::tenancy::{ClientClass, Mode};
 use crate::wire::Rcode;
 use anyhow::Context;
 use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// What each thread's answerer has its own of.
-#[derive(Clone)]
-struct Shared {
-    witness: Option<Arc<Witness>>,
-    traffic: Arc<Traffic>,
-    recorder: Arc<Recorder>,
-}
-
-/// Reads what was gathered so far.
-pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
-
 /// Who looks at the answers, where anybody does.
 pub(super) struct Observation {
-    shared: Shared,
-    journal: Journal,
+    watching: Option<Watching>,
+    /// Who looked under the configuration before: threads may be about to say the last to it.
+    former: Option<Watching>,
+    gathering: Gathering,
     /// It has been said that somebody asks whom no source knows.
     said: Arc<AtomicBool>,
-    gathered: Option<ReadGathered>,
-    observer: Option<Observer>,
+    traffic: Arc<Traffic>,
+    /// Whether anybody can read what is counted.
+    counts: bool,
+    journal: Journal,
+}
+
+/// A witness and who gathers from it.
+struct Watching {
+    witness: Arc<Witness>,
+    observer: Observer,
+}
+
+/// Who is to look under another configuration.
+pub(super) struct Prepared {
+    /// Nobody where the same go on.
+    other: Option<Option<(Watching, ReadGathered)>>,
+    counts: bool,
 }
 
 impl Observation {
-    /// Starts to look.
+    /// Starts to look. Listeners are called `servers`, by their numbers.
     ///
     /// # Errors
     /// The audit's log can't be written, or no thread be had.
@@ -52,65 +56,105 @@ impl Observation {
         config: &Config,
         reader: &SnapshotReader,
         asking: &Asking,
-        servers: &[SocketAddr],
+        servers: Vec<String>,
     ) -> anyhow::Result<Self> {
         let journal = Journal::start(&config.written, reader, asking);
         let journal = journal.context("starting a thread")?;
-        let mut shared = Shared {
-            witness: None,
-            traffic: Arc::new(Traffic::new(names(servers))),
-            recorder: Arc::new(journal.recorder()),
-        };
-        let Some(options) = watched(config) else {
-            return Ok(Self {
-                shared,
-                journal,
-                said: Arc::default(),
-                gathered: None,
-                observer: None,
-            });
-        };
-        let (witness, gatherer) = observe(options, RandomState::new().hash_one(0));
-        let gathered = gatherer.reader();
-        let ledger = Ledger::open(&config.audit, config.tenancy.mode, asking.clone())?;
-        let observer = Observer::start(gatherer, reader.clone(), ledger);
-        shared.witness = Some(Arc::new(witness));
-        Ok(Self {
-            shared,
-            journal,
+        let mut observation = Self {
+            watching: None,
+            former: None,
+            gathering: Gathering::default(),
             said: Arc::default(),
-            gathered: Some(Box::new(gathered)),
-            observer: Some(observer.context("starting a thread")?),
+            traffic: Arc::new(Traffic::new(servers)),
+            counts: counts(config),
+            journal,
+        };
+        let watching = watch(config, reader, asking)?;
+        observation.look(watching);
+        Ok(observation)
+    }
+
+    /// Prepares to look as another configuration says.
+    ///
+    /// # Errors
+    /// As [`Observation::start`].
+    pub(super) fn prepare(
+        &self,
+        (before, next): (&Config, &Config),
+        reader: &SnapshotReader,
+        asking: &Asking,
+    ) -> anyhow::Result<Prepared> {
+        let same = watched(before) == watched(next)
+            && before.audit == next.audit
+            && before.tenancy.mode == next.tenancy.mode;
+        let other = match same {
+            true => None,
+            false => Some(watch(next, reader, asking)?),
+        };
+        Ok(Prepared {
+            other,
+            counts: counts(next),
         })
+    }
+
+    /// Looks as it was prepared, and writes down what the configuration in force says. Listeners are
+    /// called `servers`.
+    ///
+    /// # Errors
+    /// There is no thread to be had; then less is written than configured.
+    pub(super) fn change(&mut self, prepared: Prepared, config: &Config) -> anyhow::Result<()> {
+        self.counts = prepared.counts;
+        if let Some(other) = prepared.other {
+            self.look(other);
+        }
+        let applied = self.journal.apply(&config.written);
+        applied.context("starting a thread")
+    }
+
+    /// Calls the listeners otherwise, from the next configuration on.
+    pub(super) fn rename(&self, servers: Vec<String>) {
+        self.traffic.reader().rename(servers);
+    }
+
+    fn look(&mut self, next: Option<(Watching, ReadGathered)>) {
+        let (watching, read) = next.unzip();
+        self.gathering.change(read);
+        let before = std::mem::replace(&mut self.watching, watching);
+        if let Some(former) = std::mem::replace(&mut self.former, before) {
+            former.observer.close();
+        }
     }
 
     /// Returns what the server's threads answer by.
     pub(super) fn answerer(&self) -> Observed {
-        Observed {
-            said: self.said.clone(),
-            shared: self.shared.clone(),
-            witness: None,
-            traffic: None,
-            recorder: None,
-            recalls: false,
+        let witness = self.watching.as_ref();
+        self.answerer_of(witness.map(|it| it.witness.clone()), self.counts)
+    }
+
+    /// Returns what they will answer by under the configuration that was prepared.
+    pub(super) fn answerer_by(&self, prepared: &Prepared) -> Observed {
+        match &prepared.other {
+            None => {
+                let watching = self.watching.as_ref();
+                self.answerer_of(watching.map(|it| it.witness.clone()), prepared.counts)
+            }
+            Some(other) => {
+                let witness = other.as_ref().map(|(it, _)| it.witness.clone());
+                self.answerer_of(witness, prepared.counts)
+            }
         }
     }
 
-    /// Goes on with another configuration, whose listeners have these addresses.
-    ///
-    /// # Errors
-    /// There is no thread to be had for the query log or dnstap.
-    #[allow(dead_code, reason = "for whoever exchanges the configuration")]
-    pub(super) fn apply(&mut self, config: &Config, servers: &[SocketAddr]) -> anyhow::Result<()> {
-        self.traffic().rename(names(servers));
-        self.journal
-            .apply(&config.written)
-            .context("starting a thread")
-    }
-
-    /// Returns who reads what the blocks were asked.
-    pub(super) fn traffic(&self) -> TrafficReader {
-        self.shared.traffic.reader()
+    fn answerer_of(&self, shared: Option<Arc<Witness>>, counts: bool) -> Observed {
+        Observed {
+            said: self.said.clone(),
+            shared,
+            witness: None,
+            counts: counts.then(|| self.traffic.clone()),
+            traffic: None,
+            recorder: self.journal.recorder(),
+            recalls: false,
+        }
     }
 
     /// Returns what could not be written down so far, now and later.
@@ -118,19 +162,47 @@ impl Observation {
         self.journal.losses()
     }
 
-    /// Returns what reads the counts, for the pages that show them.
-    pub(super) fn take_reader(&mut self) -> Option<ReadGathered> {
-        self.gathered.take()
+    /// Returns who reads what the blocks were asked.
+    pub(super) fn traffic(&self) -> TrafficReader {
+        self.traffic.reader()
     }
 
-    /// Gathers a last time, and returns whether the thread ended in good order.
+    /// Returns what reads the counts, for the pages that show them.
+    pub(super) fn gathering(&self) -> Gathering {
+        self.gathering.clone()
+    }
+
+    /// Gathers a last time, and returns whether the threads ended in good order.
     pub(super) fn close(self) -> bool {
-        self.observer.is_none_or(Observer::close) & self.journal.close()
+        let watching = self.former.into_iter().chain(self.watching);
+        let closed = watching.map(|watching| watching.observer.close());
+        closed.fold(true, |good, closed| good & closed) & self.journal.close()
     }
 }
 
-fn names(servers: &[SocketAddr]) -> impl Iterator<Item = String> + '_ {
-    servers.iter().copied().map(server_text)
+/// Starts to gather, where anything is looked for.
+fn watch(
+    config: &Config,
+    reader: &SnapshotReader,
+    asking: &Asking,
+) -> anyhow::Result<Option<(Watching, ReadGathered)>> {
+    let Some(options) = watched(config) else {
+        return Ok(None);
+    };
+    let (witness, gatherer) = observe(options, RandomState::new().hash_one(0));
+    let gathered = Box::new(gatherer.reader());
+    let ledger = Ledger::open(&config.audit, config.tenancy.mode, asking.clone())?;
+    let observer = Observer::start(gatherer, reader.clone(), ledger);
+    let watching = Watching {
+        witness: Arc::new(witness),
+        observer: observer.context("starting a thread")?,
+    };
+    Ok(Some((watching, gathered)))
+}
+
+/// Returns whether anybody can read what is counted; where nobody can, nothing is.
+fn counts(config: &Config) -> bool {
+    config.admin.metrics.is_some() || config.admin.admin.is_some()
 }
 
 /// Returns what is looked for in what is asked, where anything is.
@@ -152,22 +224,91 @@ fn watched(config: &Config) -> Option<observe::Options> {
 /// source knows.
 pub(super) struct Observed {
     said: Arc<AtomicBool>,
-    shared: Shared,
+    /// Of whom this thread's witness is one more.
+    shared: Option<Arc<Witness>>,
     witness: Option<Witness>,
+    /// Likewise.
+    counts: Option<Arc<Traffic>>,
     traffic: Option<Traffic>,
-    recorder: Option<Recorder>,
+    recorder: Recorder,
     /// What is answered next is known from another query.
     recalls: bool,
 }
 
+impl Observed {
+    /// Takes note of an answer, and says once that somebody asks whom nobody knows.
+    #[inline(always)]
+    fn noted(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        (outcome, failed): (&Outcome, bool),
+        out: &[u8],
+    ) {
+        let (length, verdict) = match outcome {
+            Outcome::Reply(length, verdict) => (length, verdict),
+            Outcome::Drop(DropReason::Policy) => {
+                if let Some(traffic) = &mut self.traffic {
+                    traffic.dropped(snapshot, request);
+                }
+                return;
+            }
+            Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => return,
+        };
+        let answer = out.get(..*length).unwrap_or_default();
+        self.note(snapshot, request, verdict, (answer, failed));
+        if verdict.client == Some(ClientClass::Unknown)
+            && snapshot.policy.is_enforced()
+            && snapshot.synced
+            && snapshot.identities == Identities::Trusted
+            && !self.said.load(Ordering::Relaxed)
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                source = %request.peer.ip().to_canonical(),
+                "a query came from an address that is no pod's: it sees only what everybody sees \
+                 (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
+            );
+        }
+    }
+
+    /// Takes note of an answer.
+    #[inline(always)]
+    fn note(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        (answer, failed): (&[u8], bool),
+    ) {
+        if let Some(witness) = &mut self.witness {
+            witness.saw(snapshot, request, verdict);
+        }
+        if let Some(traffic) = &mut self.traffic {
+            traffic.saw(snapshot, request, verdict, answer.len());
+        }
+        self.recorder.saw(request, verdict, failed, answer);
+    }
+
+    fn own_witness(&self) -> Option<Witness> {
+        self.shared.as_ref().map(|witness| witness.next())
+    }
+
+    fn own_traffic(&self) -> Option<Traffic> {
+        self.counts.as_deref().cloned()
+    }
+}
+
+/// What threads' answerers are made from: it sees nothing itself.
 impl Clone for Observed {
     fn clone(&self) -> Self {
         Self {
             said: self.said.clone(),
             shared: self.shared.clone(),
             witness: None,
+            counts: self.counts.clone(),
             traffic: None,
-            recorder: None,
+            recorder: self.recorder.clone(),
             recalls: false,
         }
     }
@@ -176,7 +317,7 @@ impl Clone for Observed {
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        self.note(snapshot, request, &outcome, false, out);
+        self.noted(snapshot, request, (&outcome, false), out);
         outcome
     }
 
@@ -196,8 +337,32 @@ impl Answerer for Observed {
             let silent = replies.iter().any(|replied| replied.reply.is_none());
             failed = silent && verdict.rcode == Rcode::SERVFAIL;
         }
-        self.note(snapshot, request, &outcome, failed, out);
+        self.noted(snapshot, request, (&outcome, failed), out);
         outcome
+    }
+
+    fn next(&self) -> Self {
+        Self {
+            witness: self.own_witness(),
+            traffic: self.own_traffic(),
+            ..self.clone()
+        }
+    }
+
+    fn adopt(&mut self, next: &Self) {
+        let same = match (&self.shared, &next.shared) {
+            (Some(own), Some(next)) => Arc::ptr_eq(own, next),
+            (own, next) => own.is_none() && next.is_none(),
+        };
+        // What is counted on with is not begun anew.
+        if !same {
+            self.shared.clone_from(&next.shared);
+            self.witness = self.own_witness();
+        }
+        if self.counts.is_some() != next.counts.is_some() {
+            self.counts.clone_from(&next.counts);
+            self.traffic = self.own_traffic();
+        }
     }
 
     fn recalls(&mut self, recalled: bool) {
@@ -208,83 +373,12 @@ impl Answerer for Observed {
         if let Some(traffic) = &mut self.traffic {
             traffic.received(at);
         }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.received(at);
-        }
+        self.recorder.received(at);
     }
 
     fn sent(&mut self) {
         if let Some(traffic) = &mut self.traffic {
             traffic.sent();
-        }
-    }
-
-    fn next(&self) -> Self {
-        let shared = &self.shared;
-        Self {
-            witness: shared.witness.as_ref().map(|witness| witness.next()),
-            traffic: Some(Traffic::clone(&shared.traffic)),
-            recorder: Some(Recorder::clone(&shared.recorder)),
-            ..self.clone()
-        }
-    }
-
-    fn adopt(&mut self, next: &Self) {
-        let same = match (&self.shared.witness, &next.shared.witness) {
-            (Some(own), Some(next)) => Arc::ptr_eq(own, next),
-            (own, next) => own.is_none() && next.is_none(),
-        };
-        // What has been counted is not begun anew.
-        if !same {
-            self.witness = next.shared.witness.as_ref().map(|witness| witness.next());
-            self.shared.witness.clone_from(&next.shared.witness);
-        }
-        self.said = next.said.clone();
-    }
-}
-
-impl Observed {
-    #[inline(always)]
-    fn note(
-        &mut self,
-        snapshot: &Snapshot,
-        request: &Request<'_>,
-        outcome: &Outcome,
-        failed: bool,
-        out: &[u8],
-    ) {
-        let (length, verdict) = match outcome {
-            Outcome::Reply(length, verdict) => (length, verdict),
-            Outcome::Drop(DropReason::Policy) => {
-                if let Some(traffic) = &mut self.traffic {
-                    traffic.dropped(snapshot, request);
-                }
-                return;
-            }
-            Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => return,
-        };
-        if let Some(witness) = &mut self.witness {
-            witness.saw(snapshot, request, verdict);
-        }
-        if let Some(traffic) = &mut self.traffic {
-            traffic.saw(snapshot, request, verdict, *length);
-        }
-        if let Some(recorder) = &mut self.recorder {
-            let answer = out.get(..*length).unwrap_or_default();
-            recorder.saw(request, verdict, failed, answer);
-        }
-        if verdict.client == Some(ClientClass::Unknown)
-            && snapshot.policy.is_enforced()
-            && snapshot.synced
-            && snapshot.identities == Identities::Trusted
-            && !self.said.load(Ordering::Relaxed)
-            && !self.said.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                source = %request.peer.ip().to_canonical(),
-                "a query came from an address that is no pod's: it sees only what everybody sees \
-                 (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
-            );
         }
     }
 }

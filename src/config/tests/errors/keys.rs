@@ -101,16 +101,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
     }
     for (text, place, key) in [
         (
-            "[server]\nhandover = \"\"",
-            "2:1: server.handover",
-            "handover",
-        ),
-        (
-            "[health]\nlameduck = \"15s\"",
-            "2:1: health.lameduck",
-            "lameduck",
-        ),
-        (
             "[kubernetes]\nzonal = true",
             "2:1: kubernetes.zonal",
             "zonal",
