@@ -31,6 +31,8 @@ mod exchange;
 mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/journal.rs"]
+mod journal;
 #[path = "it/judging.rs"]
 mod judging;
 #[path = "it/labels.rs"]
