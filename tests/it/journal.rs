@@ -132,10 +132,7 @@ fn lines_say_who_asked_in_both_forms() {
     );
     serving.ask("127.0.0.11", 1);
     let line = line_with(&mut serving.stdout, "[INFO]");
-    assert_eq!(
-        line,
-        format!("[INFO] {NAME} NOERROR shop pod shop/web-0")
-    );
+    assert_eq!(line, format!("[INFO] {NAME} NOERROR shop pod shop/web-0"));
     let socket = UdpSocket::bind("127.0.0.11:0").unwrap();
     socket.connect(serving.dns).unwrap();
     socket.send(&query("cluster.local.", RType::SOA)).unwrap();
@@ -143,8 +140,16 @@ fn lines_say_who_asked_in_both_forms() {
     let line = line_with(&mut serving.stdout, "{");
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
-        (&value["client"]["ip"], &value["client"]["pod"], &value["question"]["name"]),
-        (&"127.0.0.11".into(), &"web-0".into(), &"cluster.local.".into())
+        (
+            &value["client"]["ip"],
+            &value["client"]["pod"],
+            &value["question"]["name"]
+        ),
+        (
+            &"127.0.0.11".into(),
+            &"web-0".into(),
+            &"cluster.local.".into()
+        )
     );
 }
 
@@ -226,7 +231,9 @@ fn received_on(stream: &mut UnixStream, count: usize) -> Vec<String> {
         bytes.extend_from_slice(&piece[..length]);
         while let Some((head, rest)) = bytes.split_first_chunk::<4>() {
             let size = u32::from_be_bytes(*head) as usize;
-            let Some(message) = rest.get(..size) else { break };
+            let Some(message) = rest.get(..size) else {
+                break;
+            };
             if let Told::Query(tapped) = read_message(message).unwrap() {
                 clients.push(tapped.client.to_string());
             }

@@ -1,6 +1,6 @@
 //! The thread of the query log: copies of answers become lines on the standard output.
 
-use super::{Losses, count_lost, names_pods, pause};
+use super::{names_pods, pause};
 use crate::app::questions::Asking;
 use crate::config::Written;
 use crate::drain::Drain;
@@ -48,7 +48,7 @@ impl Lines {
     }
 
     /// Writes until it is closed, and then what is left.
-    pub(super) fn run(mut self, mut exchanges: Exchanges, losses: &Losses, closing: &Drain) {
+    pub(super) fn run(mut self, mut exchanges: Exchanges, closing: &Drain) {
         closing.unpark_me();
         // Not `io::stdout`: whoever else writes there must not wait for our reader.
         let mut out = io::stdout()
@@ -59,11 +59,10 @@ impl Lines {
         let origin = exchanges.origin();
         let wall = Timestamp::now();
         let began = Instant::now();
-        let (mut lost, mut found) = (0, Vec::new());
+        let mut found = Vec::new();
         loop {
             let last = closing.is_started();
             let taken = exchanges.read(|exchange| found.push(exchange));
-            count_lost(losses.log(), &exchanges, &mut lost);
             let pods = self.pods(&found);
             for some in found.chunks(AT_ONCE) {
                 let mut text = String::new();
