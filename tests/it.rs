@@ -31,6 +31,8 @@ mod identity;
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
+#[path = "it/lifecycle.rs"]
+mod lifecycle;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]
