@@ -10,11 +10,9 @@ use crate::app::canary;
 use crate::app::feed::Feed;
 use crate::chain::ListenerId;
 use crate::config::Config;
-use crate::limits::Limits;
-use crate::server::{ListenAddress, Setup, Timeouts};
+use crate::server::ListenAddress;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// What came of a change.
@@ -58,10 +56,7 @@ impl Running {
             .prepare(observed, &self.reader, &self.asking)?;
         let looked_for = |config: &Config| (config.tenancy.forwarders.clone(), config.tenancy.mode);
         let other_canary = looked_for(&self.config) != looked_for(&next);
-        let limits = match self.config.limits == next.limits {
-            true => self.limits.clone(),
-            false => Limits::new(&next.limits).map(Arc::new),
-        };
+        let means = self.means.next(&self.config, &next);
         let opening = self
             .server
             .open(bound)
@@ -90,15 +85,8 @@ impl Running {
         self.server.close(&closed);
         let servers = servers(served.into_iter().chain(opened.iter().copied()));
         self.observation.rename(names(&servers));
-        let setup = Setup {
-            options: next.server.clone(),
-            timeouts: Timeouts::default(),
-            reader: self.reader.clone(),
-            drain: self.drain.clone(),
-            upstream: None,
-            limits: limits.clone(),
-            answerer: self.observation.answerer_by(&prepared),
-        };
+        let answerer = self.observation.answerer_by(&prepared);
+        let setup = means.setup(&next, answerer, &self.reader, &self.drain);
         let number = self.reader.load().configuration.wrapping_add(1);
         self.server.configure(number, &setup)?;
         if runtime.block_on(self.changing.exchange()).is_none() {
@@ -114,7 +102,7 @@ impl Running {
             Ok(()) => super::lifecycle::say_listening(opened),
             Err(error) => tried("listeners", Err(error.into())),
         }
-        self.limits = limits;
+        self.means = means;
         tried("observation", self.observation.change(prepared, &next));
         let canary = canary::begin(&next, &self.reader).filter(|_| other_canary);
         let mut shown = configured(&next, &servers, canary.as_ref());

@@ -3,6 +3,7 @@
 
 use super::doors;
 use super::index_thread::IndexThread;
+use super::means::Means;
 use super::observation::{Observation, Observed};
 use crate::admin::{self, Admin};
 use crate::app::canary::{self, Canary};
@@ -16,9 +17,8 @@ use crate::app::questions::{Asking, questions};
 use crate::app::reloads::Reloads;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::limits::Limits;
 use crate::observe::server_text;
-use crate::server::{Bound, HandoverDoor, ListenAddress, Server, Setup, Timeouts};
+use crate::server::{Bound, HandoverDoor, ListenAddress, Server};
 use crate::snapshot::{SnapshotReader, cell};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,7 +33,7 @@ pub(super) struct Running {
     pub(super) admin: Option<Admin>,
     pub(super) observation: Observation,
     pub(super) canary: Option<Looking>,
-    pub(super) limits: Option<Arc<Limits>>,
+    pub(super) means: Means,
     pub(super) details: Arc<Details>,
     pub(super) changing: Changing,
     pub(super) reader: SnapshotReader,
@@ -71,16 +71,8 @@ impl Running {
         let servers = servers(bound.listeners());
         let names = names(&servers);
         let observation = Observation::start(&config, &reader, &asking, names)?;
-        let limits = Limits::new(&config.limits).map(Arc::new);
-        let setup = Setup {
-            options: config.server.clone(),
-            timeouts: Timeouts::default(),
-            reader: reader.clone(),
-            drain: drain.clone(),
-            upstream: None,
-            limits: limits.clone(),
-            answerer: observation.answerer(),
-        };
+        let means = Means::first(&config);
+        let setup = means.setup(&config, observation.answerer(), &reader, &drain);
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
         let progress = Progress::default();
         let reloads = Reloads::default();
@@ -113,7 +105,7 @@ impl Running {
             server,
             admin,
             observation,
-            limits,
+            means,
             details,
             changing,
             reader,
