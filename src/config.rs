@@ -12,6 +12,7 @@
 
 mod args;
 mod audit;
+mod corefile;
 mod document;
 mod error;
 mod file;
@@ -28,11 +29,13 @@ mod zones;
 mod tests;
 
 pub use args::{
-    Args, Asker, AuditCommand, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
-    Explain, GateArgs, Inputs, Output, Policy, PolicyAdmission, PolicyDiff, PolicySuggest,
-    PolicyTest, Probe, Serve, Share, Tap, TapAddress, Visibility, VisibilityOutput,
+    Args, Asker, AuditCommand, Check, Command, CoreDns, CorefileFrom, EXIT_CONFIG, EXIT_DONE,
+    EXIT_FAILED, EXIT_USAGE, Explain, GateArgs, ImportCorefile, Inputs, Output, Policy,
+    PolicyAdmission, PolicyDiff, PolicySuggest, PolicyTest, Probe, Serve, Share, Tap, TapAddress,
+    Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
+pub use corefile::{Corefile, Host, Surroundings};
 pub use error::{ConfigError, Problem};
 
 use crate::admin;
@@ -80,6 +83,20 @@ pub struct Config {
     pub observe: crate::observe::Options,
     /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
+    /// What is to be said of a Corefile's directives that have no meaning here.
+    pub notes: Vec<Note>,
+    /// Whether it is left unsaid at the start where the server listens.
+    pub quiet: bool,
+}
+
+/// What is not wrong in a configuration, and to be said all the same: `FILE:LINE: TEXT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(pub Box<str>);
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -188,6 +205,8 @@ impl Default for Config {
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
+            notes: Vec::new(),
+            quiet: false,
         }
     }
 }
@@ -238,9 +257,11 @@ impl Config {
             Command::Check(_) | Command::Policy(Policy::Admission(_)) => {
                 Self::of_inputs(inputs, Overrides::default())
             }
+            Command::CoreDns(coredns) => Self::of_corefile(coredns),
             Command::Explain(_)
             | Command::Visibility(_)
             | Command::Policy(_)
+            | Command::ImportCorefile(_)
             | Command::Probe(_) => Self::offline(inputs),
         }
     }
@@ -257,6 +278,13 @@ impl Config {
         }
     }
 
+    /// Reads the Corefile of CoreDNS's own command line.
+    fn of_corefile(coredns: &CoreDns) -> Result<Self, ConfigError> {
+        let mut config = Corefile::open(&coredns.corefile, coredns.port)?.config()?;
+        config.quiet = coredns.quiet;
+        config.with_source()
+    }
+
     /// Reads the configuration of a program that follows its objects.
     fn following(
         inputs: &Inputs,
@@ -268,13 +296,17 @@ impl Config {
             kubeconfig,
             ..Overrides::default()
         };
-        let mut config = Self::of_inputs(inputs, overrides)?;
-        if !config.source.is_given(std::env::var_os(IN_POD).is_some()) {
+        Self::of_inputs(inputs, overrides)?.with_source()
+    }
+
+    /// Checks that there is something to follow.
+    fn with_source(mut self) -> Result<Self, ConfigError> {
+        if !self.source.is_given(std::env::var_os(IN_POD).is_some()) {
             return Err(ConfigError::NoSource);
         }
         let named = std::env::var(NODE_NAME).unwrap_or_default();
-        config.source.kubernetes.name_node(&named)?;
-        Ok(config)
+        self.source.kubernetes.name_node(&named)?;
+        Ok(self)
     }
 
     fn of_inputs(inputs: &Inputs, mut overrides: Overrides) -> Result<Self, ConfigError> {
@@ -317,6 +349,11 @@ impl Config {
         let config = file::read(Section::root(&reader, document.get_ref()), overrides);
         reader.finish(config)
     }
+}
+
+/// Returns the directives of a Corefile that are read: CoreDNS's, and ours.
+pub fn directives() -> impl Iterator<Item = &'static str> {
+    corefile::supported()
 }
 
 /// An address given twice on the command line is one listener.

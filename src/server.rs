@@ -28,7 +28,7 @@ pub use engine::{Answerer, Core};
 pub use held::{HeldQuery, Upstream};
 pub use options::{ListenAddress, Options};
 pub use stats::{Count, Stats};
-pub use sys::interface_addresses;
+pub use sys::{addresses_of_interface, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::drain::{Drain, DrainGuard};

@@ -15,6 +15,8 @@ mod checklist;
 mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
+#[path = "it/corefile.rs"]
+mod corefile;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/edns.rs"]

@@ -30,6 +30,7 @@ pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
     let bound = bind(&config.server)?;
     let addresses: Vec<_> = bound
         .local_addresses()
+        .filter(|_| !config.quiet)
         .map(|(_, address)| address)
         .collect();
     let doors = admin::bind(&config.admin)?;

@@ -68,7 +68,7 @@ pub struct Problem {
     pub file: Box<str>,
     /// Line, from 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 where the line alone is known, in a Corefile.
     pub column: usize,
     /// The key with its tables, as in `tenancy.tenant_from[1].name`; empty where the text is no
     /// TOML.
@@ -79,7 +79,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match self.column {
+            0 => write!(f, "{}:{}: ", self.file, self.line)?,
+            column => write!(f, "{}:{}:{column}: ", self.file, self.line)?,
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }

@@ -120,6 +120,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         observe,
         audit,
         admin,
+        notes: Vec::new(),
+        quiet: false,
     }
 }
 

@@ -1,0 +1,413 @@
+//! A Corefile's server blocks: their keys, and their directives' words. Not what keys and directives
+//! mean.
+//!
+//! The parser of github.com/coredns/caddy, step by step, so that a file has here the blocks that it
+//! has there. What it bounds is bounded here as well, and so is what it does not: the number of words.
+
+use super::cursor::Fault;
+use super::imports::{files, is_pattern};
+use super::lexer::{Place, Token, tokens};
+use super::variables::replaced;
+use super::{Note, Surroundings};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Snippets that are put in at most: one may bring another.
+const MOST_SNIPPETS: usize = 10_000;
+/// Files that are put in at most.
+const MOST_FILES: usize = 100_000;
+/// Words at most, with all that is put in.
+const MOST_WORDS: usize = 1_000_000;
+/// Octets at most, in all files.
+const MOST_OCTETS: usize = 64 << 20;
+
+/// A server block.
+#[derive(Debug, Default)]
+pub(super) struct ServerBlock {
+    /// What names its zones and ports.
+    pub(super) keys: Vec<Token>,
+    /// Each directive's words, in the order in which directives are first met.
+    pub(super) directives: Vec<(String, Vec<Token>)>,
+}
+
+/// Returns the server blocks of `text`.
+///
+/// # Errors
+/// It is no Corefile, or a file that it imports can't be read.
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    around: &dyn Surroundings,
+    notes: &mut Vec<Note>,
+) -> Result<Vec<ServerBlock>, Fault> {
+    let file: Arc<str> = name.into();
+    let mut rest: Vec<Token> = tokens(text, &file).take(MOST_WORDS + 1).collect();
+    let words = rest.len();
+    rest.reverse();
+    let mut parser = Parser {
+        around,
+        notes,
+        file,
+        done: Vec::new(),
+        rest,
+        is_past_end: false,
+        is_at_end: false,
+        snippets: HashMap::new(),
+        imported: HashMap::new(),
+        snippet_expansions: 0,
+        file_expansions: 0,
+        words,
+        octets: text.len(),
+        block: ServerBlock::default(),
+    };
+    parser.bound()?;
+    let mut blocks = Vec::new();
+    while parser.next() {
+        parser.block = ServerBlock::default();
+        parser.read_one()?;
+        let block = std::mem::take(&mut parser.block);
+        if !block.keys.is_empty() {
+            blocks.push(block);
+        } else if let Some((directive, words)) = block.directives.first() {
+            parser.notes.push(Note {
+                place: words[0].place.clone(),
+                text: format!("`{directive}` is in a block without a key: nothing comes to it"),
+            });
+        }
+    }
+    Ok(blocks)
+}
+
+/// Words taken, the current one last, and words to come, the next one last: an import puts words in
+/// between without moving those behind it.
+struct Parser<'a> {
+    around: &'a dyn Surroundings,
+    notes: &'a mut Vec<Note>,
+    file: Arc<str>,
+    done: Vec<Token>,
+    rest: Vec<Token>,
+    /// An import at the end brought nothing, and there is no current word.
+    is_past_end: bool,
+    /// The keys were all there is.
+    is_at_end: bool,
+    snippets: HashMap<String, Vec<Token>>,
+    imported: HashMap<PathBuf, Arc<str>>,
+    snippet_expansions: usize,
+    file_expansions: usize,
+    words: usize,
+    octets: usize,
+    block: ServerBlock,
+}
+
+impl Parser<'_> {
+    // === the walk ===
+
+    fn next(&mut self) -> bool {
+        if self.is_past_end {
+            return false;
+        }
+        let next = self.rest.pop();
+        let more = next.is_some();
+        self.done.extend(next);
+        more
+    }
+
+    /// Undoes a [`next`](Self::next).
+    fn back(&mut self) {
+        match self.is_past_end {
+            true => self.is_past_end = false,
+            false => self.rest.extend(self.done.pop()),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match (self.is_past_end, self.done.last()) {
+            (false, Some(token)) => &token.text,
+            _ => "",
+        }
+    }
+
+    fn next_argument(&mut self) -> bool {
+        let on_line = match (self.done.last(), self.rest.last()) {
+            (Some(current), Some(next)) => !self.is_past_end && current.is_on_line_of(next),
+            _ => false,
+        };
+        on_line && self.next()
+    }
+
+    fn is_new_line(&self) -> bool {
+        match &self.done[..] {
+            [] | [_] => true,
+            _ if self.is_past_end => false,
+            [.., before, current] => before.is_before_line_of(current),
+        }
+    }
+
+    fn value(&self) -> Result<String, Fault> {
+        let value = |name: &str| self.around.variable(name);
+        replaced(self.text(), &value)
+            .ok_or_else(|| self.fault("the environment variables here have no end"))
+    }
+
+    /// Returns where the current word is; at the end, where the last one was.
+    fn place(&self) -> Place {
+        let last = self.done.last().map(|token| token.place.clone());
+        last.unwrap_or_else(|| Place {
+            file: self.file.clone(),
+            line: 1,
+        })
+    }
+
+    fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault {
+            place: self.place(),
+            message: message.into(),
+        }
+    }
+
+    fn end_fault(&self, open: &str) -> Fault {
+        self.fault(format!("the file ends here, and {open}"))
+    }
+
+    // === blocks ===
+
+    fn read_one(&mut self) -> Result<(), Fault> {
+        self.is_at_end = false;
+        self.read_keys()?;
+        if self.is_at_end {
+            return Ok(());
+        }
+        if let [key] = &self.block.keys[..]
+            && let Some(name) = key.text.strip_prefix('(')
+            && let Some(name) = name.strip_suffix(')')
+        {
+            let name = name.to_owned();
+            self.block.keys.clear();
+            return self.define(name);
+        }
+        self.read_contents()
+    }
+
+    fn read_keys(&mut self) -> Result<(), Fault> {
+        let mut expecting = false;
+        loop {
+            let mut key = self.value()?;
+            if key == "import" && self.is_new_line() {
+                self.import()?;
+                continue;
+            }
+            if key == "{" {
+                if expecting {
+                    return Err(self.fault("a key is missing between the comma and `{`"));
+                }
+                return Ok(());
+            }
+            if !key.is_empty() {
+                expecting = key.ends_with(',');
+                if expecting {
+                    key.pop();
+                }
+                let place = self.place();
+                self.block.keys.push(Token { text: key, place });
+            }
+            if !self.next() {
+                if expecting {
+                    return Err(self.end_fault("a key is missing after the comma"));
+                }
+                self.is_at_end = true;
+                return Ok(());
+            }
+            if !expecting && self.is_new_line() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn read_contents(&mut self) -> Result<(), Fault> {
+        let has_braces = self.text() == "{";
+        if !has_braces {
+            // A file of one block needs none.
+            self.back();
+        }
+        while self.next() {
+            if self.text() == "}" {
+                break;
+            }
+            if self.text() == "import" {
+                self.import()?;
+                self.back();
+                continue;
+            }
+            self.read_directive()?;
+        }
+        if has_braces && self.text() != "}" {
+            return Err(self.end_fault("the server block's `}` is missing"));
+        }
+        Ok(())
+    }
+
+    fn read_directive(&mut self) -> Result<(), Fault> {
+        let name = self.value()?;
+        let first = self.done.last().cloned();
+        let mut words: Vec<Token> = first.into_iter().collect();
+        if let Some(first) = words.first_mut() {
+            first.text.clone_from(&name);
+        }
+        let mut depth = 0usize;
+        while self.next() {
+            match self.text() {
+                "{" => depth += 1,
+                _ if depth == 0 && self.is_new_line() => {
+                    self.back();
+                    break;
+                }
+                "}" if depth == 0 => return Err(self.fault("nothing is open that this `}` closes")),
+                "}" => depth -= 1,
+                "import" if self.is_new_line() => {
+                    self.import()?;
+                    self.back();
+                    continue;
+                }
+                _ => {}
+            }
+            let value = self.value()?;
+            if let Some(token) = self.done.last_mut() {
+                token.text = value;
+                words.push(token.clone());
+            }
+        }
+        if depth > 0 {
+            return Err(self.end_fault(&format!("a `}}` of `{name}` is missing")));
+        }
+        let known = self
+            .block
+            .directives
+            .iter_mut()
+            .find(|(other, _)| *other == name);
+        match known {
+            Some((_, all)) => all.append(&mut words),
+            None => self.block.directives.push((name, words)),
+        }
+        Ok(())
+    }
+
+    // === snippets and files ===
+
+    fn define(&mut self, name: String) -> Result<(), Fault> {
+        if self.snippets.contains_key(&name) {
+            return Err(self.fault(format!("there is a snippet `{name}` already")));
+        }
+        if self.text() != "{" {
+            return Err(self.fault(format!("the snippet `{name}` needs a `{{` behind its name")));
+        }
+        let mut words: Vec<Token> = Vec::new();
+        let mut depth = 1usize;
+        while self.next() {
+            match self.text() {
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            words.extend(self.done.last().cloned());
+        }
+        if depth > 0 {
+            return Err(self.end_fault(&format!("the `}}` of the snippet `{name}` is missing")));
+        }
+        for (at, pair) in words.windows(2).enumerate() {
+            let starts = at == 0 || words[at - 1].place.line != pair[0].place.line;
+            let value = |name: &str| self.around.variable(name);
+            if pair[0].text == "import"
+                && starts
+                && replaced(&pair[1].text, &value).as_ref() == Some(&name)
+            {
+                return Err(pair[0].fault(format!("the snippet `{name}` imports itself")));
+            }
+        }
+        self.snippets.insert(name, words);
+        Ok(())
+    }
+
+    /// Puts what an `import` names in its place. The current word is then the first of that, or what
+    /// follows.
+    fn import(&mut self) -> Result<(), Fault> {
+        if !self.next_argument() {
+            return Err(self.fault("`import` needs a snippet, a file or a pattern"));
+        }
+        let what = self.value()?;
+        if what.is_empty() {
+            return Err(self.fault("`import` needs a snippet, a file or a pattern; this is empty"));
+        }
+        if self.next_argument() {
+            return Err(self.fault("`import` takes one snippet, file or pattern"));
+        }
+        let mut words = match self.snippets.get(&what) {
+            Some(words) => {
+                self.snippet_expansions += 1;
+                if self.snippet_expansions > MOST_SNIPPETS {
+                    let message = format!("more than {MOST_SNIPPETS} snippets are put in");
+                    return Err(self.fault(message));
+                }
+                words.clone()
+            }
+            None => self.read_files(&what)?,
+        };
+        self.words += words.len();
+        self.bound()?;
+        words.reverse();
+        // The word `import` and its argument.
+        self.done.truncate(self.done.len().saturating_sub(2));
+        self.rest.append(&mut words);
+        if !self.next() {
+            self.is_past_end = true;
+        }
+        Ok(())
+    }
+
+    fn bound(&self) -> Result<(), Fault> {
+        match self.words > MOST_WORDS || self.octets > MOST_OCTETS {
+            true => Err(self.fault(format!("more than {MOST_WORDS} words, or too many octets"))),
+            false => Ok(()),
+        }
+    }
+
+    fn read_files(&mut self, pattern: &str) -> Result<Vec<Token>, Fault> {
+        self.file_expansions += 1;
+        if self.file_expansions > MOST_FILES {
+            return Err(self.fault(format!("more than {MOST_FILES} files are put in")));
+        }
+        let importing = self.place().file;
+        let importing = std::path::absolute(&*importing).unwrap_or_else(|_| (&*importing).into());
+        let found =
+            files(pattern, &importing, self.around).map_err(|message| self.fault(message))?;
+        if found.is_empty() {
+            if !is_pattern(pattern) {
+                let message = format!("there is no snippet and no file `{pattern}`");
+                return Err(self.fault(message));
+            }
+            let text = format!("`import {pattern}`: no file has such a name");
+            let place = self.place();
+            self.notes.push(Note { place, text });
+        }
+        let mut words = Vec::new();
+        for path in found {
+            words.append(&mut self.read_file(&path)?);
+        }
+        Ok(words)
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<Vec<Token>, Fault> {
+        let read = self.around.read(path);
+        let octets = read
+            .map_err(|error| self.fault(format!("`{}` can't be read: {error}", path.display())))?;
+        self.octets += octets.len();
+        self.bound()?;
+        let text = String::from_utf8_lossy(&octets);
+        let name = self.imported.entry(path.into());
+        let file = name.or_insert_with(|| path.display().to_string().into());
+        Ok(tokens(&text, &file.clone()).take(MOST_WORDS + 1).collect())
+    }
+}
