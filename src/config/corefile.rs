@@ -38,6 +38,7 @@ use std::fmt;
 /// What a Corefile says, as TOML.
 #[derive(Debug)]
 pub struct Corefile {
+    name: Box<str>,
     toml: String,
     places: Vec<Option<Place>>,
     notes: Vec<Note>,
@@ -90,6 +91,7 @@ impl Corefile {
         }
         let (toml, places) = page.finish();
         Ok(Self {
+            name: name.into(),
             toml,
             places,
             notes,
@@ -146,7 +148,7 @@ impl Corefile {
             let known = self.places.get(..=line).unwrap_or(&self.places);
             // What no line asks for was implied by one before it.
             let place = known.iter().rev().flatten().next();
-            let (file, line) = place.map_or(("".into(), 1), |place| (&*place.file, place.line));
+            let (file, line) = place.map_or((&*self.name, 1), |place| (&*place.file, place.line));
             let mapped = Problem {
                 file: file.into(),
                 line,

@@ -79,7 +79,10 @@ fn compare(folder: &Path, toml: &str) -> Option<String> {
     let now = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("corefile-{name}.toml"));
     fs::write(&now, toml).unwrap();
     let folder = folder.display();
-    Some(format!("{folder}/expected.toml differs from {}", now.display()))
+    Some(format!(
+        "{folder}/expected.toml differs from {}",
+        now.display()
+    ))
 }
 
 #[test]

@@ -19,18 +19,20 @@ pub(super) fn files(
         true => PathBuf::from(pattern),
         false => importing.parent().unwrap_or(Path::new("/")).join(pattern),
     };
+    let path = cleaned(&path);
     let whole = path.to_string_lossy();
     let count = |c| whole.matches(c).count();
     if count('*') > 1 || count('?') > 1 || (count('[') > 0 && count(']') > 0) {
         return Err(format!("`{whole}` may have one wildcard, a `*`"));
     }
-    if count('[') > 0 {
-        return Err(format!("`{whole}` is no pattern: a `[` is not closed"));
+    if count('[') > 0 || whole.ends_with('\\') {
+        return Err(format!("`{whole}` is no pattern: its end is missing"));
     }
     let mut found = vec![PathBuf::new()];
     for component in path.components() {
         let text = component.as_os_str().to_string_lossy();
-        let is_pattern = matches!(component, Component::Normal(_)) && is_pattern(&text);
+        let is_name = matches!(component, Component::Normal(_));
+        let is_pattern = is_name && text.contains(['*', '?', '\\']);
         found = match is_pattern {
             false => found.iter().map(|path| path.join(component)).collect(),
             true => found
@@ -48,9 +50,24 @@ pub(super) fn files(
     Ok(found)
 }
 
-/// Returns whether `pattern` may stand for several files, or for none.
+/// Returns the path without `.` and `..`, by its text alone, as CoreDNS has it.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            other => cleaned.push(other),
+        }
+    }
+    cleaned
+}
+
+/// Returns whether `pattern` may stand for no file at all.
 pub(super) fn is_pattern(pattern: &str) -> bool {
-    pattern.contains(['*', '?', '\\', '[', ']'])
+    pattern.contains(['*', '?', '[', ']'])
 }
 
 /// Returns whether the name is one of the pattern's.

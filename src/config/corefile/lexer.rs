@@ -2,8 +2,9 @@
 //!
 //! This is the lexer of github.com/coredns/caddy, to the letter, so that a file means here what it
 //! means there. Words are separated by blanks. A word that starts with `"` goes to the next `"`, over
-//! line ends too; inside, only `\"` is an escape. `#` starts a comment, in the middle of a word as
-//! well. A carriage return is nothing, unless it is quoted.
+//! line ends too; inside, only `\"` is an escape. `#` starts a comment to the end of the line; in the
+//! middle of a word it reaches to the next blank alone. A carriage return is nothing, unless it is
+//! quoted.
 
 use std::fmt;
 use std::sync::Arc;

@@ -207,7 +207,7 @@ impl Page {
             return self.line(&line, place);
         };
         let is_on_line = |item: &Item| {
-            place.is_some_and(|place| {
+            place.is_none_or(|place| {
                 place.line == item.place.line && place.is_in_file_of(&item.place)
             })
         };

@@ -251,9 +251,6 @@ impl Parser<'_> {
         let name = self.value()?;
         let first = self.done.last().cloned();
         let mut words: Vec<Token> = first.into_iter().collect();
-        if let Some(first) = words.first_mut() {
-            first.text.clone_from(&name);
-        }
         let mut depth = 0usize;
         while self.next() {
             match self.text() {

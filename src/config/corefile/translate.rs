@@ -127,6 +127,12 @@ pub(in crate::config) fn supported() -> impl Iterator<Item = &'static str> {
         .map(|(name, _)| *name)
 }
 
+/// Returns the keys of a `tenancy` block.
+#[cfg(test)]
+pub(super) fn tenancy_keys() -> impl Iterator<Item = &'static str> {
+    tenancy::keys()
+}
+
 /// What a directive may say.
 struct Out<'a> {
     block: &'a mut Block,

@@ -91,7 +91,7 @@ const TENANCY: Keys = &[
 
 /// Returns the keys of `[tenancy]`, for the test that compares them with those that are read.
 #[cfg(test)]
-pub(in super::super) fn keys() -> impl Iterator<Item = &'static str> {
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
     TENANCY.iter().map(|(key, _)| *key)
 }
 

@@ -43,18 +43,22 @@ pub(super) fn argument(token: &Token) -> Result<Zone, Fault> {
     zone(name).map_err(|message| token.fault(message))
 }
 
-/// Reads zones that arguments name.
+/// Reads zones that arguments name, each once: CoreDNS does not mind one twice.
 ///
 /// # Errors
 /// One of them is none.
 pub(super) fn arguments(tokens: &[&Token]) -> Result<Vec<Item>, Fault> {
-    let item = |token: &&Token| {
-        argument(token).map(|zone| Item {
-            value: super::Value::text(zone.text),
+    let mut items: Vec<Item> = Vec::new();
+    for token in tokens {
+        let item = Item {
+            value: super::Value::text(argument(token)?.text),
             place: token.place.clone(),
-        })
-    };
-    tokens.iter().map(item).collect()
+        };
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    }
+    Ok(items)
 }
 
 /// Reads the arguments of `fallthrough`: none are all zones.
