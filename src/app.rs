@@ -4,7 +4,8 @@
 mod audit;
 mod canary;
 mod conditions;
-mod coredns;
+mod corefile;
+
 mod details;
 mod feed;
 mod ledger;
@@ -66,8 +67,8 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
         Command::Probe(command) => probe::probe(command),
-        Command::ImportCorefile(command) => coredns::import(command),
-        Command::CoreDns(command) => coredns::run(args, command),
+        Command::ImportCorefile(command) => corefile::import(command),
+        Command::CoreDns(command) => corefile::run(args, command),
     }
 }
 

@@ -116,6 +116,8 @@ pub struct Kubernetes {
     pub kubeconfig: Option<PathBuf>,
     /// `context`: one of that file's; `None` for its current one.
     pub context: Option<Box<str>>,
+    /// `server`, with `certificate`, `key` and `ca`: an API server instead of a file.
+    pub server: Option<ApiServer>,
     /// `watch_timeout`: how long one watch request lasts at most.
     pub watch_timeout: Duration,
     /// `audit_interval`: how often what is known is compared with what there is.
@@ -135,6 +137,7 @@ impl Default for Kubernetes {
         Self {
             kubeconfig: None,
             context: None,
+            server: None,
             watch_timeout: Duration::from_secs(25),
             audit_interval: Duration::from_secs(300),
             identity_scope: IdentityScope::Cluster,
@@ -146,6 +149,11 @@ impl Default for Kubernetes {
 }
 
 impl Kubernetes {
+    /// Returns whether the API is another one than a pod's own.
+    fn is_named(&self) -> bool {
+        self.kubeconfig.is_some() || self.server.is_some()
+    }
+
     /// Returns the node whose pods alone are read, where it is one.
     pub fn node(&self) -> Option<&str> {
         match self.identity_scope {
@@ -164,6 +172,17 @@ impl Kubernetes {
     }
 }
 
+/// `server`, `certificate`, `key` and `ca`: an API server, as CoreDNS's `endpoint` and `tls` name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiServer {
+    /// Its address.
+    pub url: Box<str>,
+    /// The certificate that we show, and its key.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// The authority of the certificate that it shows.
+    pub ca: Option<PathBuf>,
+}
+
 /// `identity_scope`: the pods that may ask.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IdentityScope {
@@ -178,7 +197,7 @@ impl Source {
     /// Returns whether there is anything to read objects from.
     fn is_given(&self, in_pod: bool) -> bool {
         !self.manifests.is_empty()
-            || (cfg!(feature = "kubernetes") && (self.kubernetes.kubeconfig.is_some() || in_pod))
+            || (cfg!(feature = "kubernetes") && (self.kubernetes.is_named() || in_pod))
     }
 }
 

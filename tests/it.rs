@@ -17,6 +17,8 @@ mod checkpoint;
 mod clients;
 #[path = "it/corefile.rs"]
 mod corefile;
+#[path = "it/corefile_program.rs"]
+mod corefile_program;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/edns.rs"]

@@ -236,36 +236,20 @@ pub(super) fn header(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), F
     }
 }
 
-/// `loadbalance [round_robin | weighted FILE] { reload; prefer }`
+/// `loadbalance [round_robin]`
 pub(super) fn loadbalance(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
+    const RANDOM: &str = "addresses stand in random order; weights and preferred ranges are not \
+         supported";
     cursor.next();
-    let place = cursor.place();
-    let mut table = Table::new("block.loadbalance", Some(&place));
+    let mut table = Table::new("block.loadbalance", Some(&cursor.place()));
     match cursor.arguments()[..] {
         [] => {}
-        [policy] => {
-            let policy = word(policy, &["round_robin", "weighted"])?;
-            if policy == Value::text("weighted") {
-                return Err(cursor.fault("`weighted` needs a file"));
-            }
-            table.set("policy", policy, &place);
-        }
-        [policy, file] => {
-            table.set("policy", word(policy, &["weighted"])?, &policy.place);
-            table.set("weights", Value::text(out.path(&file.text)), &file.place);
-        }
-        [_, _, third, ..] => return Err(third.fault("`loadbalance` takes a policy and its file")),
+        [policy] if policy.text == "round_robin" => table.set_text("policy", policy),
+        [policy, ..] if policy.text == "weighted" => return Err(policy.fault(RANDOM)),
+        [policy, ..] => return Err(policy.fault("`loadbalance` takes `round_robin` alone")),
     }
-    while cursor.next_in_block() {
-        let option = cursor.token();
-        match cursor.text() {
-            "reload" => {
-                let value = super::values::duration(cursor.argument("a duration")?)?;
-                table.set("reload", value, &option.place);
-            }
-            "prefer" => table.extend("prefer", texts(&cursor.some_arguments("ranges")?)),
-            _ => return Err(cursor.unknown(&["reload", "prefer"])),
-        }
+    if cursor.next_in_block() {
+        return Err(cursor.fault(RANDOM));
     }
     only_once(cursor)?;
     out.block.tables.push(table);

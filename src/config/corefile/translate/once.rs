@@ -66,7 +66,11 @@ impl Once {
         tables.push(health);
         tables.push(self.ready.clone().unwrap_or_else(|| off("ready")));
         tables.push(self.metrics.clone().unwrap_or_else(|| off("metrics")));
-        tables.extend(self.reload.clone());
+        tables.push(self.reload.clone().unwrap_or_else(|| {
+            let mut table = Table::new("reload", None);
+            table.imply("interval", Value::text("0s"));
+            table
+        }));
         if has_tenancy {
             tables.extend(self.tenancy.iter().cloned());
         } else {

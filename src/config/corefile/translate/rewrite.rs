@@ -80,7 +80,12 @@ fn rule(directive: &Token, words: &[&Token]) -> Result<Table, Fault> {
             set_rcodes(&mut table, from, old, to);
         }
         ("rcode", _) => return Err(count("a name, what it is and what it becomes")),
-        ("edns0", arguments) => edns0(&mut table, field, arguments)?,
+        ("edns0", _) => {
+            return Err(field.fault(
+                "options of EDNS are written by a server in front of this one, and say there who \
+                 asks (`tenancy { forwarder … }` here); upstreams are told nothing",
+            ));
+        }
         ("cname", _) => {
             return Err(field.fault(
                 "the targets of CNAME records are not rewritten; `rewrite name … answer value` \
@@ -92,7 +97,7 @@ fn rule(directive: &Token, words: &[&Token]) -> Result<Table, Fault> {
         }
         _ => {
             let message = format!(
-                "`{}` is not a field; they are `name`, `type`, `class`, `ttl`, `rcode` and `edns0`",
+                "`{}` is not a field; they are `name`, `type`, `class`, `ttl` and `rcode`",
                 shown(&field.text)
             );
             return Err(field.fault(message));
@@ -147,27 +152,4 @@ fn answer_rules(kind: &Token, words: &[&Token]) -> Result<Vec<Item>, Fault> {
         return Err(kind.fault("`answer auto` rewrites names by itself; leave out `answer name`"));
     }
     Ok(items)
-}
-
-/// `edns0 nsid set`: what names a client is a front server's to say.
-fn edns0(table: &mut Table, field: &Token, arguments: &[&Token]) -> Result<(), Fault> {
-    let [kind, action, ..] = arguments else {
-        return Err(field.fault("needs an option and what is done with it, as in `nsid set`"));
-    };
-    match &*kind.text.to_lowercase() {
-        "nsid" => {
-            table.set("option", Value::text("nsid"), &kind.place);
-            table.set(
-                "action",
-                Value::text(action.text.to_lowercase()),
-                &action.place,
-            );
-            Ok(())
-        }
-        "local" | "subnet" => Err(kind.fault(
-            "options that name a client are written by a server in front and read here \
-             (`tenancy { forwarder … }`); this server has none behind it to tell",
-        )),
-        other => Err(kind.fault(format!("`{}` is not an option of EDNS", shown(other)))),
-    }
 }
