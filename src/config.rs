@@ -18,7 +18,9 @@ mod error;
 mod file;
 mod forwarders;
 mod kubernetes;
+mod lifecycle;
 mod limits;
+mod log;
 mod pages;
 mod source;
 mod tenancy;
@@ -36,7 +38,9 @@ pub use args::{
 };
 pub use audit::{Audit, Log};
 pub use corefile::{Corefile, Host, Surroundings};
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, Note, Problem};
+pub use lifecycle::{FileRead, Lifecycle, Monitor};
+pub use log::Written;
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
@@ -73,6 +77,8 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// What is written down of each block's queries, in the same order.
+    pub written: Vec<Written>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -83,20 +89,14 @@ pub struct Config {
     pub observe: crate::observe::Options,
     /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
+    /// How the server lives and ends.
+    pub lifecycle: Lifecycle,
+    /// The files that this was read from. It is another one once one of them says something else.
+    pub read: Vec<FileRead>,
     /// What is to be said of a Corefile's directives that have no meaning here.
     pub notes: Vec<Note>,
     /// Whether it is left unsaid at the start where the server listens.
     pub quiet: bool,
-}
-
-/// What is not wrong in a configuration, and to be said all the same: `FILE:LINE: TEXT`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note(pub Box<str>);
-
-impl std::fmt::Display for Note {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -217,13 +217,16 @@ impl Default for Config {
                 zones: vec![Name::root()],
                 listeners: vec![id],
                 kubernetes: Some(zone::Options::default()),
-                forward: Vec::new(),
+                ..BlockOptions::default()
             }],
+            written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
+            lifecycle: Lifecycle::default(),
+            read: Vec::new(),
             notes: Vec::new(),
             quiet: false,
         }
@@ -299,8 +302,26 @@ impl Config {
 
     /// Reads the Corefile of CoreDNS's own command line.
     fn of_corefile(coredns: &CoreDns) -> Result<Self, ConfigError> {
-        let mut config = Corefile::open(&coredns.corefile, coredns.port)?.config()?;
+        let around = corefile::Recorded::default();
+        let (path, octets) = match &coredns.corefile {
+            CorefileFrom::File(path) => (path.clone(), around.read(path)),
+            // Where CoreDNS says that it is.
+            CorefileFrom::Stdin => ("/dev/stdin".into(), corefile::standard_input()),
+        };
+        let octets = octets.map_err(|error| ConfigError::Read {
+            path: path.clone(),
+            error,
+        })?;
+        let text = String::from_utf8_lossy(&octets);
+        let name = path.display().to_string();
+        let corefile = Corefile::read(&name, &text, coredns.port, &around)?;
+        let mut config = corefile.config()?;
         config.quiet = coredns.quiet;
+        config.read = around.files();
+        if coredns.corefile == CorefileFrom::Stdin {
+            // It can be read once.
+            config.lifecycle.reload = None;
+        }
         config.with_source()
     }
 
@@ -337,6 +358,7 @@ impl Config {
         let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
         if inputs.config.is_none() && on_desk {
             overrides.admin = Some(admin::Options::OFF);
+            overrides.lameduck = Some(Duration::ZERO);
         }
         let (text, name) = match &inputs.config {
             None => (String::new(), String::new()),
@@ -348,7 +370,16 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        Self::read(&text, &name, &overrides)
+        let mut config = Self::read(&text, &name, &overrides)?;
+        config.read = inputs
+            .config
+            .iter()
+            .map(|path| FileRead {
+                path: path.clone(),
+                text: text.as_str().into(),
+            })
+            .collect();
+        Ok(config)
     }
 
     fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {

@@ -1,8 +1,12 @@
-//! Protocol Buffers on borrowed bytes: the fields of a message, one after the other. Not what the
+//! Protocol Buffers on bytes: the fields of a message, read or written one after the other. Not what the
 //! messages mean: that is for whoever knows them, the API's objects and dnstap.
 //!
 //! A hundred lines instead of generated code: what is read is a twentieth of what comes, and what
 //! is skipped costs one addition.
+
+mod writer;
+
+pub use writer::Writer;
 
 use std::borrow::Cow;
 

@@ -27,6 +27,8 @@ mod edns;
 mod events;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/exchange.rs"]
+mod exchange;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/judging.rs"]

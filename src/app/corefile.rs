@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, command: &CoreDns) -> anyhow::Result<u8> {
         );
     }
     let _pidfile = command.pidfile.as_deref().map(Pidfile::write).transpose()?;
-    serve::serve(&config).map(|()| EXIT_DONE)
+    serve::serve(args, config).map(|()| EXIT_DONE)
 }
 
 /// Prints the TOML that means what a Corefile means; what has no meaning here goes to the standard

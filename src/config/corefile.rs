@@ -11,7 +11,6 @@
 //! what is observed is a [`Note`].
 
 mod cursor;
-mod imports;
 mod key;
 mod lexer;
 mod page;
@@ -24,9 +23,9 @@ mod variables;
 mod tests;
 
 pub use surroundings::{Host, Surroundings};
+pub(super) use surroundings::{Recorded, standard_input};
 pub(super) use translate::supported;
 
-use super::args::CorefileFrom;
 use super::error::{ConfigError, Problem};
 use super::file::Overrides;
 use super::text::shown;
@@ -96,24 +95,6 @@ impl Corefile {
             places,
             notes,
         })
-    }
-
-    /// Reads what the command line names, as this process sees it.
-    ///
-    /// # Errors
-    /// The file can't be read; or as [`read`](Self::read).
-    pub fn open(from: &CorefileFrom, default_port: u16) -> Result<Self, ConfigError> {
-        let (name, octets) = match from {
-            CorefileFrom::File(path) => (path.clone(), Host.read(path)),
-            // Where CoreDNS says that it is.
-            CorefileFrom::Stdin => ("/dev/stdin".into(), surroundings::standard_input()),
-        };
-        let octets = octets.map_err(|error| ConfigError::Read {
-            path: name.clone(),
-            error,
-        })?;
-        let text = String::from_utf8_lossy(&octets);
-        Self::read(&name.display().to_string(), &text, default_port, &Host)
     }
 
     /// Returns the TOML.

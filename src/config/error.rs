@@ -90,6 +90,16 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What is not wrong in a configuration, and to be said all the same: `FILE:LINE: TEXT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(pub Box<str>);
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 fn lines(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
     lines.join("\n")

@@ -5,6 +5,7 @@ mod arguments;
 mod coredns;
 mod errors;
 mod forwarders;
+mod lifecycle;
 mod reference;
 mod tenancy;
 

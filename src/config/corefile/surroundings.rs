@@ -1,6 +1,8 @@
 //! What a Corefile refers to outside of itself: files, variables, interfaces. Not what it makes of them.
 
+use crate::config::FileRead;
 use crate::server::addresses_of_interface;
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::Path;
@@ -68,11 +70,52 @@ impl Surroundings for Host {
     }
 }
 
+/// This process' own, and what was read of it.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Recorded(RefCell<Vec<FileRead>>);
+
+impl Recorded {
+    /// Returns the files that were read, each once, in the order of the first time.
+    pub(in crate::config) fn files(self) -> Vec<FileRead> {
+        self.0.into_inner()
+    }
+}
+
+impl Surroundings for Recorded {
+    fn variable(&self, name: &str) -> String {
+        Host.variable(name)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let octets = Host.read(path)?;
+        let mut files = self.0.borrow_mut();
+        if !files.iter().any(|file| file.path == path) {
+            files.push(FileRead {
+                path: path.into(),
+                text: String::from_utf8_lossy(&octets).into(),
+            });
+        }
+        Ok(octets)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        Host.exists(path)
+    }
+
+    fn names(&self, folder: &Path) -> Vec<String> {
+        Host.names(folder)
+    }
+
+    fn addresses(&self, interface: &str) -> Option<Vec<IpAddr>> {
+        Host.addresses(interface)
+    }
+}
+
 /// Returns all of the standard input.
 ///
 /// # Errors
 /// It can't be read.
-pub(super) fn standard_input() -> io::Result<Vec<u8>> {
+pub(in crate::config) fn standard_input() -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     let input = io::stdin().lock();
     input.take(MOST_OCTETS + 1).read_to_end(&mut octets)?;

@@ -3,7 +3,7 @@
 //! Paths start at the folder of the importing file. There may be one `*` and one `?`, as in CoreDNS:
 //! more take too long.
 
-use super::Surroundings;
+use crate::config::corefile::Surroundings;
 use std::path::{Component, Path, PathBuf};
 
 /// Returns the pattern's files in order; empty where there is none.
