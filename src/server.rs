@@ -33,7 +33,7 @@ pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successo
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{ListenAddress, Options};
 pub use stats::{Count, Stats};
-pub use sys::{descriptor_limit, interface_addresses};
+pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::chain::ListenerId;

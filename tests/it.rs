@@ -17,6 +17,10 @@ mod checklist;
 mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
+#[path = "it/corefile.rs"]
+mod corefile;
+#[path = "it/corefile_program.rs"]
+mod corefile_program;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/edns.rs"]
