@@ -17,6 +17,8 @@ mod checkpoint;
 mod clients;
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "it/deploy.rs"]
+mod deploy;
 #[path = "it/edns.rs"]
 mod edns;
 #[path = "it/events.rs"]
@@ -25,6 +27,8 @@ mod events;
 mod examples;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/image.rs"]
+mod image;
 #[path = "it/judging.rs"]
 mod judging;
 #[path = "it/labels.rs"]
