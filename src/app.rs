@@ -3,9 +3,12 @@
 
 mod audit;
 mod canary;
+mod changes;
 mod conditions;
+mod coredns;
 mod details;
 mod feed;
+mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;
@@ -16,6 +19,7 @@ mod policy;
 mod probe;
 mod progress;
 mod questions;
+mod reloads;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
@@ -50,7 +54,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Serve(_) => {
             let config = config()?;
             telemetry::init();
-            serve::serve(&config).map(|()| EXIT_DONE)
+            serve::serve(args, config).map(|()| EXIT_DONE)
         }
         Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
         Command::Visibility(command) => policy::visibility(config()?, command),

@@ -4,6 +4,12 @@
 //! zones that holds the QNAME. Steps are data: [`crate::answer`] carries them out, so that a step
 //! that needs an upstream can stop there and go on later.
 
+mod forward;
+mod plugin;
+
+pub use forward::ForwardOptions;
+pub use plugin::Plugin;
+
 use crate::wire::{Name, QName};
 use crate::zone;
 
@@ -19,8 +25,12 @@ pub struct ZoneId(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub u16);
 
+/// Which server block: its position among the configured ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockId(pub u16);
+
 /// One server block as configured.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct BlockOptions {
     /// `zones` of the block, lower-case; the root for the top-level one.
     pub zones: Vec<Name>,
@@ -28,8 +38,8 @@ pub struct BlockOptions {
     pub listeners: Vec<ListenerId>,
     /// Its `kubernetes` table.
     pub kubernetes: Option<zone::Options>,
-    /// Its `forward` tables: what is asked there, for which names.
-    pub forward: Vec<(Name, UpstreamId)>,
+    /// Its `forward` tables. The one with the longest zone is asked, of several the first.
+    pub forward: Vec<ForwardOptions>,
 }
 
 /// One thing that a block does with a query.
@@ -37,19 +47,30 @@ pub struct BlockOptions {
 pub enum Step {
     /// Answers from the cluster's data.
     Kubernetes(ZoneId),
-    /// Asks these upstreams for names at or below this one.
-    Forward(Name, UpstreamId),
+    /// Asks upstreams.
+    Forward(ForwardOptions),
 }
 
 /// One server block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
+    id: BlockId,
     zones: Vec<Name>,
     listeners: Vec<ListenerId>,
     steps: Vec<Step>,
 }
 
 impl Block {
+    /// Returns the block's position among the configured ones.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// Returns the block's zones, in lower case.
+    pub fn zones(&self) -> &[Name] {
+        &self.zones
+    }
+
     /// Returns the block's steps in the order in which they are tried.
     pub fn steps(&self) -> &[Step] {
         &self.steps
@@ -75,30 +96,19 @@ impl Chain {
     /// [`ZoneId`].
     pub fn build(options: &[BlockOptions]) -> (Self, Vec<zone::Options>) {
         let mut zones = Vec::new();
-        let blocks = options
-            .iter()
-            .map(|block| {
-                let mut steps = Vec::new();
-                if let Some(kubernetes) = &block.kubernetes {
-                    let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
-                    steps.push(Step::Kubernetes(ZoneId(id)));
-                    zones.push(kubernetes.clone());
-                }
-                let mut forward = block.forward.clone();
-                forward.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.label_count()));
-                steps.extend(
-                    forward
-                        .into_iter()
-                        .map(|(zone, id)| Step::Forward(zone, id)),
-                );
-                Block {
-                    zones: block.zones.clone(),
-                    listeners: block.listeners.clone(),
-                    steps,
-                }
-            })
-            .collect();
+        let blocks = (0..).zip(options).map(|(id, block)| Block {
+            id: BlockId(id),
+            zones: block.zones.clone(),
+            listeners: block.listeners.clone(),
+            steps: steps(block, &mut zones),
+        });
+        let blocks = blocks.collect();
         (Self { blocks }, zones)
+    }
+
+    /// Returns the blocks, in the order in which they are configured.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
     }
 
     /// Returns the block that answers `qname` on `listener`, or `None` where no block's zone holds
@@ -120,7 +130,7 @@ impl Chain {
             [only] if only.holds_every_name() && only.is_behind(listener) => {
                 match only.steps.first()? {
                     Step::Kubernetes(id) => Some(*id),
-                    Step::Forward(..) => None,
+                    Step::Forward(_) => None,
                 }
             }
             _ => None,
@@ -135,4 +145,19 @@ impl Chain {
             .max_by_key(|(labels, _)| *labels)
             .map(|(_, block)| block)
     }
+}
+
+/// Returns a block's steps in the order of CoreDNS's `plugin.cfg`; the options of the zones that they
+/// name are appended to `zones`.
+fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Some(kubernetes) = &block.kubernetes {
+        let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
+        steps.push(Step::Kubernetes(ZoneId(id)));
+        zones.push(kubernetes.clone());
+    }
+    let mut forward = block.forward.clone();
+    forward.sort_by_key(|table| std::cmp::Reverse(table.zone.label_count()));
+    steps.extend(forward.into_iter().map(Step::Forward));
+    steps
 }

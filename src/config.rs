@@ -17,7 +17,9 @@ mod error;
 mod file;
 mod forwarders;
 mod kubernetes;
+mod lifecycle;
 mod limits;
+mod log;
 mod pages;
 mod source;
 mod tenancy;
@@ -34,6 +36,8 @@ pub use args::{
 };
 pub use audit::{Audit, Log};
 pub use error::{ConfigError, Problem};
+pub use lifecycle::{FileRead, Lifecycle, Monitor};
+pub use log::Written;
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
@@ -70,6 +74,8 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// What is written down of each block's queries, in the same order.
+    pub written: Vec<Written>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -80,6 +86,10 @@ pub struct Config {
     pub observe: crate::observe::Options,
     /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
+    /// How the server lives and ends.
+    pub lifecycle: Lifecycle,
+    /// The files that this was read from. It is another one once one of them says something else.
+    pub read: Vec<FileRead>,
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -181,13 +191,16 @@ impl Default for Config {
                 zones: vec![Name::root()],
                 listeners: vec![id],
                 kubernetes: Some(zone::Options::default()),
-                forward: Vec::new(),
+                ..BlockOptions::default()
             }],
+            written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
+            lifecycle: Lifecycle::default(),
+            read: Vec::new(),
         }
     }
 }
@@ -286,6 +299,7 @@ impl Config {
         let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
         if inputs.config.is_none() && on_desk {
             overrides.admin = Some(admin::Options::OFF);
+            overrides.lameduck = Some(Duration::ZERO);
         }
         let (text, name) = match &inputs.config {
             None => (String::new(), String::new()),
@@ -297,7 +311,16 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        Self::read(&text, &name, &overrides)
+        let mut config = Self::read(&text, &name, &overrides)?;
+        config.read = inputs
+            .config
+            .iter()
+            .map(|path| FileRead {
+                path: path.clone(),
+                text: text.as_str().into(),
+            })
+            .collect();
+        Ok(config)
     }
 
     fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ struct Shared {
     signal: watch::Sender<bool>,
     guards: watch::Sender<usize>,
     parked: Mutex<Vec<Thread>>,
+    /// What else is stopped with it.
+    children: Mutex<Vec<Weak<Self>>>,
 }
 
 impl Drain {
@@ -35,17 +37,38 @@ impl Drain {
                 signal: watch::Sender::new(false),
                 guards: watch::Sender::new(0),
                 parked: Mutex::new(Vec::new()),
+                children: Mutex::new(Vec::new()),
             }),
         }
     }
 
+    /// Returns a signal that is set with this one, and can be set without it.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let child = Self::new();
+        let mut children = lock(&self.shared.children);
+        children.retain(|child| child.strong_count() > 0);
+        children.push(Arc::downgrade(&child.shared));
+        drop(children);
+        // Behind the entry: one of the two sees the other.
+        if self.is_started() {
+            child.start();
+        }
+        child
+    }
+
     /// Sets the signal. Setting it again changes nothing.
     pub fn start(&self) {
-        let parked = self.parked();
+        let parked = lock(&self.shared.parked);
         self.shared.started.store(true, Ordering::Release);
         self.shared.signal.send_replace(true);
         for thread in parked.iter() {
             thread.unpark();
+        }
+        drop(parked);
+        let children = std::mem::take(&mut *lock(&self.shared.children));
+        for shared in children.iter().filter_map(Weak::upgrade) {
+            Self { shared }.start();
         }
     }
 
@@ -63,7 +86,7 @@ impl Drain {
 
     /// Makes [`Drain::start`] unpark the calling thread; at once where it is set already.
     pub fn unpark_me(&self) {
-        let mut parked = self.parked();
+        let mut parked = lock(&self.shared.parked);
         if self.is_started() {
             thread::current().unpark();
         } else {
@@ -86,14 +109,11 @@ impl Drain {
         let mut guards = self.shared.guards.subscribe();
         let _ = guards.wait_for(|guards| *guards == 0).await;
     }
+}
 
-    fn parked(&self) -> std::sync::MutexGuard<'_, Vec<Thread>> {
-        // A list of threads is whole whatever happened to its holder.
-        self.shared
-            .parked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    // A list is whole whatever happened to its holder.
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Default for Drain {
@@ -151,6 +171,17 @@ mod tests {
             .await
             .unwrap()
             .unwrap();
+    }
+
+    #[test]
+    fn a_child_is_set_with_its_parent_and_not_the_other_way() {
+        let parent = Drain::new();
+        let (first, second) = (parent.child(), parent.child());
+        first.start();
+        assert!(first.is_started() && !parent.is_started() && !second.is_started());
+        parent.start();
+        assert!(second.is_started());
+        assert!(parent.child().is_started());
     }
 
     #[test]

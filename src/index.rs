@@ -5,6 +5,7 @@
 //! objects: what is kept is a function of the objects alone (invariants I5, I6).
 
 mod apply;
+mod configure;
 mod copy;
 mod dirty;
 mod event;
@@ -27,6 +28,7 @@ use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::{Identities, Snapshot};
 use crate::tenancy::{self, ClientIndex, Compiler, Directory, Forwarders, NsId, ServiceId};
 use crate::zone::ZoneWriter;
+use configure::Wanted;
 use copy::Copy;
 use dirty::Dirty;
 use family::Family;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use unlabeled::Unlabeled;
 use versions::Ledger;
 
+pub use configure::{Configuration, Exchanged};
 pub use copy::Copied;
 pub use event::{Audit, Event, Trust, Version};
 pub use keep::Kept;
@@ -57,6 +60,17 @@ pub struct Index {
     zones: Vec<ZoneWriter>,
     chain: Arc<Chain>,
     awaited: BTreeSet<Kind>,
+    /// Kinds that have been read once.
+    given: BTreeSet<Kind>,
+    /// Kinds that nothing reads any more; events of theirs may still be under way.
+    stopped: BTreeSet<Kind>,
+    /// What the next configuration waits for.
+    wanted: Wanted,
+    /// Counts the configurations that were in force.
+    configuration: u32,
+    seed: Seed,
+    /// Whether labels of Services are left out until something reads them.
+    on_demand: bool,
     /// Services with an address of the server, by namespace.
     own_services: BTreeSet<(NsId, ServiceId)>,
     /// Every service, by namespace, where some rule selects services by their labels.
@@ -96,6 +110,12 @@ impl Index {
                 .collect(),
             chain: Arc::new(chain),
             awaited: awaited.into_iter().collect(),
+            given: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            wanted: Wanted::default(),
+            configuration: 0,
+            seed: seed.clone(),
+            on_demand: false,
             own_services: BTreeSet::new(),
             selectable: tenancy.selects_services().then(BTreeSet::new),
             family: Family::new(&tenancy),
@@ -115,6 +135,9 @@ impl Index {
 
     /// Takes in one event. Nothing shows before the next [`Index::snapshot`].
     pub fn apply(&mut self, event: Event) {
+        if !self.stopped.is_empty() && self.stopped.contains(&event.kind()) {
+            return;
+        }
         match event {
             Event::Apply(object) => self.put(object.kind(), object.key(), Some(object)),
             Event::Delete(kind, key) => self.put(kind, key, None),
@@ -123,11 +146,14 @@ impl Index {
                     self.put(kind, key, None);
                 }
                 self.awaited.remove(&kind);
+                self.given.insert(kind);
+                self.wanted.end(kind);
                 self.labels_listed(kind);
             }
             Event::Listing(kind, trust) => {
                 self.ledger.begin(&mut self.objects, kind, trust);
                 self.unlabeled.begin(kind);
+                self.wanted.begin(kind);
             }
             Event::ApplyAt(object, version) => {
                 let (kind, key) = (object.kind(), object.key());
@@ -148,7 +174,9 @@ impl Index {
                 }
             }
             Event::Restored(kind) => {
-                self.awaited.remove(&kind);
+                if self.awaited.remove(&kind) {
+                    self.given.insert(kind);
+                }
             }
             Event::Audit(audit) => self.ledger.audit(&self.objects, &audit),
         }
@@ -192,6 +220,7 @@ impl Index {
         self.generation += 1;
         Snapshot {
             generation: self.generation,
+            configuration: self.configuration,
             synced: self.is_synced(),
             chain: self.chain.clone(),
             zones: self

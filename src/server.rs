@@ -7,12 +7,14 @@
 //! bind ─► Bound ─► Server::start ─┬─ udp      one thread a worker and listener: batch in, batch out
 //!                                 ├─ tcp      one thread: every connection
 //!                                 └─ waiters  one thread: queries whose client is not known yet
+//! Server::open, close ─► listeners come and go; configure ─► threads go on by another configuration
 //! Drain::start ─► workers answer what has arrived, connections get FIN ─► Server::join
 //! ```
 
 mod bind;
 mod engine;
 mod held;
+mod means;
 mod options;
 mod proxy;
 #[cfg(test)]
@@ -23,7 +25,7 @@ mod tcp;
 mod udp;
 mod waiters;
 
-pub use bind::{BindError, Bound, bind};
+pub use bind::{BindError, Bound, Sockets, bind};
 pub use engine::{Answerer, Core};
 pub use held::{HeldQuery, Upstream};
 pub use options::{ListenAddress, Options};
@@ -31,14 +33,22 @@ pub use stats::{Count, Stats};
 pub use sys::interface_addresses;
 pub use tcp::Timeouts;
 
+use crate::chain::ListenerId;
 use crate::drain::{Drain, DrainGuard};
 use crate::limits::Limits;
 use crate::snapshot::SnapshotReader;
+use bind::Listener;
 use engine::{Clock, Engine};
+use means::{Means, Supply};
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use sys::Datagrams;
+use tokio::sync::mpsc;
+use waiters::Waiters;
 
 /// What a server needs beside its sockets.
 pub struct Setup<A = Core> {
@@ -58,10 +68,36 @@ pub struct Setup<A = Core> {
     pub answerer: A,
 }
 
-/// The running threads of a server.
-pub struct Server {
-    threads: Vec<JoinHandle<()>>,
+/// The running threads of a server, and the sockets that they serve.
+pub struct Server<A = Core> {
+    supply: Supply<A>,
+    reader: SnapshotReader,
+    clock: Clock,
     stats: Stats,
+    drain: Drain,
+    /// Gone once the server is to end: the waiters' thread ends with the last of these.
+    waiters: Option<Waiters>,
+    tcp: mpsc::Sender<tcp::Command>,
+    listeners: Vec<Serving>,
+    /// Those that serve no listener of their own.
+    threads: Vec<JoinHandle<()>>,
+    timeouts: Timeouts,
+}
+
+/// One listener that is served.
+struct Serving {
+    listener: Listener,
+    /// Ends the receiving of queries and the taking of connections.
+    receiving: Drain,
+    /// Ends the connections that were taken.
+    connections: Drain,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Listeners whose threads wait for the word to serve. Dropped, they end, and the sockets close.
+pub struct Opening {
+    listeners: Vec<Serving>,
+    go: Vec<SyncSender<()>>,
 }
 
 impl Server {
@@ -86,23 +122,55 @@ impl Server {
         };
         Self::start_with(bound, &setup)
     }
+}
 
+impl<A: Answerer> Server<A> {
     /// Starts to serve with another answerer, an upstream or other timeouts.
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn start_with<A: Answerer>(bound: Bound, setup: &Setup<A>) -> io::Result<Self> {
-        let workers: usize = bound.listeners.iter().map(|each| each.udp.len()).sum();
-        let mut starting = Starting {
-            setup,
-            clock: Clock::new(),
-            stats: Stats::new(workers + 2),
-            threads: Vec::with_capacity(workers + 2),
+    pub fn start_with(bound: Bound, setup: &Setup<A>) -> io::Result<Self> {
+        let configuration = setup.reader.load().configuration;
+        let (inbox, connect) = waiters::channel();
+        let (tcp, commands) = mpsc::channel(tcp::COMMANDS);
+        let supply = Supply::new(configuration, Means::of(setup));
+        let (clock, stats) = (Clock::new(), Stats::default());
+        let engine = || {
+            let reader = setup.reader.clone();
+            Engine::new(supply.clone(), reader, clock, stats.thread())
         };
-        let result = starting.start(bound);
-        let Starting { threads, stats, .. } = starting;
-        let server = Self { threads, stats };
-        match result {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let (waiting, drain) = (engine(), setup.drain.clone());
+        let thread = spawn(&setup.drain, "waiters", move || {
+            waiters::run(waiting, &inbox, &drain);
+        })?;
+        let waiters = connect(thread.thread().clone());
+        let mut server = Self {
+            supply: supply.clone(),
+            reader: setup.reader.clone(),
+            clock,
+            stats: stats.clone(),
+            drain: setup.drain.clone(),
+            waiters: Some(waiters.clone()),
+            tcp,
+            listeners: Vec::new(),
+            threads: vec![thread],
+            timeouts: setup.timeouts,
+        };
+        let (streaming, limits) = (engine(), server.limits(&setup.options));
+        let drain = setup.drain.clone();
+        let started = spawn(&setup.drain, "tcp", move || {
+            let shared = tcp::Shared::new(streaming, waiters, limits);
+            tcp::run(&runtime, commands, shared, &drain);
+        });
+        let started = started.and_then(|thread| {
+            server.threads.push(thread);
+            server.open(bound)
+        });
+        match started.and_then(|opening| server.serve(opening)) {
             Ok(()) => Ok(server),
             Err(error) => {
                 setup.drain.start();
@@ -110,6 +178,129 @@ impl Server {
                 Err(error)
             }
         }
+    }
+
+    /// Opens the sockets of the listeners that are not served already.
+    ///
+    /// # Errors
+    /// As [`bind()`].
+    pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
+        let served: Vec<_> = self.listeners().collect();
+        bind::bind_beside(options, &served)
+    }
+
+    /// Starts the threads of more listeners, which wait for [`Server::serve`].
+    ///
+    /// # Errors
+    /// A thread can't be started; the sockets are closed.
+    pub fn open(&self, bound: Bound) -> io::Result<Opening> {
+        let mut opening = Opening {
+            listeners: Vec::with_capacity(bound.listeners.len()),
+            go: Vec::new(),
+        };
+        for listener in bound.listeners {
+            let mut serving = Serving {
+                receiving: self.drain.child(),
+                connections: self.drain.child(),
+                workers: Vec::with_capacity(listener.udp.len()),
+                listener,
+            };
+            for (number, socket) in serving.listener.udp.iter().enumerate() {
+                let (go, wait) = sync_channel(1);
+                // The kernel shows fifteen characters of it.
+                let name = format!("udp-{}-{number}", serving.listener.id.0);
+                let worker = self.worker(&serving.listener, socket.clone());
+                let (worker, stop) = (worker?, serving.receiving.clone());
+                let thread = spawn(&self.drain, &name, move || {
+                    if wait.recv().is_ok() {
+                        worker.run(&stop);
+                    }
+                })?;
+                serving.workers.push(thread);
+                opening.go.push(go);
+            }
+            opening.listeners.push(serving);
+        }
+        Ok(opening)
+    }
+
+    /// Serves listeners that [`Server::open`] prepared.
+    ///
+    /// # Errors
+    /// The thread of TCP is gone, or has more to do than there could be.
+    pub fn serve(&mut self, opening: Opening) -> io::Result<()> {
+        for serving in &opening.listeners {
+            let taken = tcp::Listen {
+                id: serving.listener.id,
+                socket: serving.listener.tcp.try_clone()?,
+                receiving: serving.receiving.clone(),
+                connections: serving.connections.clone(),
+            };
+            self.command(tcp::Command::Listen(taken))?;
+        }
+        for go in opening.go {
+            // A thread that is gone has nothing to serve.
+            let _ = go.send(());
+        }
+        self.listeners.extend(opening.listeners);
+        Ok(())
+    }
+
+    /// Ends these listeners: what has arrived is answered, connections get FIN, sockets are closed.
+    /// Waits for the workers, a quarter of a second at most.
+    pub fn close(&mut self, listeners: &[ListenerId]) {
+        let is_closed = |serving: &Serving| listeners.contains(&serving.listener.id);
+        let closed: Vec<Serving> = {
+            let all = std::mem::take(&mut self.listeners).into_iter();
+            let (closed, kept) = all.partition(is_closed);
+            self.listeners = kept;
+            closed
+        };
+        for serving in &closed {
+            serving.receiving.start();
+            serving.connections.start();
+        }
+        for worker in closed.into_iter().flat_map(|serving| serving.workers) {
+            // How a thread ended that nobody needs any more is in its counts.
+            let _ = worker.join();
+        }
+    }
+
+    /// Gives the threads what the next configuration says: before its first snapshot is published.
+    /// Listeners are opened and closed apart from it.
+    ///
+    /// # Errors
+    /// As [`Server::serve`].
+    pub fn configure(&self, configuration: u32, setup: &Setup<A>) -> io::Result<()> {
+        self.supply.put(configuration, Means::of(setup));
+        let limits = self.limits(&setup.options);
+        self.command(tcp::Command::Limit(limits))
+    }
+
+    /// Ends the receiving of queries and the taking of connections, on every listener. What has been
+    /// taken is answered, and connections live on until the drain is started. Waits for the workers.
+    pub fn stop_receiving(&mut self) {
+        for serving in &self.listeners {
+            serving.receiving.start();
+        }
+        for serving in &mut self.listeners {
+            for worker in serving.workers.drain(..) {
+                let _ = worker.join();
+            }
+        }
+    }
+
+    /// Returns the addresses that are served: each as it was asked for, and as it is.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenAddress, SocketAddr)> {
+        let listeners = self.listeners.iter().map(|serving| &serving.listener);
+        listeners.map(|listener| (listener.asked(), listener.address))
+    }
+
+    /// Returns the sockets of every listener, for a successor.
+    pub fn sockets(&self) -> impl Iterator<Item = Sockets<'_>> {
+        self.listeners
+            .iter()
+            .map(|serving| serving.listener.sockets())
     }
 
     /// Returns the counts of all threads.
@@ -120,107 +311,72 @@ impl Server {
     /// Waits until every thread has ended, which they do once the drain is started. Returns whether
     /// all of them ended in good order.
     pub fn join(self) -> bool {
-        let ended = self.threads.into_iter().map(JoinHandle::join);
+        let Self {
+            listeners,
+            threads,
+            waiters,
+            ..
+        } = self;
+        drop(waiters);
+        let workers = listeners.into_iter().flat_map(|serving| serving.workers);
+        let ended = workers.chain(threads).map(JoinHandle::join);
         ended.fold(true, |good, end| good & end.is_ok())
+    }
+
+    fn worker(&self, listener: &Listener, socket: Arc<Datagrams>) -> io::Result<udp::Worker<A>> {
+        let ended = || io::Error::other("the server has ended");
+        let reader = self.reader.clone();
+        Ok(udp::Worker {
+            engine: Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread()),
+            listener: listener.id,
+            socket,
+            waiters: self.waiters.clone().ok_or_else(ended)?,
+            lost: (!listener.taken_over).then_some(0),
+        })
+    }
+
+    fn limits(&self, options: &Options) -> tcp::Limits {
+        tcp::Limits {
+            connections: connections(options.tcp_connections),
+            per_client: options.tcp_connections_per_client,
+            idle: options.tcp_idle_timeout,
+            timeouts: self.timeouts,
+        }
+    }
+
+    fn command(&self, command: tcp::Command) -> io::Result<()> {
+        let gone = |_| io::Error::other("the thread of TCP takes no more commands");
+        self.tcp.try_send(command).map_err(gone)
     }
 }
 
-impl fmt::Debug for Server {
+impl<A> fmt::Debug for Server<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("threads", &self.threads.len())
+            .field("listeners", &self.listeners.len())
             .finish_non_exhaustive()
     }
 }
 
-/// A server some of whose threads run.
-struct Starting<'s, A> {
-    setup: &'s Setup<A>,
-    clock: Clock,
-    stats: Stats,
-    threads: Vec<JoinHandle<()>>,
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("listeners", &self.listeners.len())
+            .finish_non_exhaustive()
+    }
 }
 
-impl<A: Answerer> Starting<'_, A> {
-    fn start(&mut self, bound: Bound) -> io::Result<()> {
-        let options = &self.setup.options;
-        let (inbox, connect) = waiters::channel();
-        let engine = self.engine();
-        let (drain, wait) = (self.setup.drain.clone(), options.unknown_wait);
-        let thread = self.spawn("waiters", move || {
-            waiters::run(engine, &inbox, &drain, wait);
-        })?;
-        let waiters = connect(thread);
-
-        let mut streams = Vec::with_capacity(bound.listeners.len());
-        for listener in bound.listeners {
-            for (number, socket) in listener.udp.into_iter().enumerate() {
-                let worker = udp::Worker {
-                    engine: self.engine(),
-                    listener: listener.id,
-                    socket: Arc::new(socket),
-                    waiters: waiters.clone(),
-                };
-                let drain = self.setup.drain.clone();
-                // The kernel shows fifteen characters of it.
-                let name = format!("udp-{}-{number}", listener.id.0);
-                self.spawn(&name, move || worker.run(&drain))?;
-            }
-            streams.push((listener.id, listener.tcp));
-        }
-
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
-        let limits = tcp::Limits {
-            connections: connections(options.tcp_connections),
-            per_client: options.tcp_connections_per_client,
-            idle: options.tcp_idle_timeout,
-            timeouts: self.setup.timeouts,
-        };
-        let listeners = {
-            let _runtime = runtime.enter();
-            let listeners = streams.into_iter().map(|(id, listener)| {
-                tokio::net::TcpListener::from_std(listener).map(|listener| (id, listener))
-            });
-            listeners.collect::<io::Result<Vec<_>>>()?
-        };
-        let engine = self.engine();
-        let drain = self.setup.drain.clone();
-        self.spawn("tcp", move || {
-            let shared = tcp::Shared::new(engine, waiters, limits, drain);
-            tcp::run(&runtime, listeners, shared);
-        })?;
-        Ok(())
-    }
-
-    /// Returns the engine of the next thread.
-    fn engine(&self) -> Engine<A> {
-        Engine::new(
-            self.setup.answerer.clone(),
-            self.setup.reader.clone(),
-            self.clock,
-            self.stats.thread(self.threads.len()),
-            self.setup.upstream.clone(),
-            self.setup.limits.clone(),
-        )
-    }
-
-    fn spawn(
-        &mut self,
-        name: &str,
-        run: impl FnOnce() + Send + 'static,
-    ) -> io::Result<std::thread::Thread> {
-        let guard: DrainGuard = self.setup.drain.guard();
-        let handle = Builder::new().name(name.to_owned()).spawn(move || {
-            let _guard = guard;
-            run();
-        })?;
-        let thread = handle.thread().clone();
-        self.threads.push(handle);
-        Ok(thread)
-    }
+/// Starts a thread that the drain waits for.
+fn spawn(
+    drain: &Drain,
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let guard: DrainGuard = drain.guard();
+    Builder::new().name(name.to_owned()).spawn(move || {
+        let _guard = guard;
+        run();
+    })
 }
 
 /// Returns how many connections there may be: no more than half of the descriptors that the process

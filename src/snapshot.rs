@@ -22,6 +22,9 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// Counts the snapshots of one index.
     pub generation: u64,
+    /// Counts the configurations of one index: whatever else a configuration says is that of this
+    /// number.
+    pub configuration: u32,
     /// Whether every kind of object has been read once.
     pub synced: bool,
     /// The server blocks.

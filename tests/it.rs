@@ -25,6 +25,8 @@ mod edns;
 mod events;
 #[path = "it/examples.rs"]
 mod examples;
+#[path = "it/exchange.rs"]
+mod exchange;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/image.rs"]

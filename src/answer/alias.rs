@@ -4,12 +4,12 @@
 //! Each hop is looked up with the same view, so that an alias to a hidden name answers like one to
 //! an absent name. The chain is kept on the stack, one frame a hop.
 
-use super::Plan;
+use super::asks::{Heard, Plan};
 use super::kubernetes::Written;
 use super::records::Writer;
 use crate::chain::{ListenerId, Step, UpstreamId};
 use crate::snapshot::Snapshot;
-use crate::wire::{Full, NameBuf, NameParts, Owner, QName, QNameBuffer, RType, ReplyData};
+use crate::wire::{Full, NameParts, Owner, QName, QNameBuffer, RType, Reply, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
 /// CNAMEs of a chain within one zone at most (CoreDNS since #7153): eleven are answered, twelve lead
@@ -35,8 +35,8 @@ struct Hop<'a> {
 enum End<'a> {
     /// With these records at the last target.
     Found(&'a Found<'a>, u32),
-    /// At a name of another server, which was asked or there is nobody to ask.
-    Outside,
+    /// At a name of another server, which said this, or nothing, or there is nobody to ask.
+    Outside(Option<Reply<'a>>),
     /// With nothing.
     Nothing,
 }
@@ -102,18 +102,14 @@ impl Writer<'_, '_> {
     }
 
     fn leave(&mut self, hop: &Hop<'_>, upstream: Option<UpstreamId>) -> Written {
-        match (upstream, self.asked.said) {
-            (Some(upstream), None) => {
-                let mut qname = NameBuf::new();
-                // A name that was parsed fits.
-                let _ = qname.push_wire(hop.target);
-                Written::Ask(Box::new(Plan {
-                    upstream,
-                    qname,
-                    qtype: self.asked.query.qtype,
-                }))
-            }
-            _ => self.end(Some(hop), End::Outside),
+        let Some(upstream) = upstream else {
+            return self.end(Some(hop), End::Outside(None));
+        };
+        let qtype = self.asked.query.qtype;
+        match self.asked.said.to(upstream, hop.target, qtype) {
+            Heard::NotAsked => Written::Ask(Plan::new(upstream, hop.target, qtype)),
+            Heard::Nothing => self.end(Some(hop), End::Outside(None)),
+            Heard::Reply(reply, _) => self.end(Some(hop), End::Outside(Some(reply))),
         }
     }
 
@@ -122,7 +118,7 @@ impl Writer<'_, '_> {
     fn end(&mut self, hop: Option<&Hop<'_>>, end: End<'_>) -> Written {
         let has_records = match &end {
             End::Found(found, _) => self.has_records(found),
-            End::Outside => true,
+            End::Outside(_) => true,
             End::Nothing => false,
         };
         let mut chain = arrayvec::ArrayVec::<&Hop<'_>, MAX_CHAIN>::new();
@@ -136,7 +132,7 @@ impl Writer<'_, '_> {
         }
         let full = self.push_chain(&chain).and_then(|()| match &end {
             End::Found(found, ttl) if has_records => self.push_end(hop, found, *ttl),
-            End::Outside => hop.map_or(Ok(()), |hop| self.push_said(hop.target)),
+            End::Outside(Some(reply)) => self.push_said(*reply),
             _ => Ok(()),
         });
         self.written(full)
@@ -193,10 +189,7 @@ impl Writer<'_, '_> {
     }
 
     /// Writes the answer section of what the upstream said, whatever its response code.
-    fn push_said(&mut self, target: &[u8]) -> Result<(), Full> {
-        let Some(reply) = self.asked.said.and_then(|said| said.reply_to(target)) else {
-            return Ok(());
-        };
+    fn push_said(&mut self, reply: Reply<'_>) -> Result<(), Full> {
         if reply.header.truncated() {
             self.builder.set_truncated();
         }
@@ -235,9 +228,9 @@ fn other_zone<'s>(
                     return Ok(found);
                 }
             }
-            Step::Forward(zone, upstream) => {
-                if qname.is_at_or_below(zone, zone.label_count()) {
-                    return Err(Some(*upstream));
+            Step::Forward(table) => {
+                if table.is_for(qname) {
+                    return Err(Some(table.upstream));
                 }
             }
         }

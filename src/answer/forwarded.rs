@@ -44,7 +44,7 @@ pub(super) fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
     query: &Query<'_>,
-    said: Option<&Said<'_>>,
+    said: Said<'_>,
     out: &mut [u8],
 ) -> Outcome {
     let peer = request.peer.ip();
@@ -110,7 +110,7 @@ fn run_direct(
     snapshot: &Snapshot,
     request: &Request<'_>,
     query: &Query<'_>,
-    said: Option<&Said<'_>>,
+    said: Said<'_>,
     out: &mut [u8],
 ) -> Outcome {
     let peer = request.peer.ip();
@@ -200,7 +200,7 @@ fn is_in_zone(asked: &Asked<'_>) -> bool {
             let zone = snapshot.zone(*id);
             zone.is_some_and(|zone| zone.origin(qname).is_some())
         }
-        Step::Forward(..) => false,
+        Step::Forward(_) => false,
     })
 }
 
@@ -212,14 +212,9 @@ fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Out
         _ => builder.set_rcode(rcode),
     }
     let verdict = Verdict {
-        rcode,
-        zone: None,
-        client: None,
-        forwarded: None,
-        named: None,
-        asker: Client::Unknown,
         qtype: Some(query.qtype),
         qname: query.qname.as_wire().len() as u8,
+        ..Verdict::unread(rcode, Client::Unknown)
     };
     Outcome::Reply(builder.finish(), verdict)
 }

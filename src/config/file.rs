@@ -3,6 +3,8 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::lifecycle::Lifecycle;
+use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
@@ -24,12 +26,10 @@ const LATER: &[&str] = &[
     "autopath",
     "cache",
     "dns64",
-    "dnstap",
     "forward",
     "hosts",
     "k8s_external",
     "loadbalance",
-    "log",
     "minimal",
     "rewrite",
     "template",
@@ -45,15 +45,12 @@ const LATER_BLOCK: &[&str] = &[
     "hosts",
     "k8s_external",
     "loadbalance",
-    "log",
     "minimal",
     "rewrite",
     "template",
     "transfer",
     "view",
 ];
-const LATER_SERVER: &[&str] = &["handover"];
-
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 
@@ -64,14 +61,18 @@ pub(super) struct Overrides {
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
+    pub(super) lameduck: Option<Duration>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
-    let (mut server, listen) = read_server(root.table("server"), overrides);
+    let mut lifecycle = Lifecycle::default();
+    let (mut server, listen) = read_server(root.table("server"), overrides, &mut lifecycle);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe, &mut lifecycle);
+    lifecycle.read_reload(root.table("reload"));
+    lifecycle.lameduck = overrides.lameduck.unwrap_or(lifecycle.lameduck);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
@@ -90,7 +91,10 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         claimed: Vec::new(),
         done: Vec::new(),
         mode: tenancy.mode,
+        written: Vec::new(),
     };
+    let written = super::log::read(&mut root);
+    blocks.written.push(written);
     blocks.add_top_level(root.table("kubernetes"), &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
@@ -100,6 +104,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
+    let written = blocks.written;
     let blocks = blocks.done;
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
@@ -115,17 +120,21 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
+        written,
         tenancy,
         limits,
         observe,
         audit,
         admin,
+        lifecycle,
+        read: Vec::new(),
     }
 }
 
 fn read_server(
     mut table: Section<'_>,
     overrides: &Overrides,
+    lifecycle: &mut Lifecycle,
 ) -> (server::Options, Vec<SocketAddr>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
@@ -158,7 +167,8 @@ fn read_server(
         Duration::from_millis(1)..=Duration::from_secs(3600),
         "it is `1ms` to `1h`",
     );
-    table.finish(LATER_SERVER);
+    lifecycle.read_server(&mut table);
+    table.finish(&[]);
     (options, listen)
 }
 
@@ -194,6 +204,8 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
 }
 
@@ -219,7 +231,7 @@ impl Blocks<'_> {
             zones,
             listeners,
             kubernetes,
-            forward: Vec::new(),
+            ..BlockOptions::default()
         });
     }
 
@@ -244,12 +256,13 @@ impl Blocks<'_> {
             ..zone::Options::default()
         };
         let kubernetes = kubernetes::read(kubernetes, options, &around);
+        self.written.push(super::log::read(&mut table));
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions {
             zones,
             listeners,
             kubernetes: Some(kubernetes),
-            forward: Vec::new(),
+            ..BlockOptions::default()
         });
     }
 

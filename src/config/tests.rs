@@ -4,6 +4,7 @@
 mod arguments;
 mod errors;
 mod forwarders;
+mod lifecycle;
 mod reference;
 mod tenancy;
 

@@ -31,11 +31,12 @@ pub(super) struct Copy {
 }
 
 impl Index {
-    /// Begins a copy, and drops one that is under way. None is begun while labels that are read are not
-    /// known.
+    /// Begins a copy, and drops one that is under way. None is begun while something that is read, or is
+    /// about to be, is not known.
     pub fn begin_copy(&mut self) {
         // A copy without labels that are read would be served from as if it had them.
-        self.copy = self.unlabeled.is_empty().then(Copy::default);
+        let whole = self.unlabeled.is_empty() && self.wanted.is_empty();
+        self.copy = whole.then(Copy::default);
     }
 
     /// Returns the next step of the copy, with about `limit` objects; [`Copied::Changes`] ends it.
@@ -71,7 +72,7 @@ impl Index {
 
 impl Objects {
     /// Returns some objects of a kind from a row on, and the row to go on from, unless there is none.
-    fn page(&self, kind: Kind, row: u32, limit: usize) -> (Vec<Object>, Option<u32>) {
+    pub(super) fn page(&self, kind: Kind, row: u32, limit: usize) -> (Vec<Object>, Option<u32>) {
         match kind {
             // Few, and in no numbered rows.
             Kind::Namespace => {

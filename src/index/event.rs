@@ -34,6 +34,22 @@ pub enum Event {
     Audit(Box<Audit>),
 }
 
+impl Event {
+    /// Returns the kind that it is about.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Apply(object) | Self::ApplyAt(object, _) | Self::Restore(object) => object.kind(),
+            Self::Audit(audit) => audit.kind,
+            Self::Delete(kind, _)
+            | Self::Synced(kind)
+            | Self::Listing(kind, _)
+            | Self::Void(kind, ..)
+            | Self::DeleteAt(kind, ..)
+            | Self::Restored(kind) => *kind,
+        }
+    }
+}
+
 /// A `resourceVersion`, which orders what happened to the objects of one kind; 0 where it is not
 /// known. Numbers by the API's conventions since Kubernetes 1.35, and in practice before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

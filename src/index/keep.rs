@@ -55,6 +55,21 @@ impl Keep {
         self.kept
     }
 
+    /// Keeps what either needs.
+    pub(super) fn widen(&mut self, needs: Kept) {
+        self.kept = Kept {
+            labels: self.kept.labels | needs.labels,
+            service_labels: self.kept.service_labels | needs.service_labels,
+            exports: self.kept.exports | needs.exports,
+            targets: self.kept.targets | needs.targets,
+        };
+    }
+
+    /// Keeps what is needed and no more. Of objects that are there, more may stay.
+    pub(super) fn replace(&mut self, needs: Kept) {
+        self.kept = needs;
+    }
+
     /// Says whether labels of Services are kept.
     pub(super) fn keep_service_labels(&mut self, keep: bool) {
         self.kept.service_labels = keep;

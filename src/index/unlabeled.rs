@@ -43,6 +43,7 @@ impl Index {
     /// kinds have to be listed again.
     #[must_use]
     pub fn with_labels_on_demand(mut self) -> Self {
+        self.on_demand = true;
         let options = self.compiler.policy().options();
         let reads = options.mode != Mode::Off && options.selects_services();
         let labels = self.keep.kept().labels;
@@ -56,11 +57,17 @@ impl Index {
         std::mem::take(&mut self.unlabeled.lists)
     }
 
+    /// Returns whether some grant reads labels of Services.
+    pub(super) fn grants_select(&self) -> bool {
+        self.objects.policies.grants().any(selects)
+    }
+
     /// Notes that a grant is about to come, which may read labels that were left out.
     pub(super) fn want_labels(&mut self, grant: Option<&DnsGrant>) {
-        let selects = |grant: &DnsGrant| grant.to.iter().any(|to| to.service_selector.is_some());
         let off = self.compiler.policy().options().mode == Mode::Off;
-        if off || self.keep.kept().service_labels || !grant.is_some_and(selects) {
+        // Kept is not known where the next configuration has them listed.
+        let known = self.keep.kept().service_labels && !self.wanted.has_any(&LABELED);
+        if off || known || !grant.is_some_and(selects) {
             return;
         }
         self.keep.keep_service_labels(true);
@@ -77,4 +84,8 @@ impl Index {
     pub(super) fn labels_listed(&mut self, kind: Kind) {
         self.dirty.labels |= self.unlabeled.end(kind);
     }
+}
+
+fn selects(grant: &DnsGrant) -> bool {
+    grant.to.iter().any(|to| to.service_selector.is_some())
 }

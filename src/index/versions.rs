@@ -164,6 +164,18 @@ impl Ledger {
         }
     }
 
+    /// Forgets a kind, and returns its objects: all of them are gone.
+    pub(super) fn forget(&mut self, objects: &mut Objects, kind: Kind) -> Vec<ObjectKey> {
+        self.kinds.remove(&kind);
+        self.repairs.retain(|(repaired, _)| *repaired != kind);
+        let mut all = Vec::new();
+        objects.for_each_stamp(kind, |namespace, name, _| {
+            all.push(ObjectKey::new(namespace, name));
+        });
+        all.iter().for_each(|key| objects.drop_stamp(kind, key));
+        all
+    }
+
     pub(super) fn take_repairs(&mut self) -> Vec<(Kind, usize)> {
         std::mem::take(&mut self.repairs)
     }

@@ -12,6 +12,8 @@ use crate::chain::ListenerId;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::thread;
 
 /// Receive and send buffers asked for; the kernel grants what net.core.rmem_max and wmem_max allow.
@@ -95,13 +97,53 @@ pub struct Bound {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) id: ListenerId,
+    /// What was asked for: port 0, or `[::]` where there is no IPv6, is another address than it got.
+    pub(super) asked: SocketAddr,
     pub(super) address: SocketAddr,
     /// One a worker, on the same port.
-    pub(super) udp: Vec<Datagrams>,
+    pub(super) udp: Vec<Arc<Datagrams>>,
     pub(super) tcp: TcpListener,
+    /// Whether a predecessor opened the sockets.
+    pub(super) taken_over: bool,
+}
+
+/// One listener's sockets, as a successor gets them.
+#[derive(Debug)]
+pub struct Sockets<'a> {
+    /// The address that was asked for.
+    pub asked: SocketAddr,
+    /// The UDP sockets of the port's group.
+    pub udp: Vec<BorrowedFd<'a>>,
+    /// The TCP listener.
+    pub tcp: BorrowedFd<'a>,
+}
+
+impl Listener {
+    pub(super) fn asked(&self) -> ListenAddress {
+        ListenAddress {
+            id: self.id,
+            address: self.asked,
+        }
+    }
+
+    pub(super) fn sockets(&self) -> Sockets<'_> {
+        let udp = self.udp.iter().map(|each| each.socket.as_fd());
+        Sockets {
+            asked: self.asked,
+            udp: udp.collect(),
+            tcp: self.tcp.as_fd(),
+        }
+    }
 }
 
 impl Bound {
+    /// Returns the listeners: each as it was asked for, and its address.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenAddress, SocketAddr)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.asked(), listener.address))
+    }
+
     /// Returns the address of every listener, with the port that it got where 0 was asked for.
     pub fn local_addresses(&self) -> impl Iterator<Item = (ListenerId, SocketAddr)> {
         self.listeners
@@ -115,15 +157,28 @@ impl Bound {
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
 pub fn bind(options: &Options) -> Result<Bound, BindError> {
+    bind_beside(options, &[])
+}
+
+/// Opens the sockets of the listeners that are not served already, each at the address that it was
+/// asked for and the one that it has.
+pub(super) fn bind_beside(
+    options: &Options,
+    served: &[(ListenAddress, SocketAddr)],
+) -> Result<Bound, BindError> {
     let workers = match options.threads {
         // Knows the cgroup's quota.
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    let mut taken: Vec<SocketAddr> = served.iter().map(|(_, address)| *address).collect();
     let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
     for listen in &options.listen {
-        let listener =
-            bind_listener(listen, workers).map_err(|failure| failure.explain(&listeners))?;
+        if served.iter().any(|(asked, _)| asked == listen) {
+            continue;
+        }
+        let listener = bind_listener(listen, workers).map_err(|failure| failure.explain(&taken))?;
+        taken.push(listener.address);
         listeners.push(listener);
     }
     Ok(Bound { listeners })
@@ -137,7 +192,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn explain(self, earlier: &[Listener]) -> BindError {
+    fn explain(self, earlier: &[SocketAddr]) -> BindError {
         let Self {
             address,
             protocol,
@@ -145,12 +200,12 @@ impl Failure {
         } = self;
         match error.kind() {
             ErrorKind::AddrInUse => {
-                let own = earlier.iter().find(|listener| {
-                    let (a, b) = (listener.address.ip(), address.ip());
-                    listener.address.port() == address.port()
+                let own = earlier.iter().find(|earlier| {
+                    let (a, b) = (earlier.ip(), address.ip());
+                    earlier.port() == address.port()
                         && (a == b || a.is_unspecified() || b.is_unspecified())
                 });
-                match own.map(|listener| listener.address) {
+                match own.copied() {
                     Some(other) => BindError::Covered {
                         address,
                         protocol,
@@ -186,7 +241,12 @@ fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Fai
             {
                 tries -= 1;
             }
-            result => return result,
+            result => {
+                return result.map(|listener| Listener {
+                    asked: listen.address,
+                    ..listener
+                });
+            }
         }
     }
 }
@@ -219,16 +279,18 @@ fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, F
     let tcp = tcp_socket(address).map_err(failed(address, "tcp"))?;
     let mut udp = Vec::with_capacity(workers);
     first.set_reuse_port(true).map_err(failed(address, "udp"))?;
-    udp.push(Datagrams::new(first.into(), asked.ip()));
+    udp.push(Arc::new(Datagrams::new(first.into(), asked.ip())));
     for _ in 1..workers {
         let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
-        udp.push(Datagrams::new(next.into(), asked.ip()));
+        udp.push(Arc::new(Datagrams::new(next.into(), asked.ip())));
     }
     Ok(Listener {
         id,
+        asked,
         address,
         udp,
         tcp,
+        taken_over: false,
     })
 }
 

@@ -4,6 +4,7 @@
 //! not here.
 
 use super::held::{HeldQuery, ReplyTo, Upstream};
+use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{Forwarded, Outcome, Plan, Request, Transport, awaited, respond};
@@ -14,17 +15,34 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Answers queries: [`Core`] in production, a script in tests. Each thread has its own clone, so an
-/// answerer may keep what it counts without sharing it.
+/// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
+/// may keep what it counts without sharing it.
 pub trait Answerer: Clone + Send + 'static {
     /// Answers a query into `out`, as [`respond`] does.
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
 
+    /// Is told when the queries came that are answered next.
+    fn received(&mut self, _at: Instant) {}
+
+    /// Is told that the answers were sent that were given since [`Answerer::received`].
+    fn sent(&mut self) {}
+
     /// Returns the address that a held query waits to be somebody's.
     fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
         awaited(snapshot, request)
+    }
+
+    /// Returns the answerer of another thread.
+    #[must_use]
+    fn next(&self) -> Self {
+        self.clone()
+    }
+
+    /// Goes on as a thread's answerer of the next configuration.
+    fn adopt(&mut self, next: &Self) {
+        *self = next.next();
     }
 
     /// Returns whether a held query of this client can be answered now.
@@ -53,7 +71,13 @@ impl Clock {
     }
 
     pub(super) fn now(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.at(Instant::now())
+    }
+
+    /// Returns what it says at another moment.
+    pub(super) fn at(self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.0);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -79,6 +103,11 @@ pub(super) struct Engine<A> {
     pub(super) counters: Arc<Counters>,
     upstream: Option<Arc<dyn Upstream>>,
     limits: Option<Arc<Limits>>,
+    /// How long a held query waits, in milliseconds.
+    pub(super) unknown_wait: u64,
+    /// Whose means these are.
+    configuration: u32,
+    supply: Supply<A>,
     entropy: Entropy,
 }
 
@@ -96,26 +125,64 @@ pub(super) enum Answered {
 
 impl<A: Answerer> Engine<A> {
     pub(super) fn new(
-        answerer: A,
+        supply: Supply<A>,
         reader: SnapshotReader,
         clock: Clock,
         counters: Arc<Counters>,
-        upstream: Option<Arc<dyn Upstream>>,
-        limits: Option<Arc<Limits>>,
     ) -> Self {
+        let configuration = reader.load().configuration;
+        let means = supply.take(configuration, |means| Means {
+            answerer: means.answerer.next(),
+            ..means.clone()
+        });
         Self {
-            answerer,
+            answerer: means.answerer,
             reader,
             clock,
             counters,
-            upstream,
-            limits,
+            upstream: means.upstream,
+            limits: means.limits,
+            unknown_wait: milliseconds(means.unknown_wait),
+            configuration,
+            supply,
             entropy: Entropy(RandomState::new().hash_one(0)),
         }
     }
 
+    /// Goes on by what the snapshot's configuration says. Called with every snapshot that is loaded.
+    #[inline]
+    pub(super) fn adopt(&mut self, snapshot: &Snapshot) {
+        if snapshot.configuration != self.configuration {
+            self.change(snapshot.configuration);
+        }
+    }
+
+    #[cold]
+    fn change(&mut self, configuration: u32) {
+        self.configuration = configuration;
+        let supply = self.supply.clone();
+        supply.take(configuration, |means| {
+            self.answerer.adopt(&means.answerer);
+            self.upstream.clone_from(&means.upstream);
+            self.limits.clone_from(&means.limits);
+            self.unknown_wait = milliseconds(means.unknown_wait);
+        });
+    }
+
     pub(super) fn entropy(&mut self) -> u64 {
         self.entropy.next()
+    }
+
+    /// Says when the queries came that are answered next.
+    #[inline]
+    pub(super) fn received(&mut self, at: Instant) {
+        self.answerer.received(at);
+    }
+
+    /// Says that the answers to them were sent.
+    #[inline]
+    pub(super) fn sent(&mut self) {
+        self.answerer.sent();
     }
 
     pub(super) fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {
@@ -302,6 +369,10 @@ impl<A: Answerer> Engine<A> {
             Err(_) => header_servfail(query, out),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn count_of(forwarded: Forwarded) -> Count {

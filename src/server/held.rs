@@ -6,6 +6,7 @@ use crate::chain::ListenerId;
 use crate::snapshot::Snapshot;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc::OwnedPermit;
 
 /// A query kept past the batch or the read that it came with.
@@ -19,6 +20,7 @@ pub struct HeldQuery {
     client: IpAddr,
     transport: Transport,
     received: u64,
+    since: Instant,
     bytes: Box<[u8]>,
     reply: ReplyTo,
 }
@@ -52,6 +54,7 @@ impl HeldQuery {
             client,
             transport: request.transport,
             received: request.now,
+            since: Instant::now(),
             bytes: request.bytes.into(),
             reply,
         }
@@ -75,6 +78,11 @@ impl HeldQuery {
     /// Returns the time at which it was received, on the clock of [`Request::now`].
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Returns when it was put aside: what [`Answerer::received`](super::Answerer::received) is told.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// Returns the address whose owner must be known for an answer.

@@ -69,12 +69,15 @@ impl Answerer for Script {
             length,
             Verdict {
                 rcode,
+                block: None,
+                plugin: None,
                 zone: None,
                 client: None,
                 forwarded: None,
                 named: None,
                 asker: Client::Unknown,
                 qtype: None,
+                dnssec_ok: false,
                 qname: 0,
             },
         )
@@ -113,7 +116,7 @@ pub(super) fn options(address: &str) -> Options {
 
 /// A server that runs the script.
 pub(super) struct Running {
-    pub(super) server: Server,
+    pub(super) server: Server<Script>,
     pub(super) drain: Drain,
     pub(super) publisher: Publisher,
     pub(super) script: Script,

@@ -1,7 +1,7 @@
 //! What the threads count. Names and labels of the published series are not decided here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Something that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,24 +92,33 @@ impl Counters {
 /// The counts of every thread of a server: cheap to clone, and outlives the server.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
-    threads: Arc<[Arc<Counters>]>,
+    threads: Arc<Mutex<Vec<Arc<Counters>>>>,
 }
 
 impl Stats {
-    pub(super) fn new(threads: usize) -> Self {
-        Self {
-            threads: (0..threads).map(|_| Arc::default()).collect(),
+    /// Returns the counters of another thread: those of one that has ended, where there are any, so
+    /// that threads may come and go.
+    pub(super) fn thread(&self) -> Arc<Counters> {
+        let mut threads = self.threads();
+        let free = threads
+            .iter()
+            .find(|counters| Arc::strong_count(counters) == 1);
+        if let Some(counters) = free {
+            return counters.clone();
         }
-    }
-
-    /// Returns the counters of the thread of that number.
-    pub(super) fn thread(&self, number: usize) -> Arc<Counters> {
-        self.threads.get(number).cloned().unwrap_or_default()
+        let counters = Arc::<Counters>::default();
+        threads.push(counters.clone());
+        counters
     }
 
     /// Returns the sum of a count over all threads.
     pub fn get(&self, what: Count) -> u64 {
-        self.threads.iter().map(|thread| thread.get(what)).sum()
+        self.threads().iter().map(|thread| thread.get(what)).sum()
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<Arc<Counters>>> {
+        // A list is whole whatever happened to who held it.
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,12 +127,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_of_all_threads_are_added() {
-        let stats = Stats::new(2);
-        stats.thread(0).add(Count::UdpQueries, 3);
-        stats.thread(1).add(Count::UdpQueries, 4);
-        stats.thread(1).add(Count::Panics, 1);
-        assert_eq!(stats.get(Count::UdpQueries), 7);
+    fn counts_of_all_threads_are_added_those_of_ended_ones_too() {
+        let stats = Stats::default();
+        let (first, second) = (stats.thread(), stats.thread());
+        first.add(Count::UdpQueries, 3);
+        second.add(Count::UdpQueries, 4);
+        second.add(Count::Panics, 1);
+        drop(first);
+        stats.thread().add(Count::UdpQueries, 1);
+        assert_eq!(stats.threads().len(), 2);
+        assert_eq!(stats.get(Count::UdpQueries), 8);
         assert_eq!(stats.get(Count::Panics), 1);
         assert_eq!(stats.get(Count::Held), 0);
     }

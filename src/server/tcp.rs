@@ -14,13 +14,14 @@ use super::sys::canonical;
 use super::waiters::Waiters;
 use crate::chain::ListenerId;
 use crate::drain::Drain;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::sleep;
 
@@ -75,14 +76,36 @@ pub(super) struct Limits {
     pub(super) timeouts: Timeouts,
 }
 
+/// Commands that wait for the thread at most.
+pub(super) const COMMANDS: usize = 1024;
+
+/// What the thread is told while it runs.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Serve one more listener.
+    Listen(Listen),
+    /// Hold to these limits from now on.
+    Limit(Limits),
+}
+
+/// A listener to be served.
+#[derive(Debug)]
+pub(super) struct Listen {
+    pub(super) id: ListenerId,
+    pub(super) socket: std::net::TcpListener,
+    /// Ends the taking of connections.
+    pub(super) receiving: Drain,
+    /// Ends those that were taken.
+    pub(super) connections: Drain,
+}
+
 /// What all connections of the thread share.
 pub(super) struct Shared<A> {
     // Never borrowed across an await.
     core: RefCell<Answering<A>>,
     waiters: Waiters,
     slots: Slots,
-    limits: Limits,
-    drain: Drain,
+    limits: Cell<Limits>,
 }
 
 /// The engine and the one buffer that answers are written into.
@@ -92,15 +115,23 @@ struct Answering<A> {
 }
 
 impl<A: Answerer> Shared<A> {
-    pub(super) fn new(engine: Engine<A>, waiters: Waiters, limits: Limits, drain: Drain) -> Self {
+    pub(super) fn new(engine: Engine<A>, waiters: Waiters, limits: Limits) -> Self {
         let scratch = vec![0; SCRATCH];
         Self {
             core: RefCell::new(Answering { engine, scratch }),
             waiters,
             slots: Slots::new(limits.connections, limits.per_client),
-            limits,
-            drain,
+            limits: Cell::new(limits),
         }
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.get()
+    }
+
+    fn limit(&self, limits: Limits) {
+        self.limits.set(limits);
+        self.slots.limit(limits.connections, limits.per_client);
     }
 
     fn count(&self, what: Count) {
@@ -109,34 +140,59 @@ impl<A: Answerer> Shared<A> {
 
     /// Returns how long a connection may be idle after a query, as things stand.
     fn idle(&self) -> Duration {
+        let limits = self.limits();
         if self.slots.are_scarce() {
-            self.limits.idle.min(self.limits.timeouts.pressed_idle)
+            limits.idle.min(limits.timeouts.pressed_idle)
         } else {
-            self.limits.idle
+            limits.idle
         }
     }
 }
 
-/// Serves the listeners until the drain is started and the last connection has ended.
+/// Does what it is told until the drain is started and the last connection has ended.
 pub(super) fn run<A: Answerer>(
     runtime: &Runtime,
-    listeners: Vec<(ListenerId, TcpListener)>,
+    mut commands: mpsc::Receiver<Command>,
     shared: Shared<A>,
+    drain: &Drain,
 ) {
     let shared = Rc::new(shared);
     LocalSet::new().block_on(runtime, async move {
         let mut accepting = JoinSet::new();
-        for (id, listener) in listeners {
-            accepting.spawn_local(accept(shared.clone(), id, listener));
+        loop {
+            let command = tokio::select! {
+                biased;
+                () = drain.started() => break,
+                Some(_) = accepting.join_next() => continue,
+                command = commands.recv() => command,
+            };
+            match command {
+                Some(Command::Listen(listen)) => {
+                    accepting.spawn_local(accept(shared.clone(), listen));
+                }
+                Some(Command::Limit(limits)) => shared.limit(limits),
+                None => break,
+            }
         }
         while accepting.join_next().await.is_some() {}
     });
 }
 
-async fn accept<A: Answerer>(shared: Rc<Shared<A>>, id: ListenerId, listener: TcpListener) {
+async fn accept<A: Answerer>(shared: Rc<Shared<A>>, listen: Listen) {
+    let Listen {
+        id,
+        socket,
+        receiving,
+        connections: stop_connections,
+    } = listen;
+    let Ok(listener) = TcpListener::from_std(socket) else {
+        // Of descriptors to watch it with there are none: who connects waits in vain, as who is not
+        // taken does.
+        shared.count(Count::TcpAcceptFailed);
+        return;
+    };
     let mut connections = JoinSet::new();
-    let drain = shared.drain.clone();
-    let mut stop = std::pin::pin!(drain.started());
+    let mut stop = std::pin::pin!(receiving.started());
     loop {
         tokio::select! {
             biased;
@@ -144,7 +200,8 @@ async fn accept<A: Answerer>(shared: Rc<Shared<A>>, id: ListenerId, listener: Tc
             Some(_) = connections.join_next() => {}
             accepted = take(&shared, &listener) => {
                 if let Some((stream, peer)) = accepted {
-                    open(&shared, id, (stream, peer), &mut connections);
+                    let stop = stop_connections.clone();
+                    open(&shared, (id, stop), (stream, peer), &mut connections);
                 }
             }
         }
@@ -169,7 +226,7 @@ async fn take<A: Answerer>(
             if !is_of_one_connection(&error) {
                 // Without descriptors, or memory, the listener stays readable: asking again at
                 // once would spin.
-                sleep(shared.limits.timeouts.accept_pause).await;
+                sleep(shared.limits().timeouts.accept_pause).await;
             }
             None
         }
@@ -178,7 +235,7 @@ async fn take<A: Answerer>(
 
 fn open<A: Answerer>(
     shared: &Rc<Shared<A>>,
-    listener: ListenerId,
+    (listener, stop): (ListenerId, Drain),
     (stream, peer): (TcpStream, SocketAddr),
     connections: &mut JoinSet<()>,
 ) {
@@ -195,6 +252,7 @@ fn open<A: Answerer>(
         listener,
         peer,
         local: local.map(|address| canonical(address).ip()),
+        stop,
     };
     let connection = Connection::new(shared.clone(), stream, origin);
     connections.spawn_local(async move {

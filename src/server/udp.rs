@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a worker sleeps in the kernel before it looks at the signal to stop: with the last
 /// sweep it ends within 250 ms.
@@ -35,21 +35,22 @@ pub(super) struct Worker<A> {
     pub(super) listener: ListenerId,
     pub(super) socket: Arc<Datagrams>,
     pub(super) waiters: Waiters,
+    /// Datagrams that the socket is known to have lost; `None` where a predecessor counted them.
+    pub(super) lost: Option<u32>,
 }
 
 impl<A: Answerer> Worker<A> {
     /// Answers queries until `drain` is set, and then those that have already arrived.
     pub(super) fn run(mut self, drain: &Drain) {
         let (mut receiver, mut sender) = (Receiver::new(&self.socket), Sender::new());
-        let mut lost = 0;
         while !drain.is_started() {
             match receiver.receive(&self.socket, true) {
                 Ok(received) => {
                     self.answer(received, &receiver, &mut sender);
                     let now_lost = receiver.lost();
-                    let more = now_lost.wrapping_sub(lost);
+                    let more = now_lost.wrapping_sub(self.lost.unwrap_or(now_lost));
                     self.engine.counters.add(Count::UdpLost, more.into());
-                    lost = now_lost;
+                    self.lost = Some(now_lost);
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::Interrupted => {}
@@ -69,8 +70,11 @@ impl<A: Answerer> Worker<A> {
     }
 
     fn answer(&mut self, received: usize, receiver: &Receiver, sender: &mut Sender) {
-        let now = self.engine.clock.now();
+        let received_at = Instant::now();
+        let now = self.engine.clock.at(received_at);
+        self.engine.received(received_at);
         let snapshot = self.engine.reader.load();
+        self.engine.adopt(&snapshot);
         let speak_proxy = snapshot.forwarders.speak_proxy();
         let several = self.socket.only.is_none();
         let mut unanswerable = 0;
@@ -135,6 +139,7 @@ impl<A: Answerer> Worker<A> {
         }
         drop(snapshot);
         let sent = sender.flush(&self.socket);
+        self.engine.sent();
         let counters = &self.engine.counters;
         counters.add(Count::UdpQueries, received as u64);
         counters.add(Count::UdpUnanswerable, unanswerable);

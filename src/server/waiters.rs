@@ -103,13 +103,12 @@ struct Waiting<A> {
     engine: Engine<A>,
     clients: HashMap<IpAddr, Vec<HeldQuery>>,
     held: Arc<AtomicUsize>,
-    wait: u64,
     out: Vec<u8>,
 }
 
 /// Answers held queries until the workers' ends are gone and nothing waits. Once `drain` is set
 /// nothing waits any more: each query is answered as it comes.
-pub(super) fn run<A: Answerer>(engine: Engine<A>, inbox: &Inbox, drain: &Drain, wait: Duration) {
+pub(super) fn run<A: Answerer>(engine: Engine<A>, inbox: &Inbox, drain: &Drain) {
     // Only while somebody waits: a busy cluster publishes a hundred times a second.
     let mut subscription = None;
     drain.unpark_me();
@@ -117,7 +116,6 @@ pub(super) fn run<A: Answerer>(engine: Engine<A>, inbox: &Inbox, drain: &Drain, 
         engine,
         clients: HashMap::new(),
         held: inbox.held.clone(),
-        wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         out: vec![0; MAX_MESSAGE],
     };
     loop {
@@ -167,10 +165,11 @@ impl<A: Answerer> Waiting<A> {
         clients.retain(|&client, queries| {
             let known = {
                 let snapshot = self.engine.reader.load();
+                self.engine.adopt(&snapshot);
                 self.engine.knows(&snapshot, client)
             };
             for query in std::mem::take(queries) {
-                let deadline = query.received().saturating_add(self.wait);
+                let deadline = query.received().saturating_add(self.engine.unknown_wait);
                 let expired = at_once || deadline <= now;
                 let kept = if known || expired {
                     self.engine.counters.add(
@@ -207,6 +206,8 @@ impl<A: Answerer> Waiting<A> {
         };
         let out = &mut self.out[..room];
         let snapshot = self.engine.reader.load();
+        self.engine.adopt(&snapshot);
+        self.engine.received(query.since());
         let length = match self.engine.answer_once(&snapshot, &request, out) {
             Answered::Hold if may_wait => return Some(query),
             Answered::Reply(length) => length,
@@ -223,6 +224,7 @@ impl<A: Answerer> Waiting<A> {
         if length > 0 && !query.reply(&out[..length]) {
             self.engine.counters.add(Count::UdpSendFailed, 1);
         }
+        self.engine.sent();
         None
     }
 }

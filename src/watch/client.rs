@@ -51,6 +51,9 @@ pub enum ClientError {
 
 /// How often credentials are read again at most.
 const RENEW: Duration = Duration::from_secs(60);
+/// Octets that a connection reads ahead, and has for headers: a list needs no more to be read at full
+/// speed, and what it took stays with the watch after it.
+const READ: usize = 64 << 10;
 
 /// The API. Cheap to clone: all clones are one.
 #[derive(Clone)]
@@ -157,7 +160,9 @@ async fn client(connection: &Connection) -> Result<Client, ClientError> {
 fn build(config: &Config) -> Result<Client, kube::Error> {
     let tcp = tcp::connector().map_response(tcp::Stream::new);
     let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(tls);
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new())
+        .http1_max_buf_size(READ)
+        .build(tls);
     let http = http.map_err(BoxError::from);
     let builder = ClientBuilder::new(http, config.default_namespace.clone())
         .with_layer(&config.extra_headers_layer()?);

@@ -37,7 +37,6 @@ pub struct ResponseBuilder<'b> {
     section: Section,
     counts: [u16; 3],
     full: bool,
-    relay: bool,
     rcode: Rcode,
     flags: u16,
     opt: Option<bool>,
@@ -109,7 +108,6 @@ impl<'b> ResponseBuilder<'b> {
             section: Section::Answer,
             counts: [0; 3],
             full: false,
-            relay: false,
             rcode: Rcode::NOERROR,
             flags,
             opt: None,
@@ -133,16 +131,6 @@ impl<'b> ResponseBuilder<'b> {
     /// Returns the response code.
     pub fn rcode(&self) -> Rcode {
         self.rcode
-    }
-
-    /// Says that the message will be replaced by an upstream's reply.
-    pub fn set_relay(&mut self) {
-        self.relay = true;
-    }
-
-    /// Returns whether the message is to be replaced by an upstream's reply.
-    pub fn is_relay(&self) -> bool {
-        self.relay
     }
 
     /// Puts a whole message in the place of this one, under this ID, and returns its length.

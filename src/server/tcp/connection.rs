@@ -10,6 +10,7 @@ use super::super::stats::Count;
 use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
+use crate::drain::Drain;
 use crate::limits::Admission;
 use crate::snapshot::Snapshot;
 use std::future::poll_fn;
@@ -29,11 +30,13 @@ const LATE: usize = 32;
 const LAST_READS: usize = 16;
 
 /// Where a connection's queries come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Origin {
     pub(super) listener: ListenerId,
     pub(super) peer: SocketAddr,
     pub(super) local: Option<IpAddr>,
+    /// Tells when to stop.
+    pub(super) stop: Drain,
 }
 
 /// One connection.
@@ -124,7 +127,8 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
 
     async fn serve(&mut self) -> Result<(), Closed> {
         let shared = self.shared.clone();
-        let mut stop = pin!(shared.drain.started());
+        let stop = self.origin.stop.clone();
+        let mut stop = pin!(stop.started());
         let mut timer = pin!(sleep_until(self.deadline()));
         loop {
             // Only ever brought forward here: a deadline that has moved back is seen when the timer
@@ -180,7 +184,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
 
     /// Sends the late answers and FIN.
     async fn finish(mut self) -> Result<(), Closed> {
-        let timeouts = self.shared.limits.timeouts;
+        let timeouts = self.shared.limits().timeouts;
         // With ours gone the channel ends as soon as the last kept query is answered, or dropped.
         self.late_places = None;
         let end = Instant::now() + timeouts.late;
@@ -194,7 +198,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
     }
 
     fn deadline(&self) -> Instant {
-        let limits = &self.shared.limits;
+        let limits = self.shared.limits();
         match self.progress {
             Progress::Silent(since) => since + limits.timeouts.first,
             Progress::Partial(since) => since + limits.timeouts.message,
@@ -254,6 +258,8 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             },
         };
         let (mut read, mut filled, mut queries) = (0, 0, 0);
+        let received_at = std::time::Instant::now();
+        engine.received(received_at);
         let step = loop {
             let rest = &self.input[read..];
             let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
@@ -279,7 +285,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                     Named::Nobody | Named::Malformed => None,
                 },
                 transport: Transport::Tcp,
-                now: engine.clock.now(),
+                now: engine.clock.at(received_at),
                 entropy: engine.entropy(),
                 may_wait: true,
                 bytes: message,
@@ -291,6 +297,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             };
             // Once a query, as its client may change while the connection lasts.
             let snapshot = engine.reader.load();
+            engine.adopt(&snapshot);
             let admitted = engine.admit(&snapshot, &request) == Admission::Answer;
             // Other clients' queries come over a forwarder's connection.
             if !admitted && snapshot.forwarder(request.peer.ip()).is_none() {
@@ -327,6 +334,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
             }
         }
+        engine.sent();
         Ok(step)
     }
 
@@ -373,7 +381,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             stream.write_all(output).await?;
             stream.flush().await
         };
-        match timeout(self.shared.limits.timeouts.write, write).await {
+        match timeout(self.shared.limits().timeouts.write, write).await {
             Ok(Ok(())) => {
                 self.dirty = false;
                 output.clear();

@@ -12,8 +12,8 @@ pub(super) struct Slots {
 }
 
 struct Shared {
-    limit: usize,
-    per_client: usize,
+    limit: Cell<usize>,
+    per_client: Cell<usize>,
     used: Cell<usize>,
     clients: RefCell<HashMap<IpAddr, usize>>,
     freed: Notify,
@@ -30,8 +30,8 @@ impl Slots {
     pub(super) fn new(limit: usize, per_client: usize) -> Self {
         Self {
             shared: Rc::new(Shared {
-                limit: limit.max(1),
-                per_client: per_client.max(1),
+                limit: Cell::new(limit.max(1)),
+                per_client: Cell::new(per_client.max(1)),
                 used: Cell::new(0),
                 clients: RefCell::default(),
                 freed: Notify::new(),
@@ -40,10 +40,17 @@ impl Slots {
         }
     }
 
+    /// Holds to other limits. Whoever has a place keeps it.
+    pub(super) fn limit(&self, limit: usize, per_client: usize) {
+        self.shared.limit.set(limit.max(1));
+        self.shared.per_client.set(per_client.max(1));
+        self.shared.freed.notify_waiters();
+    }
+
     /// Waits until there is a free place. Several listeners may see the same one; the last of them
     /// to take a connection finds none and refuses it.
     pub(super) async fn room(&self) {
-        while self.shared.used.get() >= self.shared.limit {
+        while self.shared.used.get() >= self.shared.limit.get() {
             self.shared.freed.notified().await;
         }
     }
@@ -51,12 +58,12 @@ impl Slots {
     /// Takes a place, unless none is free or the client has as many as it may.
     pub(super) fn take(&self, client: IpAddr) -> Option<Slot> {
         let shared = &self.shared;
-        if shared.used.get() >= shared.limit {
+        if shared.used.get() >= shared.limit.get() {
             return None;
         }
         let mut clients = shared.clients.borrow_mut();
         let of_client = clients.entry(client).or_default();
-        if *of_client >= shared.per_client {
+        if *of_client >= shared.per_client.get() {
             return None;
         }
         *of_client += 1;
@@ -74,7 +81,7 @@ impl Slots {
 
     /// Returns whether more than 80 % of the places are taken.
     pub(super) fn are_scarce(&self) -> bool {
-        self.shared.used.get() * 5 > self.shared.limit * 4
+        self.shared.used.get() * 5 > self.shared.limit.get() * 4
     }
 
     /// Waits until places become scarce.
@@ -119,5 +126,7 @@ mod tests {
         assert!(!slots.are_scarce());
         assert!(slots.take(client(1)).is_some());
         assert_eq!(slots.shared.clients.borrow().len(), 4);
+        slots.limit(6, 3);
+        assert!(slots.take(client(1)).is_some());
     }
 }

@@ -83,7 +83,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         (
             "\"a\\nb\" = 5\n",
             "1:1: a\\nb: unknown key; the keys here are `server`, `source`, `health`, \
-             `ready`, `metrics`, `admin`, `limits`, `audit`, `tenancy`, `kubernetes`, `block`",
+             `ready`, `metrics`, `admin`, `reload`, `limits`, `audit`, `tenancy`, `kubernetes`, `block`",
         ),
         (
             "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\nttll = 5\n",
@@ -113,16 +113,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
     for (text, place, key) in [
         ("[[forward]]\nzone = \".\"", "1:3: forward", "forward"),
         ("[[rewrite]]\n", "1:3: rewrite", "rewrite"),
-        (
-            "[server]\nhandover = \"\"",
-            "2:1: server.handover",
-            "handover",
-        ),
-        (
-            "[health]\nlameduck = \"15s\"",
-            "2:1: health.lameduck",
-            "lameduck",
-        ),
         (
             "[kubernetes]\nzonal = true",
             "2:1: kubernetes.zonal",
