@@ -15,6 +15,8 @@ mod checklist;
 mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
+#[path = "it/dashboard.rs"]
+mod dashboard;
 #[path = "it/decode.rs"]
 mod decode;
 #[path = "it/deploy.rs"]
@@ -27,6 +29,8 @@ mod events;
 mod examples;
 #[path = "it/exchange.rs"]
 mod exchange;
+#[path = "it/expressions.rs"]
+mod expressions;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/image.rs"]

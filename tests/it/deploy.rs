@@ -117,6 +117,21 @@ fn the_ports_of_the_pod_are_those_where_the_program_listens() {
 }
 
 #[test]
+fn the_kubelet_waits_until_the_lameduck_has_ended() {
+    let seconds = |text: &str| -> u64 {
+        let text = text.trim_matches('"').strip_suffix('s');
+        text.and_then(|text| text.parse().ok()).expect("seconds")
+    };
+    let lameduck = seconds(&defaults()["health.lameduck"]);
+    let grace = pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
+    // Ten more for what is on its way by then (config/tenantdns.toml).
+    assert!(grace >= lameduck + 10, "{grace} for {lameduck}");
+    for file in configurations() {
+        assert!(!read(&file).contains("lameduck"), "{}", file.display());
+    }
+}
+
+#[test]
 fn the_configurations_pass_the_check() {
     for file in configurations() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantdns"));
