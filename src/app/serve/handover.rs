@@ -133,7 +133,8 @@ pub(super) fn take_over(running: &mut Running, runtime: &Runtime) -> anyhow::Res
     running.observation.rename(names(&servers));
     running.details.pages.configure(|shown| {
         let sightings = shown.sightings.take();
-        *shown = configured(&config, &servers, None);
+        let upstreams = shown.upstreams.clone();
+        *shown = configured(&config, &servers, None, &upstreams);
         shown.sightings = sightings;
     });
     let opening = running.server.open(bound).context("starting the workers")?;
