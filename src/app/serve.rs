@@ -63,7 +63,9 @@ pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
                     let _ = running.stop();
                     return Err(error);
                 }
-                say_listening(running.server.listeners().map(|(_, address)| address));
+                if !running.config.quiet {
+                    say_listening(running.server.listeners().map(|(_, address)| address));
+                }
                 continue;
             }
             Event::Ended => break "the source has ended",

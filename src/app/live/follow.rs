@@ -26,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 /// Events that one snapshot takes in at most: it shows at once when the API is quiet, and gathers
 /// when it is not.
 const BATCH: usize = 4096;
+/// Events there is room for between two batches.
+const ROOM: usize = 64;
 /// How often a snapshot is published before everything has been read: nobody is answered much of it.
 const UNSYNCED: Duration = Duration::from_millis(250);
 /// How often it is looked what time has brought.
@@ -168,7 +170,7 @@ impl Follower {
         source: &mut impl Source,
         drain: &Drain,
     ) -> anyhow::Result<()> {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(ROOM);
         // Kept from turn to turn: a new timer for each costs more than most events.
         let mut alarm = pin!(tokio::time::sleep_until(self.wake().into()));
         loop {
@@ -203,6 +205,7 @@ impl Follower {
 
     /// Takes in what has arrived.
     fn apply(&mut self, batch: &mut Vec<Event>, source: &mut impl Source) {
+        let taken = batch.len();
         for event in batch.drain(..) {
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
@@ -210,6 +213,10 @@ impl Follower {
                 });
             }
             self.index.apply(event);
+        }
+        if taken <= ROOM {
+            // What a list needed is given back once it has ended.
+            batch.shrink_to(ROOM);
         }
         self.dirty = true;
         if let Some(saver) = &mut self.saver {

@@ -10,9 +10,10 @@ use crate::app::canary;
 use crate::app::feed::Feed;
 use crate::chain::ListenerId;
 use crate::config::Config;
-use crate::server::ListenAddress;
+use crate::server::{ListenAddress, Upstream};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// What came of a change.
@@ -49,6 +50,10 @@ impl Running {
             true => handover::open_door(&next, runtime)?,
             false => None,
         };
+        let everywhere = served.iter().chain(&opened).map(|(_, address)| *address);
+        let upstreams = self
+            .upstreams
+            .next(&next, &everywhere.collect::<Vec<_>>())?;
         let for_index = Feed::next(&next)?;
         let observed = (&self.config, &next);
         let prepared = self
@@ -86,7 +91,8 @@ impl Running {
         let servers = servers(served.into_iter().chain(opened.iter().copied()));
         self.observation.rename(names(&servers));
         let answerer = self.observation.answerer_by(&prepared);
-        let setup = means.setup(&next, answerer, &self.reader, &self.drain);
+        let upstream = upstreams.clone().map(|it| it as Arc<dyn Upstream>);
+        let setup = means.setup(&next, answerer, upstream, (&self.reader, &self.drain));
         let number = self.reader.load().configuration.wrapping_add(1);
         self.server.configure(number, &setup)?;
         if runtime.block_on(self.changing.exchange()).is_none() {
@@ -103,9 +109,10 @@ impl Running {
             Err(error) => tried("listeners", Err(error.into())),
         }
         self.means = means;
+        self.upstreams.put(upstreams);
         tried("observation", self.observation.change(prepared, &next));
         let canary = canary::begin(&next, &self.reader).filter(|_| other_canary);
-        let mut shown = configured(&next, &servers, canary.as_ref());
+        let mut shown = configured(&next, &servers, canary.as_ref(), &self.upstreams);
         if other_canary {
             if let Some(looking) = self.canary.take() {
                 looking.stop();

@@ -1,11 +1,11 @@
-//! What a configuration gives the server's threads beside the snapshots: how much clients may ask, and
-//! whom the server asks. What stays the same is kept, with what it has counted and learned.
+//! What a configuration gives the server's threads beside the snapshots. What stays the same is kept,
+//! with what it has counted. Whom the server asks: [`crate::app::upstream`].
 
 use super::observation::Observed;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::limits::Limits;
-use crate::server::{Setup, Timeouts};
+use crate::server::{Setup, Timeouts, Upstream};
 use crate::snapshot::SnapshotReader;
 use std::sync::Arc;
 
@@ -37,15 +37,15 @@ impl Means {
         &self,
         config: &Config,
         answerer: Observed,
-        reader: &SnapshotReader,
-        drain: &Drain,
+        upstream: Option<Arc<dyn Upstream>>,
+        (reader, drain): (&SnapshotReader, &Drain),
     ) -> Setup<Observed> {
         Setup {
             options: config.server.clone(),
             timeouts: Timeouts::default(),
             reader: reader.clone(),
             drain: drain.clone(),
-            upstream: None,
+            upstream,
             limits: self.limits.clone(),
             answerer,
         }

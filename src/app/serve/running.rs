@@ -15,6 +15,7 @@ use crate::app::pages::{Configured, Pages};
 use crate::app::progress::Progress;
 use crate::app::questions::{Asking, questions};
 use crate::app::reloads::Reloads;
+use crate::app::upstream::Upstreams;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::observe::server_text;
@@ -39,6 +40,7 @@ pub(super) struct Running {
     pub(super) reader: SnapshotReader,
     pub(super) asking: Asking,
     pub(super) reloads: Reloads,
+    pub(super) upstreams: Upstreams,
     /// Says that queries should go elsewhere.
     pub(super) stopping: Drain,
     pub(super) drain: Drain,
@@ -72,7 +74,9 @@ impl Running {
         let names = names(&servers);
         let observation = Observation::start(&config, &reader, &asking, names)?;
         let means = Means::first(&config);
-        let setup = means.setup(&config, observation.answerer(), &reader, &drain);
+        let upstreams = Upstreams::open(&config, &servers)?;
+        let (answerer, upstream) = (observation.answerer(), upstreams.for_server());
+        let setup = means.setup(&config, answerer, upstream, (&reader, &drain));
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
         let progress = Progress::default();
         let reloads = Reloads::default();
@@ -85,7 +89,7 @@ impl Running {
             gathered: observation.gathering(),
             traffic: Some(observation.traffic()),
             losses: observation.losses(),
-            configured: Mutex::new(configured(&config, &servers, canary.as_ref())),
+            configured: Mutex::new(configured(&config, &servers, canary.as_ref(), &upstreams)),
             reloads: reloads.clone(),
         });
         let details = Arc::new(Details {
@@ -111,6 +115,7 @@ impl Running {
             reader,
             asking,
             reloads,
+            upstreams,
             stopping,
             drain,
             handover: None,
@@ -163,8 +168,10 @@ pub(super) fn configured(
     config: &Config,
     servers: &[SocketAddr],
     canary: Option<&Canary>,
+    upstreams: &Upstreams,
 ) -> Configured {
     Configured {
+        upstreams: upstreams.clone(),
         sightings: canary.map(|canary| canary.sightings.clone()),
         enabled: coredns::enabled(config, servers),
         monitor: config.lifecycle.monitor,
