@@ -2,6 +2,7 @@
 //! before is in force; then they are exchanged, between two queries.
 
 use super::fixed;
+use super::handover;
 use super::running::{Looking, Running, configured, names, servers};
 use super::signals::{Signal, Signals};
 use crate::admin;
@@ -9,8 +10,7 @@ use crate::app::canary;
 use crate::app::feed::Feed;
 use crate::chain::ListenerId;
 use crate::config::Config;
-use crate::limits::Limits;
-use crate::server::{ListenAddress, Setup, Timeouts, Upstream};
+use crate::server::{ListenAddress, Upstream};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,9 +44,11 @@ impl Running {
         number_listeners(&mut next, &asked);
         let bound = self.server.bind(&next.server)?;
         let opened: Vec<_> = bound.listeners().collect();
-        let doors = match &self.admin {
-            Some(admin) => admin.bind(&next.admin)?,
-            None => admin::bind(&next.admin)?,
+        let doors = self.bind_doors(&next)?;
+        let moves = self.config.lifecycle.handover != next.lifecycle.handover;
+        let handover = match moves {
+            true => handover::open_door(&next, runtime)?,
+            false => None,
         };
         let everywhere = served.iter().chain(&opened).map(|(_, address)| *address);
         let upstreams = self
@@ -59,10 +61,7 @@ impl Running {
             .prepare(observed, &self.reader, &self.asking)?;
         let looked_for = |config: &Config| (config.tenancy.forwarders.clone(), config.tenancy.mode);
         let other_canary = looked_for(&self.config) != looked_for(&next);
-        let limits = match self.config.limits == next.limits {
-            true => self.limits.clone(),
-            false => Limits::new(&next.limits).map(Arc::new),
-        };
+        let means = self.means.next(&self.config, &next);
         let opening = self
             .server
             .open(bound)
@@ -91,17 +90,9 @@ impl Running {
         self.server.close(&closed);
         let servers = servers(served.into_iter().chain(opened.iter().copied()));
         self.observation.rename(names(&servers));
-        let setup = Setup {
-            options: next.server.clone(),
-            timeouts: Timeouts::default(),
-            reader: self.reader.clone(),
-            drain: self.drain.clone(),
-            upstream: upstreams
-                .clone()
-                .map(|upstreams| upstreams as Arc<dyn Upstream>),
-            limits: limits.clone(),
-            answerer: self.observation.answerer_by(&prepared),
-        };
+        let answerer = self.observation.answerer_by(&prepared);
+        let upstream = upstreams.clone().map(|it| it as Arc<dyn Upstream>);
+        let setup = means.setup(&next, answerer, upstream, (&self.reader, &self.drain));
         let number = self.reader.load().configuration.wrapping_add(1);
         self.server.configure(number, &setup)?;
         if runtime.block_on(self.changing.exchange()).is_none() {
@@ -117,7 +108,7 @@ impl Running {
             Ok(()) => super::lifecycle::say_listening(opened),
             Err(error) => tried("listeners", Err(error.into())),
         }
-        self.limits = limits;
+        self.means = means;
         self.upstreams.put(upstreams);
         tried("observation", self.observation.change(prepared, &next));
         let canary = canary::begin(&next, &self.reader).filter(|_| other_canary);
@@ -137,7 +128,12 @@ impl Running {
             }
             *pages = shown;
         });
-        tried("HTTP listeners", self.change_doors(&next, doors));
+        if self.config.admin != next.admin {
+            tried("HTTP listeners", self.change_doors(&next, doors));
+        }
+        if moves {
+            self.handover = handover;
+        }
         self.reloads.taken(&next);
         self.config = next;
         for failure in failures {
@@ -146,10 +142,20 @@ impl Running {
         Ok(Changed::Done)
     }
 
-    fn change_doors(&mut self, next: &Config, doors: admin::Bound) -> anyhow::Result<()> {
-        if self.config.admin == next.admin {
-            return Ok(());
+    /// Opens the HTTP listeners of a configuration that are not open.
+    pub(super) fn bind_doors(&self, next: &Config) -> Result<admin::Bound, admin::BindError> {
+        match &self.admin {
+            Some(admin) => admin.bind(&next.admin),
+            None => admin::bind(&next.admin),
         }
+    }
+
+    /// Serves the HTTP listeners of a configuration and no others.
+    pub(super) fn change_doors(
+        &mut self,
+        next: &Config,
+        doors: admin::Bound,
+    ) -> anyhow::Result<()> {
         super::doors::say(&doors);
         match super::doors::health(&doors) {
             Some(health) => self.pulse.ask_at(Some(health)),

@@ -3,6 +3,7 @@
 
 use super::doors;
 use super::index_thread::IndexThread;
+use super::means::Means;
 use super::observation::{Observation, Observed};
 use crate::admin::{self, Admin};
 use crate::app::canary::{self, Canary};
@@ -18,9 +19,8 @@ use crate::app::reloads::Reloads;
 use crate::app::upstream::Upstreams;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::limits::Limits;
 use crate::observe::server_text;
-use crate::server::{Bound, ListenAddress, Server, Setup, Timeouts};
+use crate::server::{Bound, HandoverDoor, ListenAddress, Server};
 use crate::snapshot::{SnapshotReader, cell};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,7 +36,7 @@ pub(super) struct Running {
     pub(super) pulse: Pulse,
     pub(super) observation: Observation,
     pub(super) canary: Option<Looking>,
-    pub(super) limits: Option<Arc<Limits>>,
+    pub(super) means: Means,
     pub(super) details: Arc<Details>,
     pub(super) changing: Changing,
     pub(super) reader: SnapshotReader,
@@ -46,6 +46,8 @@ pub(super) struct Running {
     /// Says that queries should go elsewhere.
     pub(super) stopping: Drain,
     pub(super) drain: Drain,
+    /// Where a successor asks.
+    pub(super) handover: Option<HandoverDoor>,
     index: IndexThread,
 }
 
@@ -73,17 +75,10 @@ impl Running {
         let servers = servers(bound.listeners());
         let names = names(&servers);
         let observation = Observation::start(&config, &reader, &asking, names)?;
-        let limits = Limits::new(&config.limits).map(Arc::new);
+        let means = Means::first(&config);
         let upstreams = Upstreams::open(&config, &servers)?;
-        let setup = Setup {
-            options: config.server.clone(),
-            timeouts: Timeouts::default(),
-            reader: reader.clone(),
-            drain: drain.clone(),
-            upstream: upstreams.for_server(),
-            limits: limits.clone(),
-            answerer: observation.answerer(),
-        };
+        let (answerer, upstream) = (observation.answerer(), upstreams.for_server());
+        let setup = means.setup(&config, answerer, upstream, (&reader, &drain));
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
         let progress = Progress::default();
         let reloads = Reloads::default();
@@ -120,7 +115,7 @@ impl Running {
             admin,
             pulse,
             observation,
-            limits,
+            means,
             details,
             changing,
             reader,
@@ -129,6 +124,7 @@ impl Running {
             upstreams,
             stopping,
             drain,
+            handover: None,
             index,
         };
         Ok((running, ready))
