@@ -29,6 +29,8 @@ mod differential;
 mod encodings;
 #[path = "live/faults.rs"]
 mod faults;
+#[path = "live/forward.rs"]
+mod forward;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/policy.rs"]
