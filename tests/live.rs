@@ -33,6 +33,8 @@ mod encodings;
 mod faults;
 #[path = "live/metrics.rs"]
 mod metrics;
+#[path = "live/forward.rs"]
+mod forward;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/policy.rs"]
