@@ -6,6 +6,7 @@ mod canary;
 mod changes;
 mod conditions;
 mod coredns;
+mod corefile;
 mod details;
 mod feed;
 mod journal;
@@ -70,6 +71,8 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
         Command::Probe(command) => probe::probe(command),
+        Command::ImportCorefile(command) => corefile::import(command),
+        Command::CoreDns(command) => corefile::run(args, command),
     }
 }
 

@@ -125,6 +125,7 @@ impl Pages {
             });
         }
         let objects = state.objects.iter();
+        let sightings = locked(&self.configured).sightings.clone();
         Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
@@ -141,15 +142,12 @@ impl Pages {
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
             }),
-            canary: locked(&self.configured)
-                .sightings
-                .as_ref()
-                .map(|sightings| Canary {
-                    detected: sightings.detected(),
-                    clear: sightings.count(Seen::Clear),
-                    cached: sightings.count(Seen::Cached),
-                    silent: sightings.count(Seen::Silent),
-                }),
+            canary: sightings.map(|sightings| Canary {
+                detected: sightings.detected(),
+                clear: sightings.count(Seen::Clear),
+                cached: sightings.count(Seen::Cached),
+                silent: sightings.count(Seen::Silent),
+            }),
             unwritten: self.losses.read(),
             coredns: self.coredns(),
         }

@@ -116,6 +116,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         admin,
         lifecycle,
         read: Vec::new(),
+        notes: Vec::new(),
+        quiet: false,
     }
 }
 
