@@ -24,6 +24,7 @@ mod reloads;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
+mod upstream;
 
 use crate::chain::BlockOptions;
 use crate::commands::{absent_tenants, explain, findings};

@@ -12,10 +12,12 @@
 
 mod args;
 mod audit;
+mod cache;
 mod corefile;
 mod document;
 mod error;
 mod file;
+mod forward;
 mod forwarders;
 mod kubernetes;
 mod lifecycle;
@@ -23,6 +25,7 @@ mod limits;
 mod log;
 mod pages;
 mod source;
+mod steps;
 mod tenancy;
 mod text;
 mod zones;
@@ -77,6 +80,11 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// The `[[forward]]` tables of all blocks: how upstreams are asked, by their
+    /// [`UpstreamId`](crate::chain::UpstreamId).
+    pub forward: Vec<crate::forward::Options>,
+    /// The `[cache]` tables of all blocks.
+    pub caches: Vec<crate::cache::Options>,
     /// What is written down of each block's queries, in the same order.
     pub written: Vec<Written>,
     /// `[tenancy]`.
@@ -219,6 +227,8 @@ impl Default for Config {
                 kubernetes: Some(zone::Options::default()),
                 ..BlockOptions::default()
             }],
+            forward: Vec::new(),
+            caches: Vec::new(),
             written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),

@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/caching.rs"]
+mod caching;
 #[path = "it/checklist.rs"]
 mod checklist;
 #[path = "it/checkpoint.rs"]
@@ -29,12 +31,16 @@ mod events;
 mod examples;
 #[path = "it/exchange.rs"]
 mod exchange;
+#[path = "it/forwarding.rs"]
+mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/judging.rs"]
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
+#[path = "it/liar.rs"]
+mod liar;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

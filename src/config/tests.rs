@@ -4,6 +4,7 @@
 mod arguments;
 mod coredns;
 mod errors;
+mod forward;
 mod forwarders;
 mod lifecycle;
 mod reference;

@@ -10,7 +10,7 @@ use crate::app::feed::Feed;
 use crate::chain::ListenerId;
 use crate::config::Config;
 use crate::limits::Limits;
-use crate::server::{ListenAddress, Setup, Timeouts};
+use crate::server::{ListenAddress, Setup, Timeouts, Upstream};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +48,10 @@ impl Running {
             Some(admin) => admin.bind(&next.admin)?,
             None => admin::bind(&next.admin)?,
         };
+        let everywhere = served.iter().chain(&opened).map(|(_, address)| *address);
+        let upstreams = self
+            .upstreams
+            .next(&next, &everywhere.collect::<Vec<_>>())?;
         let for_index = Feed::next(&next)?;
         let observed = (&self.config, &next);
         let prepared = self
@@ -92,7 +96,9 @@ impl Running {
             timeouts: Timeouts::default(),
             reader: self.reader.clone(),
             drain: self.drain.clone(),
-            upstream: None,
+            upstream: upstreams
+                .clone()
+                .map(|upstreams| upstreams as Arc<dyn Upstream>),
             limits: limits.clone(),
             answerer: self.observation.answerer_by(&prepared),
         };
@@ -112,9 +118,10 @@ impl Running {
             Err(error) => tried("listeners", Err(error.into())),
         }
         self.limits = limits;
+        self.upstreams.put(upstreams);
         tried("observation", self.observation.change(prepared, &next));
         let canary = canary::begin(&next, &self.reader).filter(|_| other_canary);
-        let mut shown = configured(&next, &servers, canary.as_ref());
+        let mut shown = configured(&next, &servers, canary.as_ref(), &self.upstreams);
         if other_canary {
             if let Some(looking) = self.canary.take() {
                 looking.stop();
