@@ -21,8 +21,12 @@ mod clients;
 mod corefile;
 #[path = "it/corefile_program.rs"]
 mod corefile_program;
+#[path = "it/dashboard.rs"]
+mod dashboard;
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "it/deploy.rs"]
+mod deploy;
 #[path = "it/edns.rs"]
 mod edns;
 #[path = "it/events.rs"]
@@ -31,10 +35,14 @@ mod events;
 mod examples;
 #[path = "it/exchange.rs"]
 mod exchange;
+#[path = "it/expressions.rs"]
+mod expressions;
 #[path = "it/forwarding.rs"]
 mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/image.rs"]
+mod image;
 #[path = "it/judging.rs"]
 mod judging;
 #[path = "it/labels.rs"]

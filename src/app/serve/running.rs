@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::drain::Drain;
 use crate::limits::Limits;
 use crate::observe::server_text;
-use crate::server::{Bound, ListenAddress, Server, Setup, Timeouts};
+use crate::server::{Bound, HandoverDoor, ListenAddress, Server, Setup, Timeouts};
 use crate::snapshot::{SnapshotReader, cell};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -44,6 +44,8 @@ pub(super) struct Running {
     /// Says that queries should go elsewhere.
     pub(super) stopping: Drain,
     pub(super) drain: Drain,
+    /// Where a successor asks.
+    pub(super) handover: Option<HandoverDoor>,
     index: IndexThread,
 }
 
@@ -123,6 +125,7 @@ impl Running {
             upstreams,
             stopping,
             drain,
+            handover: None,
             index,
         };
         Ok((running, ready))
