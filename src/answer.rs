@@ -11,10 +11,13 @@
 mod alias;
 mod asks;
 mod canary;
+mod clients;
 mod forwarded;
 mod kubernetes;
+mod message;
 mod plain;
 mod records;
+mod serve;
 mod services;
 mod steps;
 mod wild;
@@ -23,11 +26,12 @@ pub use asks::{MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use forwarded::{Forwarded, awaited};
 
-use crate::chain::{BlockId, ListenerId, Plugin, ZoneId};
+use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
-    ExtendedError, QClass, QNameBuffer, Query, QueryError, RType, Rcode, Reply, ResponseBuilder,
+    ExtendedError, QClass, QName, QNameBuffer, Query, QueryError, RType, Rcode, Reply,
+    ResponseBuilder, cut_into,
 };
 use asks::Said;
 use std::net::{IpAddr, SocketAddr};
@@ -87,6 +91,10 @@ pub enum DropReason {
     Short,
     /// A response: answering one could start a loop.
     Response,
+    /// The name is asked of upstreams, on behalf of their clients alone, and this is none.
+    NoClient,
+    /// The configuration says so, for this client and name.
+    Policy,
 }
 
 /// What metrics, audit and logs need to know of an answer.
@@ -170,6 +178,7 @@ pub fn respond_both_ways(
         source: Source::Peer,
         query: &query,
         said: Said::NOTHING,
+        depth: 0,
     };
     let limit = limit(request, &query);
     Some((
@@ -198,6 +207,8 @@ struct Asked<'a> {
     source: Source,
     query: &'a Query<'a>,
     said: Said<'a>,
+    /// How many look-ups it is within.
+    depth: u8,
 }
 
 /// Where the client is.
@@ -211,7 +222,12 @@ enum Source {
     Unsaid,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Returns the block that is for a name.
+    fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
+        self.snapshot.chain.select(self.request.listener, qname)
+    }
+
     /// Returns the client's address, canonical, where one is known.
     fn address(&self) -> Option<IpAddr> {
         match self.source {
@@ -239,6 +255,7 @@ enum Done<'a> {
     Next,
     Hold,
     Ask(Box<Plan>),
+    Drop(DropReason),
 }
 
 /// Who wrote an answer.
@@ -279,6 +296,7 @@ fn run(
         source: Source::Peer,
         query: &query,
         said,
+        depth: 0,
     };
     answer(&asked, limit(request, &query), out)
 }
@@ -303,22 +321,49 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
 /// Answers a query by the steps of its block, whatever it asks for.
 #[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
+    let query = asked.query;
+    let block = asked.select(&query.qname);
+    let unanswerable = unanswerable(query, block);
+    let limit = match (block, asked.request.transport) {
+        (Some(block), Transport::Udp) => limit.min(usize::from(block.udp_size())),
+        _ => limit,
+    };
     let limit = limit.min(out.len());
-    let mut builder = ResponseBuilder::new(asked.query, limit, out);
-    let done = match unanswerable(asked.query) {
+    let touched = block.filter(|block| {
+        unanswerable.is_none() && serve::is_for(asked, block, &query.qname, query.qtype)
+    });
+    if let Some(block) = touched {
+        return match serve::answer(asked, block, limit, out) {
+            Outcome::Ask(plan) => ask(asked, plan),
+            other => other,
+        };
+    }
+    let mut builder = ResponseBuilder::new(query, limit, &mut *out);
+    let done = match unanswerable {
         Some(rcode) => {
             builder.set_rcode(rcode);
             Done::Answer(By::default())
         }
-        None => steps::walk(asked, &mut builder),
+        None => steps::walk(asked, block, &mut builder),
     };
     match done {
         Done::Hold => Outcome::Hold,
-        Done::Ask(plan) => Outcome::Ask(plan),
+        Done::Ask(plan) => ask(asked, plan),
+        Done::Drop(reason) => Outcome::Drop(reason),
         Done::Next => finish(builder, asked, By::default()),
         Done::Answer(by) => finish(builder, asked, by),
-        Done::Relay(reply, by) => relay(asked, reply, by, limit, builder),
+        Done::Relay(reply, by) => relay(asked, reply, by, limit, out),
     }
+}
+
+fn ask(asked: &Asked<'_>, mut plan: Box<Plan>) -> Outcome {
+    plan.client = asked.client;
+    Outcome::Ask(plan)
+}
+
+/// Completes a message that is not sent yet.
+fn finish_unchanged(builder: ResponseBuilder<'_>) -> usize {
+    builder.finish()
 }
 
 #[inline]
@@ -345,8 +390,8 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
 }
 
 /// What is refused before any name is looked at, in CoreDNS's order: class, EDNS version, transfers.
-fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
-    if query.qclass != QClass::IN {
+fn unanswerable(query: &Query<'_>, block: Option<&Block>) -> Option<Rcode> {
+    if query.qclass != QClass::IN && !says_what_it_is(query, block) {
         Some(Rcode::REFUSED)
     } else if query.edns.is_some_and(|edns| edns.version != 0) {
         Some(Rcode::BADVERS)
@@ -357,22 +402,23 @@ fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
     }
 }
 
-/// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
-fn relay(
-    asked: &Asked<'_>,
-    reply: &[u8],
-    by: By,
-    limit: usize,
-    mut builder: ResponseBuilder<'_>,
-) -> Outcome {
+/// Returns whether the block says of itself what is asked.
+#[cold]
+fn says_what_it_is(query: &Query<'_>, block: Option<&Block>) -> bool {
+    let asks = query.qclass == QClass::CH && query.qtype == RType::TXT;
+    asks && block.is_some_and(Block::takes_chaos)
+}
+
+/// Sends an upstream's reply as it is, under the query's ID; where it is too long, as many of its
+/// records as fit.
+fn relay(asked: &Asked<'_>, reply: &[u8], by: By, limit: usize, out: &mut [u8]) -> Outcome {
     let rcode = Reply::parse(reply).map_or(Rcode::SERVFAIL, |reply| reply.header.rcode());
     let verdict = verdict(rcode, asked, by);
-    if reply.len() > limit {
-        builder.set_rcode(rcode);
-        builder.set_truncated();
-        return Outcome::Reply(builder.finish(), verdict);
+    let length = cut_into(reply, limit, out);
+    if let Some(id) = out.first_chunk_mut() {
+        *id = asked.query.header.id.to_be_bytes();
     }
-    Outcome::Reply(builder.replace(asked.query.header.id, reply), verdict)
+    Outcome::Reply(length, verdict)
 }
 
 fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {

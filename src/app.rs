@@ -6,6 +6,7 @@ mod canary;
 mod changes;
 mod conditions;
 mod coredns;
+mod corefile;
 mod details;
 mod feed;
 mod journal;
@@ -23,6 +24,7 @@ mod reloads;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
+mod upstream;
 
 use crate::chain::BlockOptions;
 use crate::commands::{absent_tenants, explain, findings};
@@ -69,6 +71,8 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
         Command::Probe(command) => probe::probe(command),
+        Command::ImportCorefile(command) => corefile::import(command),
+        Command::CoreDns(command) => corefile::run(args, command),
     }
 }
 

@@ -13,10 +13,12 @@
 
 mod bind;
 mod engine;
+mod handover;
 mod held;
 mod means;
 mod options;
 mod proxy;
+mod resume;
 #[cfg(test)]
 mod script;
 mod stats;
@@ -25,12 +27,13 @@ mod tcp;
 mod udp;
 mod waiters;
 
-pub use bind::{BindError, Bound, Sockets, bind};
+pub use bind::{BindError, Bound, Sockets, bind, bind_with};
 pub use engine::{Answerer, Core};
-pub use held::{HeldQuery, Upstream};
+pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
+pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{ListenAddress, Options};
 pub use stats::{Count, Stats};
-pub use sys::interface_addresses;
+pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::chain::ListenerId;
@@ -40,15 +43,20 @@ use crate::snapshot::SnapshotReader;
 use bind::Listener;
 use engine::{Clock, Engine};
 use means::{Means, Supply};
+use resume::Resumer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use sys::Datagrams;
 use tokio::sync::mpsc;
 use waiters::Waiters;
+
+/// How often it is looked whether everything taken has been answered.
+const SETTLING: Duration = Duration::from_millis(10);
 
 /// What a server needs beside its sockets.
 pub struct Setup<A = Core> {
@@ -91,6 +99,8 @@ struct Serving {
     receiving: Drain,
     /// Ends the connections that were taken.
     connections: Drain,
+    /// Held until the last of them has ended.
+    taken: Weak<()>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -168,6 +178,7 @@ impl<A: Answerer> Server<A> {
         });
         let started = started.and_then(|thread| {
             server.threads.push(thread);
+            server.start_upstream(setup)?;
             server.open(bound)
         });
         match started.and_then(|opening| server.serve(opening)) {
@@ -186,7 +197,7 @@ impl<A: Answerer> Server<A> {
     /// As [`bind()`].
     pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
         let served: Vec<_> = self.listeners().collect();
-        bind::bind_beside(options, &served)
+        bind::bind_beside(options, &served, Inherited::default())
     }
 
     /// Starts the threads of more listeners, which wait for [`Server::serve`].
@@ -202,6 +213,7 @@ impl<A: Answerer> Server<A> {
             let mut serving = Serving {
                 receiving: self.drain.child(),
                 connections: self.drain.child(),
+                taken: Weak::new(),
                 workers: Vec::with_capacity(listener.udp.len()),
                 listener,
             };
@@ -228,13 +240,16 @@ impl<A: Answerer> Server<A> {
     ///
     /// # Errors
     /// The thread of TCP is gone, or has more to do than there could be.
-    pub fn serve(&mut self, opening: Opening) -> io::Result<()> {
-        for serving in &opening.listeners {
+    pub fn serve(&mut self, mut opening: Opening) -> io::Result<()> {
+        for serving in &mut opening.listeners {
+            let open = Arc::new(());
+            serving.taken = Arc::downgrade(&open);
             let taken = tcp::Listen {
                 id: serving.listener.id,
                 socket: serving.listener.tcp.try_clone()?,
                 receiving: serving.receiving.clone(),
                 connections: serving.connections.clone(),
+                open,
             };
             self.command(tcp::Command::Listen(taken))?;
         }
@@ -272,9 +287,20 @@ impl<A: Answerer> Server<A> {
     /// # Errors
     /// As [`Server::serve`].
     pub fn configure(&self, configuration: u32, setup: &Setup<A>) -> io::Result<()> {
+        self.start_upstream(setup)?;
         self.supply.put(configuration, Means::of(setup));
         let limits = self.limits(&setup.options);
         self.command(tcp::Command::Limit(limits))
+    }
+
+    /// Starts whoever is asked for names that are not ours; one that is started stays as it is.
+    fn start_upstream(&self, setup: &Setup<A>) -> io::Result<()> {
+        let Some(upstream) = &setup.upstream else {
+            return Ok(());
+        };
+        let reader = self.reader.clone();
+        let engine = Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread());
+        upstream.start(Box::new(Resumer::new(engine)))
     }
 
     /// Ends the receiving of queries and the taking of connections, on every listener. What has been
@@ -287,6 +313,21 @@ impl<A: Answerer> Server<A> {
             for worker in serving.workers.drain(..) {
                 let _ = worker.join();
             }
+        }
+    }
+
+    /// Returns once what was taken before [`Server::stop_receiving`] is answered, and every connection
+    /// has ended.
+    pub async fn settled(&self) {
+        let mut pause = tokio::time::interval(SETTLING);
+        let is_idle = |serving: &Serving| {
+            // Whoever has a query to answer has its socket.
+            let udp = &serving.listener.udp;
+            udp.iter().all(|socket| Arc::strong_count(socket) == 1)
+                && serving.taken.strong_count() == 0
+        };
+        while !self.listeners.iter().all(is_idle) {
+            pause.tick().await;
         }
     }
 
@@ -315,12 +356,16 @@ impl<A: Answerer> Server<A> {
             listeners,
             threads,
             waiters,
+            supply,
             ..
         } = self;
         drop(waiters);
         let workers = listeners.into_iter().flat_map(|serving| serving.workers);
         let ended = workers.chain(threads).map(JoinHandle::join);
-        ended.fold(true, |good, end| good & end.is_ok())
+        let ended = ended.fold(true, |good, end| good & end.is_ok());
+        // Last: until here, queries came that ask them.
+        let upstreams = supply.upstreams().into_iter();
+        upstreams.fold(ended, |good, upstream| good & upstream.close())
     }
 
     fn worker(&self, listener: &Listener, socket: Arc<Datagrams>) -> io::Result<udp::Worker<A>> {
@@ -382,5 +427,5 @@ fn spawn(
 /// Returns how many connections there may be: no more than half of the descriptors that the process
 /// may have, so that what else needs one still gets it.
 fn connections(configured: usize) -> usize {
-    sys::descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
+    descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
 }

@@ -30,7 +30,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Api, ClientError, Connection, connect};
+pub use client::{Api, ApiServer, ClientError, Connection, connect};
 pub use conditions::Conditions;
 pub use health::{Counts, Health, Status};
 pub use pace::Timers;

@@ -9,12 +9,18 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/caching.rs"]
+mod caching;
 #[path = "it/checklist.rs"]
 mod checklist;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
+#[path = "it/corefile.rs"]
+mod corefile;
+#[path = "it/corefile_program.rs"]
+mod corefile_program;
 #[path = "it/dashboard.rs"]
 mod dashboard;
 #[path = "it/decode.rs"]
@@ -31,6 +37,8 @@ mod examples;
 mod exchange;
 #[path = "it/expressions.rs"]
 mod expressions;
+#[path = "it/forwarding.rs"]
+mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/image.rs"]
@@ -39,6 +47,8 @@ mod image;
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
+#[path = "it/liar.rs"]
+mod liar;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

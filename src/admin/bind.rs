@@ -37,7 +37,7 @@ pub enum BindError {
 }
 
 /// The open sockets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
     pub(super) listeners: Vec<(Place, Listener, Routes)>,
 }

@@ -5,6 +5,7 @@
 //! the same snapshot, until it needs no other.
 
 use crate::chain::UpstreamId;
+use crate::tenancy::Client;
 use crate::wire::{NameBuf, RType, Reply, eq_ignore_case};
 
 /// Questions to upstreams for one query at most. What would need more is answered as if the next one
@@ -21,6 +22,8 @@ pub struct Plan {
     pub qname: NameBuf,
     /// The type.
     pub qtype: RType,
+    /// On behalf of whom.
+    pub client: Client,
 }
 
 impl Plan {
@@ -32,6 +35,8 @@ impl Plan {
             upstream,
             qname: name,
             qtype,
+            // Who asks says so when it is passed on.
+            client: Client::Unknown,
         })
     }
 }

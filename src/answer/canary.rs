@@ -35,13 +35,13 @@ pub(super) fn find<'s>(asked: &Asked<'s>) -> Option<Found<'s>> {
         ABSENT_CANARY => false,
         _ => return None,
     };
-    let block = snapshot.chain.select(asked.request.listener, qname)?;
+    let block = asked.select(qname)?;
     let (id, zone, origin) = block.steps().iter().find_map(|step| match step {
         Step::Kubernetes(id) => {
             let zone = snapshot.zone(*id)?;
             Some((*id, zone, zone.origin(qname)?))
         }
-        Step::Forward(_) => None,
+        _ => None,
     })?;
     let is_canary = qname.label_count() == origin.labels + 3;
     (is_canary && snapshot.view(asked.client).tells_who_asks()).then_some(Found {

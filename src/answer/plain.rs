@@ -18,7 +18,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         query,
         ..
     } = *asked;
-    if unanswerable(query).is_some() || !snapshot.synced {
+    if unanswerable(query, None).is_some() || !snapshot.synced {
         return None;
     }
     let id = snapshot.chain.first_zone(request.listener)?;

@@ -5,6 +5,7 @@ use super::coredns;
 use super::journal::Losses;
 use super::progress::{KindState, Progress};
 use super::reloads::Reloads;
+use super::upstream::Upstreams;
 use crate::admin;
 use crate::canary::{Seen, Sightings};
 use crate::config::Monitor;
@@ -41,6 +42,8 @@ pub(super) struct Pages {
 pub(super) struct Configured {
     /// What was seen of caches in front, where there are forwarders.
     pub(super) sightings: Option<Arc<Sightings>>,
+    /// Whom to ask for names that are not ours.
+    pub(super) upstreams: Upstreams,
     /// The tables of the server blocks.
     pub(super) enabled: Vec<coredns::Enabled>,
     /// Whether readiness is taken back.
@@ -74,12 +77,20 @@ impl admin::Pages for Pages {
         let state = self.progress.state();
         let stopping = self.drain.is_started();
         let kinds = state.kinds(Instant::now());
-        let held = match locked(&self.configured).monitor {
+        let (monitor, loops) = {
+            let configured = locked(&self.configured);
+            (configured.monitor, configured.upstreams.loops())
+        };
+        let held = match monitor {
             Monitor::UntilReady => true,
             Monitor::Continuously => !state.expired,
         };
-        let ready = state.ready && held;
-        let text = readiness(ready, stopping, &kinds);
+        let ready = state.ready && held && loops.is_empty();
+        let mut text = readiness(ready, stopping, &kinds);
+        for upstream in loops {
+            // Writing to a text can't fail.
+            let _ = writeln!(text, "forward: {upstream} leads back to this server");
+        }
         (ready && !stopping, text)
     }
 
@@ -114,6 +125,7 @@ impl Pages {
             });
         }
         let objects = state.objects.iter();
+        let sightings = locked(&self.configured).sightings.clone();
         Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
@@ -130,15 +142,12 @@ impl Pages {
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
             }),
-            canary: locked(&self.configured)
-                .sightings
-                .as_ref()
-                .map(|sightings| Canary {
-                    detected: sightings.detected(),
-                    clear: sightings.count(Seen::Clear),
-                    cached: sightings.count(Seen::Cached),
-                    silent: sightings.count(Seen::Silent),
-                }),
+            canary: sightings.map(|sightings| Canary {
+                detected: sightings.detected(),
+                clear: sightings.count(Seen::Clear),
+                cached: sightings.count(Seen::Cached),
+                silent: sightings.count(Seen::Silent),
+            }),
             unwritten: self.losses.read(),
             coredns: self.coredns(),
         }

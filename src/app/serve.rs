@@ -4,6 +4,7 @@
 mod change;
 mod doors;
 mod fixed;
+mod handover;
 mod index_thread;
 mod lifecycle;
 mod observation;
@@ -13,8 +14,9 @@ mod signals;
 
 use crate::admin;
 use crate::config::{Args, Config};
-use crate::server::bind;
+use crate::server::{Bound, bind};
 use anyhow::Context;
+use handover::Handed;
 use lifecycle::{Event, Life, lameduck, say_listening};
 use reload::Reloader;
 use running::Running;
@@ -27,9 +29,18 @@ pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime for signals")?;
     let mut signals = Signals::take(&runtime)?;
-    let bound = bind(&config.server)?;
-    let doors = admin::bind(&config.admin)?;
+    // Where another server has the sockets, they are asked for once this one can answer.
+    let mut waits = handover::has_predecessor(&config, &runtime);
+    let (bound, doors) = match waits {
+        true => (Bound::default(), admin::Bound::default()),
+        false => (bind(&config.server)?, admin::bind(&config.admin)?),
+    };
+    let door = match waits {
+        true => None,
+        false => handover::open_door(&config, &runtime)?,
+    };
     let (mut running, ready) = Running::start(config, bound, doors)?;
+    running.handover = door;
     let mut life = Life::new(ready, running.drain.clone());
     let mut reloader = Reloader::new(args);
     life.look_again(&running.config.lifecycle);
@@ -37,26 +48,52 @@ pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
     let reason = loop {
         let happened = match event.take() {
             Some(event) => event,
-            None => runtime.block_on(life.next(&mut signals)),
+            None => {
+                let door = running.handover.as_ref();
+                runtime.block_on(life.next(&mut signals, door))
+            }
         };
         let told = match happened {
             Event::Ready => {
-                say_listening(running.server.listeners().map(|(_, address)| address));
+                if std::mem::take(&mut waits)
+                    && let Err(error) = handover::take_over(&mut running, &runtime)
+                {
+                    // The predecessor serves on; what went wrong is what there is to say.
+                    let _ = running.stop();
+                    return Err(error);
+                }
+                if !running.config.quiet {
+                    say_listening(running.server.listeners().map(|(_, address)| address));
+                }
                 continue;
             }
             Event::Ended => break "the source has ended",
             Event::Signal(Signal::Stop(name)) => break name,
             Event::Signal(Signal::Quit) => end_at_once(),
+            Event::Successor(stream) => {
+                match handover::hand_over(&running, stream, (&runtime, &mut signals)) {
+                    Handed::Not => {}
+                    Handed::Interrupted(signal) => event = Some(Event::Signal(signal)),
+                    Handed::Over(successor) => {
+                        handover::leave(&mut running, successor, &runtime);
+                        break "a successor has taken over";
+                    }
+                }
+                continue;
+            }
             Event::Signal(Signal::Reload(name)) => Some(name),
             Event::Look => None,
         };
-        let interrupted = reloader.look(&mut running, told, (&runtime, &mut signals));
-        event = interrupted.map(Event::Signal);
+        // Until then the sockets are another server's, and so is the configuration that counts.
+        if !waits {
+            let interrupted = reloader.look(&mut running, told, (&runtime, &mut signals));
+            event = interrupted.map(Event::Signal);
+        }
         life.look_again(&running.config.lifecycle);
     };
-    running.stopping.start();
-    // Who has answered nobody is asked by nobody.
-    if life.is_ready() {
+    // Who has answered nobody is asked by nobody, and neither is who has handed over.
+    if life.is_ready() && !running.stopping.is_started() {
+        running.stopping.start();
         let time = running.config.lifecycle.lameduck;
         let drain = running.drain.clone();
         if runtime.block_on(lameduck(time, &mut signals, &drain)) == Some(Signal::Quit) {

@@ -15,6 +15,33 @@ pub struct ForwardOptions {
     pub next: Vec<Rcode>,
     /// `next_on_nodata`: so with NOERROR without records.
     pub next_on_nodata: bool,
+    /// `except`, in lower case: names at or below these are not asked.
+    pub except: Vec<Name>,
+    /// `clients`: on behalf of whom.
+    pub clients: Clients,
+    /// `tenants`: only on behalf of these; empty for everybody.
+    pub tenants: Vec<Box<str>>,
+}
+
+/// On behalf of whom upstreams are asked. Whoever is not listed gets no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clients {
+    /// Pods, nodes and configured clients.
+    pub cluster: bool,
+    /// Addresses that the Internet does not route.
+    pub private: bool,
+    /// Everybody.
+    pub any: bool,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            cluster: true,
+            private: true,
+            any: false,
+        }
+    }
 }
 
 impl ForwardOptions {
@@ -25,12 +52,18 @@ impl ForwardOptions {
             upstream,
             next: Vec::new(),
             next_on_nodata: false,
+            except: Vec::new(),
+            clients: Clients::default(),
+            tenants: Vec::new(),
         }
     }
 
     /// Returns whether this table is for a name.
     pub fn is_for(&self, qname: &QName<'_>) -> bool {
-        qname.is_at_or_below(&self.zone, self.zone.label_count())
+        let is_in = |zone: &Name| qname.is_at_or_below(zone, zone.label_count());
+        // The zone's own name is asked whatever is excepted, as in CoreDNS.
+        let is_excepted = || qname.lower() != self.zone.as_wire() && self.except.iter().any(is_in);
+        is_in(&self.zone) && !is_excepted()
     }
 
     /// Returns whether what the upstream said is left to the next step.

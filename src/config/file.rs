@@ -9,7 +9,9 @@ use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
+use crate::cache::{self, Isolation};
 use crate::chain::{BlockOptions, ListenerId};
+use crate::forward;
 use crate::observe;
 use crate::server::{self, ListenAddress};
 use crate::tenancy::{Mode, Profile};
@@ -20,37 +22,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &[
-    "acl",
-    "any",
-    "autopath",
-    "cache",
-    "dns64",
-    "forward",
-    "hosts",
-    "k8s_external",
-    "loadbalance",
-    "minimal",
-    "rewrite",
-    "template",
-    "transfer",
-];
-const LATER_BLOCK: &[&str] = &[
-    "acl",
-    "any",
-    "autopath",
-    "cache",
-    "dns64",
-    "forward",
-    "hosts",
-    "k8s_external",
-    "loadbalance",
-    "minimal",
-    "rewrite",
-    "template",
-    "transfer",
-    "view",
-];
+const LATER: &[&str] = &["k8s_external", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 
@@ -76,7 +49,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
-    let tenancy = super::tenancy::read(root.table("tenancy"));
+    let mut tenancy = super::tenancy::read(root.table("tenancy"));
     let max_age = tenancy.profile.and_then(Profile::identity_max_age);
     let (source, node_scope) = source::read(source, max_age, overrides);
     // Manifests of the command line are another matter: what is served is not what they are tried with.
@@ -90,12 +63,18 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server: &mut server,
         claimed: Vec::new(),
         done: Vec::new(),
+        forward: Vec::new(),
+        caches: Vec::new(),
         mode: tenancy.mode,
+        isolation: match tenancy.profile {
+            Some(Profile::Kaas) => Isolation::Tenant,
+            _ => Isolation::Shared,
+        },
         written: Vec::new(),
     };
     let written = super::log::read(&mut root);
     blocks.written.push(written);
-    blocks.add_top_level(root.table("kubernetes"), &listen);
+    blocks.add_top_level(&mut root, &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
         for item in field.items(want).into_iter().flatten() {
@@ -104,8 +83,15 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
-    let written = blocks.written;
-    let blocks = blocks.done;
+    let Blocks {
+        done: blocks,
+        forward,
+        caches,
+        written,
+        ..
+    } = blocks;
+    let zones = forward.iter().map(|table| &table.zone);
+    super::tenancy::reserve_stub_domains(&mut tenancy, zones);
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
         zone.is_some_and(|zone| zone.pods == PodMode::Verified)
@@ -120,6 +106,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
+        forward,
+        caches,
         written,
         tenancy,
         limits,
@@ -128,6 +116,8 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         admin,
         lifecycle,
         read: Vec::new(),
+        notes: Vec::new(),
+        quiet: false,
     }
 }
 
@@ -204,15 +194,18 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
+    forward: Vec<forward::Options>,
+    caches: Vec<cache::Options>,
     /// What is written down of each.
     written: Vec<Written>,
     mode: Mode,
+    isolation: Isolation,
 }
 
 impl Blocks<'_> {
     /// Adds the block that the top-level tables are. It always has a `kubernetes` step: a server
     /// without configuration is a cluster's DNS.
-    fn add_top_level(&mut self, kubernetes: Section<'_>, listen: &[SocketAddr]) {
+    fn add_top_level(&mut self, root: &mut Section<'_>, listen: &[SocketAddr]) {
         let zones = vec![Name::root()];
         let listeners = self.listeners(listen);
         for &id in &listeners {
@@ -226,13 +219,17 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
-        let kubernetes = Some(kubernetes::read(kubernetes, options, &around));
-        self.done.push(BlockOptions {
-            zones,
+        let table = root.table("kubernetes");
+        let says_fallthrough = table.has("fallthrough");
+        let kubernetes = kubernetes::read(table, options, &around);
+        let mut block = BlockOptions {
             listeners,
-            kubernetes,
+            kubernetes: Some(kubernetes),
             ..BlockOptions::default()
-        });
+        };
+        super::steps::read(root, &zones, &mut block);
+        self.read_forward(root, says_fallthrough, &mut block);
+        self.done.push(BlockOptions { zones, ..block });
     }
 
     /// Adds one `[[block]]`.
@@ -255,15 +252,34 @@ impl Blocks<'_> {
             own_addresses: explicit(&listen),
             ..zone::Options::default()
         };
+        let says_fallthrough = kubernetes.has("fallthrough");
         let kubernetes = kubernetes::read(kubernetes, options, &around);
         self.written.push(super::log::read(&mut table));
-        table.finish(LATER_BLOCK);
-        self.done.push(BlockOptions {
-            zones,
+        let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
             ..BlockOptions::default()
+        };
+        super::steps::read(&mut table, &zones, &mut block);
+        self.read_forward(&mut table, says_fallthrough, &mut block);
+        table.finish(LATER_BLOCK);
+        self.done.push(BlockOptions { zones, ..block });
+    }
+
+    /// Reads whom a block asks for what is not in its zones, and what is kept of it.
+    fn read_forward(
+        &mut self,
+        tables: &mut Section<'_>,
+        says_fallthrough: bool,
+        block: &mut BlockOptions,
+    ) {
+        let cache = super::cache::read(tables.table("cache"), self.isolation);
+        let id = cache.map(|options| {
+            self.caches.push(options);
+            u16::try_from(self.caches.len() - 1).unwrap_or(u16::MAX)
         });
+        super::forward::read(tables, id, block, &mut self.forward);
+        super::forward::fall_through(says_fallthrough, block);
     }
 
     fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {

@@ -5,13 +5,14 @@
 //! the group join it. So there is no moment at which the port is free.
 
 use super::Options;
+use super::handover::Inherited;
 use super::options::ListenAddress;
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread;
@@ -88,7 +89,7 @@ pub enum BindError {
 /// The open sockets of every listener. Queries queue in them until [`Server::start`].
 ///
 /// [`Server::start`]: super::Server::start
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
     pub(super) listeners: Vec<Listener>,
 }
@@ -157,7 +158,16 @@ impl Bound {
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
 pub fn bind(options: &Options) -> Result<Bound, BindError> {
-    bind_beside(options, &[])
+    bind_beside(options, &[], Inherited::default())
+}
+
+/// Opens the sockets of every listener, but for those that a predecessor had open. Of these there may be
+/// more than workers were asked for: none may be closed while queries wait in it.
+///
+/// # Errors
+/// As [`bind()`].
+pub fn bind_with(options: &Options, inherited: Inherited) -> Result<Bound, BindError> {
+    bind_beside(options, &[], inherited)
 }
 
 /// Opens the sockets of the listeners that are not served already, each at the address that it was
@@ -165,6 +175,7 @@ pub fn bind(options: &Options) -> Result<Bound, BindError> {
 pub(super) fn bind_beside(
     options: &Options,
     served: &[(ListenAddress, SocketAddr)],
+    mut inherited: Inherited,
 ) -> Result<Bound, BindError> {
     let workers = match options.threads {
         // Knows the cgroup's quota.
@@ -177,7 +188,11 @@ pub(super) fn bind_beside(
         if served.iter().any(|(asked, _)| asked == listen) {
             continue;
         }
-        let listener = bind_listener(listen, workers).map_err(|failure| failure.explain(&taken))?;
+        let opened = match inherited.take(listen.address) {
+            Some(given) => take_over(listen, given, workers),
+            None => bind_listener(listen, workers),
+        };
+        let listener = opened.map_err(|failure| failure.explain(&taken))?;
         taken.push(listener.address);
         listeners.push(listener);
     }
@@ -257,6 +272,39 @@ fn is_without_ipv6(failure: &Failure) -> bool {
         && failure.address.ip().is_unspecified()
         && (failure.error.raw_os_error() == Some(NO_SUCH_FAMILY)
             || failure.error.kind() == ErrorKind::AddrNotAvailable)
+}
+
+/// Makes a listener of a predecessor's sockets, and opens as many more as workers are missing.
+fn take_over(
+    listen: &ListenAddress,
+    (udp, tcp): (Vec<UdpSocket>, TcpListener),
+    workers: usize,
+) -> Result<Listener, Failure> {
+    let failed = |error| Failure {
+        address: listen.address,
+        protocol: "udp",
+        error,
+    };
+    let bound = udp
+        .first()
+        .map_or(Ok(listen.address), UdpSocket::local_addr);
+    let address = bound.map_err(failed)?;
+    let sockets = udp.into_iter();
+    let mut udp: Vec<_> = sockets
+        .map(|socket| Arc::new(Datagrams::new(socket, address.ip())))
+        .collect();
+    while udp.len() < workers {
+        let next = udp_socket(address, true).map_err(failed)?;
+        udp.push(Arc::new(Datagrams::new(next.into(), address.ip())));
+    }
+    Ok(Listener {
+        id: listen.id,
+        asked: listen.address,
+        address,
+        udp,
+        tcp,
+        taken_over: true,
+    })
 }
 
 fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, Failure> {

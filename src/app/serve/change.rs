@@ -2,6 +2,7 @@
 //! before is in force; then they are exchanged, between two queries.
 
 use super::fixed;
+use super::handover;
 use super::running::{Looking, Running, configured, names, servers};
 use super::signals::{Signal, Signals};
 use crate::admin;
@@ -10,7 +11,7 @@ use crate::app::feed::Feed;
 use crate::chain::ListenerId;
 use crate::config::Config;
 use crate::limits::Limits;
-use crate::server::{ListenAddress, Setup, Timeouts};
+use crate::server::{ListenAddress, Setup, Timeouts, Upstream};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,10 +45,16 @@ impl Running {
         number_listeners(&mut next, &asked);
         let bound = self.server.bind(&next.server)?;
         let opened: Vec<_> = bound.listeners().collect();
-        let doors = match &self.admin {
-            Some(admin) => admin.bind(&next.admin)?,
-            None => admin::bind(&next.admin)?,
+        let doors = self.bind_doors(&next)?;
+        let moves = self.config.lifecycle.handover != next.lifecycle.handover;
+        let handover = match moves {
+            true => handover::open_door(&next, runtime)?,
+            false => None,
         };
+        let everywhere = served.iter().chain(&opened).map(|(_, address)| *address);
+        let upstreams = self
+            .upstreams
+            .next(&next, &everywhere.collect::<Vec<_>>())?;
         let for_index = Feed::next(&next)?;
         let observed = (&self.config, &next);
         let prepared = self
@@ -92,7 +99,9 @@ impl Running {
             timeouts: Timeouts::default(),
             reader: self.reader.clone(),
             drain: self.drain.clone(),
-            upstream: None,
+            upstream: upstreams
+                .clone()
+                .map(|upstreams| upstreams as Arc<dyn Upstream>),
             limits: limits.clone(),
             answerer: self.observation.answerer_by(&prepared),
         };
@@ -112,9 +121,10 @@ impl Running {
             Err(error) => tried("listeners", Err(error.into())),
         }
         self.limits = limits;
+        self.upstreams.put(upstreams);
         tried("observation", self.observation.change(prepared, &next));
         let canary = canary::begin(&next, &self.reader).filter(|_| other_canary);
-        let mut shown = configured(&next, &servers, canary.as_ref());
+        let mut shown = configured(&next, &servers, canary.as_ref(), &self.upstreams);
         if other_canary {
             if let Some(looking) = self.canary.take() {
                 looking.stop();
@@ -130,7 +140,12 @@ impl Running {
             }
             *pages = shown;
         });
-        tried("HTTP listeners", self.change_doors(&next, doors));
+        if self.config.admin != next.admin {
+            tried("HTTP listeners", self.change_doors(&next, doors));
+        }
+        if moves {
+            self.handover = handover;
+        }
         self.reloads.taken(&next);
         self.config = next;
         for failure in failures {
@@ -139,10 +154,20 @@ impl Running {
         Ok(Changed::Done)
     }
 
-    fn change_doors(&mut self, next: &Config, doors: admin::Bound) -> anyhow::Result<()> {
-        if self.config.admin == next.admin {
-            return Ok(());
+    /// Opens the HTTP listeners of a configuration that are not open.
+    pub(super) fn bind_doors(&self, next: &Config) -> Result<admin::Bound, admin::BindError> {
+        match &self.admin {
+            Some(admin) => admin.bind(&next.admin),
+            None => admin::bind(&next.admin),
         }
+    }
+
+    /// Serves the HTTP listeners of a configuration and no others.
+    pub(super) fn change_doors(
+        &mut self,
+        next: &Config,
+        doors: admin::Bound,
+    ) -> anyhow::Result<()> {
         super::doors::say(&doors);
         match &mut self.admin {
             Some(admin) => {

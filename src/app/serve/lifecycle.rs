@@ -4,15 +4,20 @@
 use super::signals::{Signal, Signals};
 use crate::config::Lifecycle;
 use crate::drain::Drain;
+use crate::server::HandoverDoor;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+/// The pause after a failure to hear a successor.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+
 /// Something that happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Event {
     /// It answers.
     Ready,
@@ -20,6 +25,8 @@ pub(super) enum Event {
     Look,
     /// A signal came.
     Signal(Signal),
+    /// A successor asks for the sockets.
+    Successor(UnixStream),
     /// The source has ended.
     Ended,
 }
@@ -52,8 +59,12 @@ impl Life {
         self.look = pause(options, random).map(|pause| Instant::now() + pause);
     }
 
-    /// Returns what happens next.
-    pub(super) async fn next(&mut self, signals: &mut Signals) -> Event {
+    /// Returns what happens next. Successors come to the door.
+    pub(super) async fn next(
+        &mut self,
+        signals: &mut Signals,
+        door: Option<&HandoverDoor>,
+    ) -> Event {
         loop {
             let ready = async {
                 match &mut self.ready {
@@ -64,6 +75,12 @@ impl Life {
             let look = async {
                 match self.look {
                     Some(time) => tokio::time::sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let successor = async {
+                match door {
+                    Some(door) => door.accept().await,
                     None => std::future::pending().await,
                 }
             };
@@ -78,6 +95,11 @@ impl Life {
                     }
                 }
                 () = look => return Event::Look,
+                successor = successor => match successor {
+                    Ok(stream) => return Event::Successor(stream),
+                    // Of descriptors: what is not there now may be in a moment.
+                    Err(_) => tokio::time::sleep(FAILURE_PAUSE).await,
+                },
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{Outcome, Request, Verdict};
+use crate::answer::{Outcome, Replied, Request, Verdict};
 use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
@@ -231,6 +231,29 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// Takes note of an answer, and says once that somebody asks whom nobody knows.
+    #[inline(always)]
+    fn noted(&mut self, snapshot: &Snapshot, request: &Request<'_>, outcome: &Outcome, out: &[u8]) {
+        let Outcome::Reply(length, verdict) = outcome else {
+            return;
+        };
+        let answer = out.get(..*length).unwrap_or_default();
+        self.note(snapshot, request, verdict, answer);
+        if verdict.client == Some(ClientClass::Unknown)
+            && snapshot.policy.is_enforced()
+            && snapshot.synced
+            && snapshot.identities == Identities::Trusted
+            && !self.said.load(Ordering::Relaxed)
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                source = %request.peer.ip().to_canonical(),
+                "a query came from an address that is no pod's: it sees only what everybody sees \
+                 (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
+            );
+        }
+    }
+
     /// Takes note of an answer.
     #[inline(always)]
     fn note(
@@ -275,24 +298,19 @@ impl Clone for Observed {
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        if let Outcome::Reply(length, verdict) = &outcome {
-            let answer = out.get(..*length).unwrap_or_default();
-            self.note(snapshot, request, verdict, answer);
-        }
-        if let Outcome::Reply(_, verdict) = &outcome
-            && verdict.client == Some(ClientClass::Unknown)
-            && snapshot.policy.is_enforced()
-            && snapshot.synced
-            && snapshot.identities == Identities::Trusted
-            && !self.said.load(Ordering::Relaxed)
-            && !self.said.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                source = %request.peer.ip().to_canonical(),
-                "a query came from an address that is no pod's: it sees only what everybody sees \
-                 (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
-            );
-        }
+        self.noted(snapshot, request, &outcome, out);
+        outcome
+    }
+
+    fn resume(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        replies: &[Replied<'_>],
+        out: &mut [u8],
+    ) -> Outcome {
+        let outcome = Core.resume(snapshot, request, replies, out);
+        self.noted(snapshot, request, &outcome, out);
         outcome
     }
 

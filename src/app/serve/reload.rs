@@ -63,6 +63,9 @@ impl<'a> Reloader<'a> {
             reason = told.unwrap_or("the configuration has changed"),
             "changing the configuration"
         );
+        for note in &next.notes {
+            tracing::warn!("{note}");
+        }
         match running.change(next, runtime, signals) {
             Ok(Changed::Done) => {
                 self.refused = None;

@@ -14,11 +14,12 @@ use crate::app::pages::{Configured, Pages};
 use crate::app::progress::Progress;
 use crate::app::questions::{Asking, questions};
 use crate::app::reloads::Reloads;
+use crate::app::upstream::Upstreams;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::limits::Limits;
 use crate::observe::server_text;
-use crate::server::{Bound, ListenAddress, Server, Setup, Timeouts};
+use crate::server::{Bound, HandoverDoor, ListenAddress, Server, Setup, Timeouts};
 use crate::snapshot::{SnapshotReader, cell};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -39,9 +40,12 @@ pub(super) struct Running {
     pub(super) reader: SnapshotReader,
     pub(super) asking: Asking,
     pub(super) reloads: Reloads,
+    pub(super) upstreams: Upstreams,
     /// Says that queries should go elsewhere.
     pub(super) stopping: Drain,
     pub(super) drain: Drain,
+    /// Where a successor asks.
+    pub(super) handover: Option<HandoverDoor>,
     index: IndexThread,
 }
 
@@ -70,12 +74,13 @@ impl Running {
         let names = names(&servers);
         let observation = Observation::start(&config, &reader, &asking, names)?;
         let limits = Limits::new(&config.limits).map(Arc::new);
+        let upstreams = Upstreams::open(&config, &servers)?;
         let setup = Setup {
             options: config.server.clone(),
             timeouts: Timeouts::default(),
             reader: reader.clone(),
             drain: drain.clone(),
-            upstream: None,
+            upstream: upstreams.for_server(),
             limits: limits.clone(),
             answerer: observation.answerer(),
         };
@@ -91,7 +96,7 @@ impl Running {
             gathered: observation.gathering(),
             traffic: Some(observation.traffic()),
             losses: observation.losses(),
-            configured: Mutex::new(configured(&config, &servers, canary.as_ref())),
+            configured: Mutex::new(configured(&config, &servers, canary.as_ref(), &upstreams)),
             reloads: reloads.clone(),
         });
         let details = Arc::new(Details {
@@ -117,8 +122,10 @@ impl Running {
             reader,
             asking,
             reloads,
+            upstreams,
             stopping,
             drain,
+            handover: None,
             index,
         };
         Ok((running, ready))
@@ -168,8 +175,10 @@ pub(super) fn configured(
     config: &Config,
     servers: &[SocketAddr],
     canary: Option<&Canary>,
+    upstreams: &Upstreams,
 ) -> Configured {
     Configured {
+        upstreams: upstreams.clone(),
         sightings: canary.map(|canary| canary.sightings.clone()),
         enabled: coredns::enabled(config, servers),
         monitor: config.lifecycle.monitor,

@@ -99,7 +99,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
     for key in [
         "acl",
         "autopath",
-        "cache",
         "hosts",
         "k8s_external",
         "log",
@@ -111,17 +110,11 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
         check(key, &format!("[{key}]\n"), &[&expected]);
     }
     for (text, place, key) in [
-        ("[[forward]]\nzone = \".\"", "1:3: forward", "forward"),
         ("[[rewrite]]\n", "1:3: rewrite", "rewrite"),
         (
             "[kubernetes]\nzonal = true",
             "2:1: kubernetes.zonal",
             "zonal",
-        ),
-        (
-            "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n[[block.forward]]",
-            "4:9: block[0].forward",
-            "forward",
         ),
         (
             "[[block]]\nview = \"\"\nzones = [\"a\"]\n[block.kubernetes]",
