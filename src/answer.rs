@@ -222,7 +222,21 @@ enum Source {
 impl<'a> Asked<'a> {
     /// Returns the block that is for a name.
     fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
-        self.snapshot.chain.select(self.request.listener, qname)
+        let chain = &self.snapshot.chain;
+        chain.select(self.request.listener, qname, |shown| {
+            let view = self.snapshot.view(self.client);
+            shown.is_for(view.own_tenant(), view.own_namespace())
+        })
+    }
+
+    /// Returns whether the query waits to know which block is for its client.
+    fn waits_for_a_block(&self) -> bool {
+        let snapshot = self.snapshot;
+        let unseen = || self.address().is_some_and(|address| !snapshot.knows(address));
+        self.client == Client::Unknown
+            && self.request.may_wait
+            && snapshot.chain.tells_apart(self.request.listener, &self.query.qname)
+            && unseen()
     }
 
     /// Returns the client's address, canonical, where one is known.
@@ -321,6 +335,9 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let query = asked.query;
     let block = asked.select(&query.qname);
     let unanswerable = unanswerable(query, block);
+    if unanswerable.is_none() && asked.waits_for_a_block() {
+        return Outcome::Hold;
+    }
     let limit = match (block, asked.request.transport) {
         (Some(block), Transport::Udp) => limit.min(usize::from(block.udp_size())),
         _ => limit,

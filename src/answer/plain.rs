@@ -46,7 +46,8 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
                 view,
                 builder: &mut builder,
             };
-            writer.cluster_service(&node, port).ok()?;
+            let has_addresses = !snapshot.chain.is_minimal();
+            writer.cluster_service(&node, port, has_addresses).ok()?;
             None
         }
         Plain::NoData => Some(Rcode::NOERROR),

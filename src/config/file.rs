@@ -30,7 +30,6 @@ const LATER_BLOCK: &[&str] = &[
     "k8s_external",
     "log",
     "transfer",
-    "view",
 ];
 const LATER_SERVER: &[&str] = &["handover"];
 
@@ -77,7 +76,11 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             _ => Isolation::Shared,
         },
     };
-    blocks.add_top_level(&mut root, &listen);
+    // Without a table of its own there is no block beside those that are written.
+    let is_written = super::steps::TABLES.iter().any(|key| root.has(key));
+    if is_written || !root.has("block") {
+        blocks.add_top_level(&mut root, &listen);
+    }
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
         for item in field.items(want).into_iter().flatten() {
@@ -228,11 +231,13 @@ impl Blocks<'_> {
         let listen =
             read_listen(&mut table, &self.server.listen).unwrap_or_else(|| default_listen.to_vec());
         let listeners = self.listeners(&listen);
-        let zones = self.read_zones(&mut table, &listeners);
-        let kubernetes = table.table("kubernetes");
-        if !kubernetes.is_present() {
-            table.problem("has no [block.kubernetes] table, so it answers nothing");
+        let view = super::steps::read_view(table.table("view"), self.mode);
+        let zones = self.read_zones(&mut table, &listeners, view.is_some());
+        if !super::steps::TABLES.iter().any(|key| table.has(key)) {
+            table.problem("has no table that answers, such as [block.kubernetes]");
         }
+        let kubernetes = table.table("kubernetes");
+        let is_cluster_s = kubernetes.is_present();
         let around = Around {
             block_zones: &zones,
             mode: self.mode,
@@ -247,7 +252,8 @@ impl Blocks<'_> {
         let kubernetes = kubernetes::read(kubernetes, options, &around);
         let mut block = BlockOptions {
             listeners,
-            kubernetes: Some(kubernetes),
+            view,
+            kubernetes: is_cluster_s.then_some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
@@ -272,7 +278,12 @@ impl Blocks<'_> {
         super::forward::fall_through(says_fallthrough, block);
     }
 
-    fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {
+    fn read_zones(
+        &mut self,
+        table: &mut Section<'_>,
+        listeners: &[ListenerId],
+        has_view: bool,
+    ) -> Vec<Name> {
         let empty = "a block without a zone is never chosen";
         if !table.has("zones") {
             table.problem("needs `zones`, the names that choose this block");
@@ -281,6 +292,9 @@ impl Blocks<'_> {
             return Vec::new();
         };
         report_repeated(&placed);
+        if has_view {
+            return flat(&placed);
+        }
         for Placed { value, field } in &placed {
             let taken = value.iter().find_map(|name| {
                 let claim = |id: &&ListenerId| self.claimed.contains(&(**id, name.clone()));

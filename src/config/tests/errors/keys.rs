@@ -121,11 +121,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
             "4:9: block[0].forward",
             "forward",
         ),
-        (
-            "[[block]]\nview = \"\"\nzones = [\"a\"]\n[block.kubernetes]",
-            "2:1: block[0].view",
-            "view",
-        ),
     ] {
         let expected = format!("{place}: `{key}` is not available in this version of tenantdns");
         check("later", text, &[&expected]);

@@ -231,7 +231,7 @@ fn a_block_that_can_never_answer_is_refused() {
         ),
         (
             "\n[[block]]\nzones = [\"a\"]",
-            "2:1: block[0]: has no [block.kubernetes] table, so it answers nothing",
+            "2:1: block[0]: has no table that answers, such as [block.kubernetes]",
         ),
         (
             "[[block]]\nzones = [\"10.0.0.0/8\"]\n[block.kubernetes]",
