@@ -232,10 +232,15 @@ impl<'a> Asked<'a> {
     /// Returns whether the query waits to know which block is for its client.
     fn waits_for_a_block(&self) -> bool {
         let snapshot = self.snapshot;
-        let unseen = || self.address().is_some_and(|address| !snapshot.knows(address));
+        let unseen = || {
+            self.address()
+                .is_some_and(|address| !snapshot.knows(address))
+        };
         self.client == Client::Unknown
             && self.request.may_wait
-            && snapshot.chain.tells_apart(self.request.listener, &self.query.qname)
+            && snapshot
+                .chain
+                .tells_apart(self.request.listener, &self.query.qname)
             && unseen()
     }
 

@@ -2,10 +2,12 @@
 //! sockets. Nothing is decided here that a room could decide.
 
 mod audit;
+mod blocks;
 mod canary;
 mod conditions;
 mod details;
 mod feed;
+mod hosts;
 mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;
@@ -160,6 +162,7 @@ fn blocks_with_own_addresses(config: &Config) -> anyhow::Result<Vec<BlockOptions
             zone.own_addresses.dedup();
         }
     }
+    blocks::complete(&mut blocks);
     Ok(blocks)
 }
 

@@ -123,7 +123,11 @@ impl Forwarder {
             && own.tables == its.tables
             && !own.tables.iter().any(has_files)
             && own.caches.len() == its.caches.len()
-            && own.caches.iter().zip(&its.caches).all(|(a, b)| a.options() == b.options())
+            && own
+                .caches
+                .iter()
+                .zip(&its.caches)
+                .all(|(a, b)| a.options() == b.options())
     }
 
     /// Returns what is counted of upstreams.

@@ -33,10 +33,10 @@ mod identity;
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
-#[path = "it/live.rs"]
-mod live;
 #[path = "it/liar.rs"]
 mod liar;
+#[path = "it/live.rs"]
+mod live;
 #[path = "it/malformed.rs"]
 mod malformed;
 #[path = "it/noninterference.rs"]

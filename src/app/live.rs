@@ -7,6 +7,7 @@ mod save;
 #[cfg(test)]
 mod tests;
 
+use super::hosts::HostsFiles;
 use super::progress::{KindState, Progress};
 use super::questions::Questions;
 use super::review::connection;
@@ -49,7 +50,9 @@ impl Live {
             own_namespace: own_namespace(),
             ..config.tenancy.clone()
         };
-        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed).with_labels_on_demand();
+        let mut index = Index::new(&blocks, tenancy, kinds.clone(), &seed).with_labels_on_demand();
+        // Whoever follows the index looks at them from then on.
+        HostsFiles::default().poll(&mut index, std::time::Instant::now());
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),

@@ -1,16 +1,19 @@
 //! The offline source with its index: manifests in, snapshots out.
 
+use super::hosts::HostsFiles;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::index::Index;
 use crate::manifests::Source;
 use crate::model::Kind;
 use crate::snapshot::Snapshot;
+use std::time::Instant;
 
 /// Manifests and what they add up to.
 pub(super) struct Offline {
     pub(super) source: Source,
     pub(super) index: Index,
+    hosts: HostsFiles,
 }
 
 impl Offline {
@@ -22,7 +25,12 @@ impl Offline {
         let source = Source::open(&config.source.manifests)?;
         let blocks = super::blocks_with_own_addresses(config)?;
         let index = Index::new(&blocks, config.tenancy.clone(), Kind::ALL, &Seed::random());
-        let mut offline = Self { source, index };
+        let hosts = HostsFiles::default();
+        let mut offline = Self {
+            source,
+            index,
+            hosts,
+        };
         offline.poll();
         Ok(offline)
     }
@@ -30,13 +38,15 @@ impl Offline {
     /// Takes in what has changed on disk, and returns whether anything has.
     pub(super) fn poll(&mut self) -> bool {
         let events = self.source.poll();
-        let changed = !events.is_empty();
+        let read = self.hosts.poll(&mut self.index, Instant::now());
+        let changed = !events.is_empty() | read;
         events.into_iter().for_each(|event| self.index.apply(event));
         changed
     }
 
     /// Returns the snapshot of now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
+        self.hosts.poll(&mut self.index, Instant::now());
         self.index.snapshot(super::now())
     }
 }

@@ -56,12 +56,14 @@ impl Upstreams {
 
     /// Returns them as a server asks them.
     pub(super) fn for_server(&self) -> Option<Arc<dyn server::Upstream>> {
-        self.current().map(|current| current as Arc<dyn server::Upstream>)
+        self.current()
+            .map(|current| current as Arc<dyn server::Upstream>)
     }
 
     /// Returns the upstreams that lead back to this server.
     pub(super) fn loops(&self) -> Vec<SocketAddr> {
-        self.current().map_or_else(Vec::new, |current| current.loops())
+        self.current()
+            .map_or_else(Vec::new, |current| current.loops())
     }
 }
 
@@ -78,7 +80,11 @@ fn own_addresses(listeners: &[SocketAddr]) -> Vec<SocketAddr> {
         let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         let addresses = host.chain(loopback);
         let takes = |ip: &IpAddr| listener.is_ipv6() || ip.is_ipv4();
-        own.extend(addresses.filter(takes).map(|ip| SocketAddr::new(ip, listener.port())));
+        own.extend(
+            addresses
+                .filter(takes)
+                .map(|ip| SocketAddr::new(ip, listener.port())),
+        );
     }
     own
 }

@@ -15,8 +15,11 @@ impl ViewOptions {
     /// never is.
     pub fn is_for(&self, tenant: Option<&str>, namespace: Option<&[u8]>) -> bool {
         let of_tenant = |tenant: &str| self.tenants.iter().any(|listed| **listed == *tenant);
-        let in_namespace =
-            |namespace| self.namespaces.iter().any(|listed| listed.as_bytes() == namespace);
+        let in_namespace = |namespace| {
+            self.namespaces
+                .iter()
+                .any(|listed| listed.as_bytes() == namespace)
+        };
         tenant.is_some_and(of_tenant) || namespace.is_some_and(in_namespace)
     }
 }

@@ -29,15 +29,39 @@ pub(super) fn read(mut table: Section<'_>, isolation: Isolation) -> Option<Optio
     let mut prefetch = table.table("prefetch");
     let most = u64::from(u32::MAX);
     let target = &mut options.prefetch;
-    prefetch.number("amount", &mut target.amount, 0..=most, "it is 0 (never) to 4294967295");
+    prefetch.number(
+        "amount",
+        &mut target.amount,
+        0..=most,
+        "it is 0 (never) to 4294967295",
+    );
     let zero = Duration::ZERO;
-    prefetch.duration("duration", &mut target.duration, zero..=LONGEST, "it is `0` and more");
-    prefetch.number("percentage", &mut target.percentage, 10..=90, "it is 10 to 90");
+    prefetch.duration(
+        "duration",
+        &mut target.duration,
+        zero..=LONGEST,
+        "it is `0` and more",
+    );
+    prefetch.number(
+        "percentage",
+        &mut target.percentage,
+        10..=90,
+        "it is 10 to 90",
+    );
     prefetch.finish(&[]);
     let mut stale = table.table("serve_stale");
     let target = &mut options.serve_stale;
-    stale.duration("for", &mut target.up_to, zero..=LONGEST, "it is `0` (not at all) and more");
-    stale.choice("mode", &mut target.verify, &[("immediate", false), ("verify", true)]);
+    stale.duration(
+        "for",
+        &mut target.up_to,
+        zero..=LONGEST,
+        "it is `0` (not at all) and more",
+    );
+    stale.choice(
+        "mode",
+        &mut target.verify,
+        &[("immediate", false), ("verify", true)],
+    );
     stale.finish(&[]);
     table.flag("keepttl", &mut options.keepttl);
     let mut disable = table.table("disable");
@@ -56,7 +80,12 @@ pub(super) fn read(mut table: Section<'_>, isolation: Isolation) -> Option<Optio
 
 fn read_half(mut table: Section<'_>, half: &mut Half) {
     let most = u64::from(u32::MAX);
-    table.number("capacity", &mut half.capacity, 0..=most, "it is 0 to 4294967295 entries");
+    table.number(
+        "capacity",
+        &mut half.capacity,
+        0..=most,
+        "it is 0 to 4294967295 entries",
+    );
     read_seconds(&mut table, "ttl", &mut half.ttl, 1);
     read_seconds(&mut table, "min_ttl", &mut half.min_ttl, 0);
     table.finish(&[]);
@@ -69,7 +98,10 @@ fn read_seconds(table: &mut Section<'_>, key: &'static str, target: &mut Duratio
 }
 
 fn read_zones(table: &mut Section<'_>, key: &'static str, target: &mut Vec<Name>) {
-    if let Some(zones) = table.field(key).and_then(|field| field.placed("zones", zone)) {
+    if let Some(zones) = table
+        .field(key)
+        .and_then(|field| field.placed("zones", zone))
+    {
         *target = zones.into_iter().flat_map(|placed| placed.value).collect();
     }
 }

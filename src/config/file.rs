@@ -20,17 +20,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &[
-    "dnstap",
-    "k8s_external",
-    "log",
-    "transfer",
-];
-const LATER_BLOCK: &[&str] = &[
-    "k8s_external",
-    "log",
-    "transfer",
-];
+const LATER: &[&str] = &["dnstap", "k8s_external", "log", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "log", "transfer"];
 const LATER_SERVER: &[&str] = &["handover"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \

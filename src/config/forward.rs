@@ -187,7 +187,12 @@ fn upstream(text: &str) -> Result<To, String> {
 fn read_sockets(table: &mut Section<'_>, options: &mut Options) {
     table.flag("force_tcp", &mut options.force_tcp);
     table.flag("prefer_udp", &mut options.prefer_udp);
-    table.duration("expire", &mut options.expire, Duration::ZERO..=LONGEST, TIMES);
+    table.duration(
+        "expire",
+        &mut options.expire,
+        Duration::ZERO..=LONGEST,
+        TIMES,
+    );
     let aged = table.field("max_age");
     if let Some(field) = &aged
         && let Some(age) = field.parsed("a duration, as in \"1h\"", duration)
@@ -198,7 +203,12 @@ fn read_sockets(table: &mut Section<'_>, options: &mut Options) {
         }
     }
     let most = u64::from(u32::MAX);
-    table.number("max_idle_conns", &mut options.max_idle_conns, 0..=most, COUNTS);
+    table.number(
+        "max_idle_conns",
+        &mut options.max_idle_conns,
+        0..=most,
+        COUNTS,
+    );
     table.duration(
         "read_timeout",
         &mut options.read_timeout,
@@ -210,7 +220,9 @@ fn read_sockets(table: &mut Section<'_>, options: &mut Options) {
         let address = text.parse::<IpAddr>();
         match text {
             "" => Ok(None),
-            _ => address.map(Some).map_err(|_| format!("`{}` is not an address", shown(text))),
+            _ => address
+                .map(Some)
+                .map_err(|_| format!("`{}` is not an address", shown(text))),
         }
     });
     options.source_address = source;
@@ -247,7 +259,12 @@ fn read_health(table: &mut Section<'_>, options: &mut Options) {
 
 fn read_limits(table: &mut Section<'_>, options: &mut Options) {
     let most = u64::from(u32::MAX);
-    table.number("max_concurrent", &mut options.max_concurrent, 0..=most, COUNTS);
+    table.number(
+        "max_concurrent",
+        &mut options.max_concurrent,
+        0..=most,
+        COUNTS,
+    );
     table.number(
         "max_concurrent_per_tenant",
         &mut options.max_concurrent_per_tenant,
@@ -283,11 +300,13 @@ fn read_tls(table: &mut Section<'_>, options: &mut Options) {
         && let Some(name) = field.text("the name of an upstream's certificate")
     {
         options.tls_servername = name.into();
-        let named = options.to.iter().any(
-            |to| matches!(to, To::Upstream(upstream) if !upstream.servername.is_empty()),
-        );
+        let named = options
+            .to
+            .iter()
+            .any(|to| matches!(to, To::Upstream(upstream) if !upstream.servername.is_empty()));
         if named && !name.is_empty() {
-            field.problem("names the certificate of upstreams of which one has its own, behind `%`");
+            field
+                .problem("names the certificate of upstreams of which one has its own, behind `%`");
         }
     }
 }

@@ -54,7 +54,12 @@ pub(super) fn read_view(mut table: Section<'_>, mode: Mode) -> Option<ViewOption
         table.problem(NO_ASKER);
     }
     table.list("tenants", &mut options.tenants, "tenants", short_text);
-    table.list("namespaces", &mut options.namespaces, "namespaces", object_name);
+    table.list(
+        "namespaces",
+        &mut options.namespaces,
+        "namespaces",
+        object_name,
+    );
     table.finish(&[]);
     is_present.then_some(options)
 }

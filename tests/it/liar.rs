@@ -53,9 +53,13 @@ impl Liar {
         say: impl Fn(&Asked) -> Vec<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
         let address = udp.local_addr().unwrap();
-        let (asked, stop) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<AtomicBool>::default());
+        let (asked, stop) = (
+            Arc::<Mutex<Vec<Asked>>>::default(),
+            Arc::<AtomicBool>::default(),
+        );
         let say: Arc<Say> = Arc::new(say);
-        udp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        udp.set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
         tcp.set_nonblocking(true).unwrap();
         let datagrams = {
             let (asked, stop, say) = (asked.clone(), stop.clone(), say.clone());

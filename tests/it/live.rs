@@ -10,9 +10,7 @@ use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
 use tenantdns::forward::Forwarder;
 use tenantdns::index::Index;
-use tenantdns::server::{
-    Core, ListenAddress, Options, Server, Setup, Timeouts, Upstream, bind,
-};
+use tenantdns::server::{Core, ListenAddress, Options, Server, Setup, Timeouts, Upstream, bind};
 use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
 

@@ -5,6 +5,7 @@
 use super::freshness::{Freshness, Judgment, News};
 use super::restore::Restore;
 use super::save::{Saver, Step};
+use crate::app::hosts::HostsFiles;
 use crate::app::pages::Ago;
 use crate::app::progress::{Aged, Checkpoint, KindState, PolicyCounts, Progress};
 use crate::app::questions::{Question, Questions};
@@ -46,6 +47,7 @@ pub(super) struct Follower {
     saver: Option<Saver>,
     freshness: Freshness,
     identities: Identities,
+    hosts: HostsFiles,
     /// Something has changed since the last snapshot.
     dirty: bool,
     published: Option<Instant>,
@@ -123,6 +125,7 @@ impl Follower {
             settings,
             questions: None,
             identities: Identities::default(),
+            hosts: HostsFiles::default(),
             dirty: false,
             published: None,
             ready: false,
@@ -243,6 +246,7 @@ impl Follower {
 
     /// Does what is due.
     fn turn(&mut self, now: Instant) {
+        self.dirty |= self.hosts.poll(&mut self.index, now);
         if self.look <= now || self.is_patience_over(now) {
             self.look = now + LOOK;
             self.look_around(now);
