@@ -31,6 +31,8 @@ mod encodings;
 mod faults;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/plugins.rs"]
+mod plugins;
 #[path = "live/policy.rs"]
 mod policy;
 #[path = "live/probe.rs"]
