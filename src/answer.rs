@@ -17,6 +17,7 @@ mod kubernetes;
 mod message;
 mod plain;
 mod records;
+mod rotate;
 mod serve;
 mod services;
 mod steps;
@@ -435,6 +436,12 @@ fn relay(asked: &Asked<'_>, reply: &[u8], by: By, limit: usize, out: &mut [u8]) 
     let length = cut_into(reply, limit, out);
     if let Some(id) = out.first_chunk_mut() {
         *id = asked.query.header.id.to_be_bytes();
+    }
+    let blocks = asked.snapshot.chain.blocks();
+    let block = by.block.and_then(|id| blocks.get(usize::from(id.0)));
+    if block.is_some_and(Block::rotates) {
+        let message = out.get_mut(..length).unwrap_or(&mut []);
+        rotate::rotate(message, asked.request.entropy);
     }
     Outcome::Reply(length, verdict)
 }

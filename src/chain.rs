@@ -143,6 +143,7 @@ pub struct Block {
     udp_size: u16,
     minimal: bool,
     chaos: bool,
+    loadbalance: bool,
 }
 
 impl Block {
@@ -174,6 +175,11 @@ impl Block {
     /// Returns whether positive answers have no section but one.
     pub fn is_minimal(&self) -> bool {
         self.minimal
+    }
+
+    /// Returns whether addresses of other servers' replies change places.
+    pub fn rotates(&self) -> bool {
+        self.loadbalance
     }
 
     /// Returns whether questions of class CH are taken.
@@ -224,6 +230,7 @@ impl Chain {
                 udp_size,
                 minimal: block.minimal,
                 chaos: block.chaos.is_some(),
+                loadbalance: block.loadbalance,
             }
         });
         let blocks = blocks.collect();

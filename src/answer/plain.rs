@@ -46,8 +46,10 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
                 view,
                 builder: &mut builder,
             };
-            let has_addresses = !snapshot.chain.is_minimal();
-            writer.cluster_service(&node, port, has_addresses).ok()?;
+            if snapshot.chain.is_minimal() {
+                writer.builder.set_minimal();
+            }
+            writer.cluster_service(&node, port).ok()?;
             None
         }
         Plain::NoData => Some(Rcode::NOERROR),
