@@ -4,10 +4,14 @@
 mod audit;
 mod blocks;
 mod canary;
+mod changes;
 mod conditions;
+mod coredns;
+mod corefile;
 mod details;
 mod feed;
 mod hosts;
+mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;
@@ -18,6 +22,7 @@ mod policy;
 mod probe;
 mod progress;
 mod questions;
+mod reloads;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
@@ -53,7 +58,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Serve(_) => {
             let config = config()?;
             telemetry::init();
-            serve::serve(&config).map(|()| EXIT_DONE)
+            serve::serve(args, config).map(|()| EXIT_DONE)
         }
         Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
         Command::Visibility(command) => policy::visibility(config()?, command),
@@ -68,6 +73,8 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
         Command::Probe(command) => probe::probe(command),
+        Command::ImportCorefile(command) => corefile::import(command),
+        Command::CoreDns(command) => corefile::run(args, command),
     }
 }
 

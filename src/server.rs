@@ -13,6 +13,7 @@
 
 mod bind;
 mod engine;
+mod handover;
 mod held;
 mod means;
 mod options;
@@ -26,12 +27,13 @@ mod tcp;
 mod udp;
 mod waiters;
 
-pub use bind::{BindError, Bound, Sockets, bind};
+pub use bind::{BindError, Bound, Sockets, bind, bind_with};
 pub use engine::{Answerer, Core};
+pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{ListenAddress, Options};
 pub use stats::{Count, Stats};
-pub use sys::{descriptor_limit, interface_addresses};
+pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::chain::ListenerId;
@@ -45,12 +47,16 @@ use resume::Resumer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use sys::Datagrams;
 use tokio::sync::mpsc;
 use waiters::Waiters;
+
+/// How often it is looked whether everything taken has been answered.
+const SETTLING: Duration = Duration::from_millis(10);
 
 /// What a server needs beside its sockets.
 pub struct Setup<A = Core> {
@@ -93,6 +99,8 @@ struct Serving {
     receiving: Drain,
     /// Ends the connections that were taken.
     connections: Drain,
+    /// Held until the last of them has ended.
+    taken: Weak<()>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -183,6 +191,15 @@ impl<A: Answerer> Server<A> {
         }
     }
 
+    /// Opens the sockets of the listeners that are not served already.
+    ///
+    /// # Errors
+    /// As [`bind()`].
+    pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
+        let served: Vec<_> = self.listeners().collect();
+        bind::bind_beside(options, &served, Inherited::default())
+    }
+
     /// Starts the threads of more listeners, which wait for [`Server::serve`].
     ///
     /// # Errors
@@ -196,6 +213,7 @@ impl<A: Answerer> Server<A> {
             let mut serving = Serving {
                 receiving: self.drain.child(),
                 connections: self.drain.child(),
+                taken: Weak::new(),
                 workers: Vec::with_capacity(listener.udp.len()),
                 listener,
             };
@@ -222,13 +240,16 @@ impl<A: Answerer> Server<A> {
     ///
     /// # Errors
     /// The thread of TCP is gone, or has more to do than there could be.
-    pub fn serve(&mut self, opening: Opening) -> io::Result<()> {
-        for serving in &opening.listeners {
+    pub fn serve(&mut self, mut opening: Opening) -> io::Result<()> {
+        for serving in &mut opening.listeners {
+            let open = Arc::new(());
+            serving.taken = Arc::downgrade(&open);
             let taken = tcp::Listen {
                 id: serving.listener.id,
                 socket: serving.listener.tcp.try_clone()?,
                 receiving: serving.receiving.clone(),
                 connections: serving.connections.clone(),
+                open,
             };
             self.command(tcp::Command::Listen(taken))?;
         }
@@ -292,6 +313,21 @@ impl<A: Answerer> Server<A> {
             for worker in serving.workers.drain(..) {
                 let _ = worker.join();
             }
+        }
+    }
+
+    /// Returns once what was taken before [`Server::stop_receiving`] is answered, and every connection
+    /// has ended.
+    pub async fn settled(&self) {
+        let mut pause = tokio::time::interval(SETTLING);
+        let is_idle = |serving: &Serving| {
+            // Whoever has a query to answer has its socket.
+            let udp = &serving.listener.udp;
+            udp.iter().all(|socket| Arc::strong_count(socket) == 1)
+                && serving.taken.strong_count() == 0
+        };
+        while !self.listeners.iter().all(is_idle) {
+            pause.tick().await;
         }
     }
 

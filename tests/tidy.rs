@@ -46,10 +46,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire answer audit snapshot chain tenancy ring",
         "foldhash",
     ),
+    ("querylog", "wire observe", "regex serde serde_json"),
     ("drain", "", "*"),
     (
         "config",
-        "admin cache chain forward limits model observe server tenancy wire zone",
+        "admin cache chain forward limits model observe querylog server tap tenancy wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (

@@ -3,6 +3,8 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::lifecycle::Lifecycle;
+use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
@@ -20,10 +22,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["dnstap", "k8s_external", "log", "transfer"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "log", "transfer"];
-const LATER_SERVER: &[&str] = &["handover"];
-
+const LATER: &[&str] = &["k8s_external", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer"];
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 
@@ -34,18 +34,22 @@ pub(super) struct Overrides {
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
+    pub(super) lameduck: Option<Duration>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
-    let (mut server, listen) = read_server(root.table("server"), overrides);
+    let mut lifecycle = Lifecycle::default();
+    let (mut server, listen) = read_server(root.table("server"), overrides, &mut lifecycle);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe, &mut lifecycle);
+    lifecycle.read_reload(root.table("reload"));
+    lifecycle.lameduck = overrides.lameduck.unwrap_or(lifecycle.lameduck);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
-    let tenancy = super::tenancy::read(root.table("tenancy"));
+    let mut tenancy = super::tenancy::read(root.table("tenancy"));
     let max_age = tenancy.profile.and_then(Profile::identity_max_age);
     let (source, node_scope) = source::read(source, max_age, overrides);
     // Manifests of the command line are another matter: what is served is not what they are tried with.
@@ -66,10 +70,13 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             Some(Profile::Kaas) => Isolation::Tenant,
             _ => Isolation::Shared,
         },
+        written: Vec::new(),
     };
     // Without a table of its own there is no block beside those that are written.
     let is_written = super::steps::TABLES.iter().any(|key| root.has(key));
+    let log = super::log::read(&mut root);
     if is_written || !root.has("block") {
+        blocks.written.push(log);
         blocks.add_top_level(&mut root, &listen);
     }
     if let Some(field) = root.field("block") {
@@ -84,8 +91,11 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         done: blocks,
         forward,
         caches,
+        written,
         ..
     } = blocks;
+    let zones = forward.iter().map(|table| &table.zone);
+    super::tenancy::reserve_stub_domains(&mut tenancy, zones);
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
         zone.is_some_and(|zone| zone.pods == PodMode::Verified)
@@ -102,17 +112,23 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         blocks,
         forward,
         caches,
+        written,
         tenancy,
         limits,
         observe,
         audit,
         admin,
+        lifecycle,
+        read: Vec::new(),
+        notes: Vec::new(),
+        quiet: false,
     }
 }
 
 fn read_server(
     mut table: Section<'_>,
     overrides: &Overrides,
+    lifecycle: &mut Lifecycle,
 ) -> (server::Options, Vec<SocketAddr>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
@@ -145,7 +161,8 @@ fn read_server(
         Duration::from_millis(1)..=Duration::from_secs(3600),
         "it is `1ms` to `1h`",
     );
-    table.finish(LATER_SERVER);
+    lifecycle.read_server(&mut table);
+    table.finish(&[]);
     (options, listen)
 }
 
@@ -183,6 +200,8 @@ struct Blocks<'s> {
     done: Vec<BlockOptions>,
     forward: Vec<forward::Options>,
     caches: Vec<cache::Options>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
     isolation: Isolation,
 }
@@ -241,6 +260,7 @@ impl Blocks<'_> {
         };
         let says_fallthrough = kubernetes.has("fallthrough");
         let kubernetes = kubernetes::read(kubernetes, options, &around);
+        self.written.push(super::log::read(&mut table));
         let mut block = BlockOptions {
             listeners,
             view,

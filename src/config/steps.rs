@@ -21,10 +21,13 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 20] = [
     "kubernetes",
     "forward",
     "cache",
+    "loop",
+    "log",
+    "errors",
     "nsid",
     "bufsize",
     "local",

@@ -5,13 +5,14 @@
 //! the group join it. So there is no moment at which the port is free.
 
 use super::Options;
+use super::handover::Inherited;
 use super::options::ListenAddress;
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread;
@@ -88,7 +89,7 @@ pub enum BindError {
 /// The open sockets of every listener. Queries queue in them until [`Server::start`].
 ///
 /// [`Server::start`]: super::Server::start
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
     pub(super) listeners: Vec<Listener>,
 }
@@ -137,6 +138,13 @@ impl Listener {
 }
 
 impl Bound {
+    /// Returns the listeners: each as it was asked for, and its address.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenAddress, SocketAddr)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.asked(), listener.address))
+    }
+
     /// Returns the address of every listener, with the port that it got where 0 was asked for.
     pub fn local_addresses(&self) -> impl Iterator<Item = (ListenerId, SocketAddr)> {
         self.listeners
@@ -150,15 +158,42 @@ impl Bound {
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
 pub fn bind(options: &Options) -> Result<Bound, BindError> {
+    bind_beside(options, &[], Inherited::default())
+}
+
+/// Opens the sockets of every listener, but for those that a predecessor had open. Of these there may be
+/// more than workers were asked for: none may be closed while queries wait in it.
+///
+/// # Errors
+/// As [`bind()`].
+pub fn bind_with(options: &Options, inherited: Inherited) -> Result<Bound, BindError> {
+    bind_beside(options, &[], inherited)
+}
+
+/// Opens the sockets of the listeners that are not served already, each at the address that it was
+/// asked for and the one that it has.
+pub(super) fn bind_beside(
+    options: &Options,
+    served: &[(ListenAddress, SocketAddr)],
+    mut inherited: Inherited,
+) -> Result<Bound, BindError> {
     let workers = match options.threads {
         // Knows the cgroup's quota.
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    let mut taken: Vec<SocketAddr> = served.iter().map(|(_, address)| *address).collect();
     let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
     for listen in &options.listen {
-        let listener =
-            bind_listener(listen, workers).map_err(|failure| failure.explain(&listeners))?;
+        if served.iter().any(|(asked, _)| asked == listen) {
+            continue;
+        }
+        let opened = match inherited.take(listen.address) {
+            Some(given) => take_over(listen, given, workers),
+            None => bind_listener(listen, workers),
+        };
+        let listener = opened.map_err(|failure| failure.explain(&taken))?;
+        taken.push(listener.address);
         listeners.push(listener);
     }
     Ok(Bound { listeners })
@@ -172,7 +207,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn explain(self, earlier: &[Listener]) -> BindError {
+    fn explain(self, earlier: &[SocketAddr]) -> BindError {
         let Self {
             address,
             protocol,
@@ -180,12 +215,12 @@ impl Failure {
         } = self;
         match error.kind() {
             ErrorKind::AddrInUse => {
-                let own = earlier.iter().find(|listener| {
-                    let (a, b) = (listener.address.ip(), address.ip());
-                    listener.address.port() == address.port()
+                let own = earlier.iter().find(|earlier| {
+                    let (a, b) = (earlier.ip(), address.ip());
+                    earlier.port() == address.port()
                         && (a == b || a.is_unspecified() || b.is_unspecified())
                 });
-                match own.map(|listener| listener.address) {
+                match own.copied() {
                     Some(other) => BindError::Covered {
                         address,
                         protocol,
@@ -237,6 +272,39 @@ fn is_without_ipv6(failure: &Failure) -> bool {
         && failure.address.ip().is_unspecified()
         && (failure.error.raw_os_error() == Some(NO_SUCH_FAMILY)
             || failure.error.kind() == ErrorKind::AddrNotAvailable)
+}
+
+/// Makes a listener of a predecessor's sockets, and opens as many more as workers are missing.
+fn take_over(
+    listen: &ListenAddress,
+    (udp, tcp): (Vec<UdpSocket>, TcpListener),
+    workers: usize,
+) -> Result<Listener, Failure> {
+    let failed = |error| Failure {
+        address: listen.address,
+        protocol: "udp",
+        error,
+    };
+    let bound = udp
+        .first()
+        .map_or(Ok(listen.address), UdpSocket::local_addr);
+    let address = bound.map_err(failed)?;
+    let sockets = udp.into_iter();
+    let mut udp: Vec<_> = sockets
+        .map(|socket| Arc::new(Datagrams::new(socket, address.ip())))
+        .collect();
+    while udp.len() < workers {
+        let next = udp_socket(address, true).map_err(failed)?;
+        udp.push(Arc::new(Datagrams::new(next.into(), address.ip())));
+    }
+    Ok(Listener {
+        id: listen.id,
+        asked: listen.address,
+        address,
+        udp,
+        tcp,
+        taken_over: true,
+    })
 }
 
 fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, Failure> {

@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -97,6 +98,8 @@ pub(super) struct Listen {
     pub(super) receiving: Drain,
     /// Ends those that were taken.
     pub(super) connections: Drain,
+    /// Held until the last of those has ended.
+    pub(super) open: Arc<()>,
 }
 
 /// What all connections of the thread share.
@@ -184,6 +187,7 @@ async fn accept<A: Answerer>(shared: Rc<Shared<A>>, listen: Listen) {
         socket,
         receiving,
         connections: stop_connections,
+        open: _open,
     } = listen;
     let Ok(listener) = TcpListener::from_std(socket) else {
         // Of descriptors to watch it with there are none: who connects waits in vain, as who is not

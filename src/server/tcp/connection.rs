@@ -258,6 +258,8 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             },
         };
         let (mut read, mut filled, mut queries) = (0, 0, 0);
+        let received_at = std::time::Instant::now();
+        engine.received(received_at);
         let step = loop {
             let rest = &self.input[read..];
             let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
@@ -283,7 +285,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                     Named::Nobody | Named::Malformed => None,
                 },
                 transport: Transport::Tcp,
-                now: engine.clock.now(),
+                now: engine.clock.at(received_at),
                 entropy: engine.entropy(),
                 may_wait: true,
                 bytes: message,
@@ -332,6 +334,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
             }
         }
+        engine.sent();
         Ok(step)
     }
 

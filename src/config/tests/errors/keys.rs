@@ -95,33 +95,15 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
 
 #[test]
 fn keys_of_later_versions_are_told_from_unknown_ones() {
-    for key in ["cache", "k8s_external", "log", "transfer"] {
+    for key in ["k8s_external", "transfer"] {
         let expected = format!("1:2: {key}: `{key}` is not available in this version of tenantdns");
         check(key, &format!("[{key}]\n"), &[&expected]);
     }
-    for (text, place, key) in [
-        ("[[forward]]\nzone = \".\"", "1:3: forward", "forward"),
-        (
-            "[server]\nhandover = \"\"",
-            "2:1: server.handover",
-            "handover",
-        ),
-        (
-            "[health]\nlameduck = \"15s\"",
-            "2:1: health.lameduck",
-            "lameduck",
-        ),
-        (
-            "[kubernetes]\nzonal = true",
-            "2:1: kubernetes.zonal",
-            "zonal",
-        ),
-        (
-            "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n[[block.forward]]",
-            "4:9: block[0].forward",
-            "forward",
-        ),
-    ] {
+    for (text, place, key) in [(
+        "[kubernetes]\nzonal = true",
+        "2:1: kubernetes.zonal",
+        "zonal",
+    )] {
         let expected = format!("{place}: `{key}` is not available in this version of tenantdns");
         check("later", text, &[&expected]);
     }
