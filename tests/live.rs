@@ -33,12 +33,14 @@ mod differential;
 mod encodings;
 #[path = "live/faults.rs"]
 mod faults;
-#[path = "live/metrics.rs"]
-mod metrics;
 #[path = "live/forward.rs"]
 mod forward;
+#[path = "live/metrics.rs"]
+mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/plugins.rs"]
+mod plugins;
 #[path = "live/policy.rs"]
 mod policy;
 #[path = "live/probe.rs"]
