@@ -81,6 +81,20 @@ fn questions_are_one_that_differ_in_id_and_case_alone() {
 }
 
 #[test]
+fn padding_is_not_passed_on() {
+    let padded = |octets: u16| {
+        let mut bytes = QUERY[..28].to_vec();
+        bytes.extend((4 + octets).to_be_bytes());
+        bytes.extend([0, 12]);
+        bytes.extend(octets.to_be_bytes());
+        bytes.resize(bytes.len() + usize::from(octets), 0);
+        asked(&bytes, b"\x01A\0", RULES).bytes.len()
+    };
+    assert_eq!(padded(4000), 4034);
+    assert_eq!(padded(60_000), 30);
+}
+
+#[test]
 fn a_refusal_is_a_reply_to_the_question() {
     let question = asked(QUERY, b"\x01A\0", RULES);
     let refusal = question.refusal(Rcode::REFUSED);
