@@ -1,3 +1,5 @@
+//! The question that goes out, and what is taken for a reply to it.
+
 use super::*;
 use crate::chain::UpstreamId;
 use crate::tenancy::Client;
