@@ -43,7 +43,9 @@ impl<A: Answerer> Engine<A> {
             };
             self.counters.add(Count::Recalled, 1);
             let replies = replied(&earlier, &plan, Some(reply));
+            self.answerer.recalls(true);
             let answered = self.resume_once(snapshot, request, &replies, out);
+            self.answerer.recalls(false);
             drop(replies);
             match answered {
                 Answered::Reply(length) => break Some(length),

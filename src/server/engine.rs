@@ -26,6 +26,15 @@ pub trait Answerer: Clone + Send + 'static {
     /// Answers a query into `out`, as [`respond`] does.
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
 
+    /// Is told whether what is resumed next is answered from what an upstream said to another query.
+    fn recalls(&mut self, _recalled: bool) {}
+
+    /// Is told when the queries came that are answered next.
+    fn received(&mut self, _at: Instant) {}
+
+    /// Is told that the answers were sent that were given since [`Answerer::received`].
+    fn sent(&mut self) {}
+
     /// Answers a query with what upstreams said, as [`resume`] does.
     fn resume(
         &mut self,
@@ -36,11 +45,6 @@ pub trait Answerer: Clone + Send + 'static {
     ) -> Outcome {
         resume(snapshot, request, replies, out)
     }
-    /// Is told when the queries came that are answered next.
-    fn received(&mut self, _at: Instant) {}
-
-    /// Is told that the answers were sent that were given since [`Answerer::received`].
-    fn sent(&mut self) {}
 
     /// Returns the address that a held query waits to be somebody's.
     fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
@@ -110,7 +114,7 @@ impl Entropy {
 
 /// One thread's means to answer.
 pub(super) struct Engine<A> {
-    answerer: A,
+    pub(super) answerer: A,
     pub(super) reader: SnapshotReader,
     pub(super) clock: Clock,
     pub(super) counters: Arc<Counters>,
