@@ -37,7 +37,12 @@ impl<A: Answerer> Engine<A> {
         let mut room = std::mem::take(&mut self.recalled);
         room.resize(RECALLED, 0);
         let answered = loop {
-            let known = upstream.recall(snapshot, request, &plan, &mut room);
+            // What a panic leaves half done is in `room` alone, which is written anew.
+            let recall = || upstream.recall(snapshot, request, &plan, &mut room);
+            let known = catch_unwind(AssertUnwindSafe(recall)).unwrap_or_else(|_| {
+                self.counters.add(Count::Panics, 1);
+                None
+            });
             let Some(reply) = known.and_then(|length| room.get(..length)) else {
                 break None;
             };
