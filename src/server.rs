@@ -11,6 +11,7 @@
 //! Drain::start ─► workers answer what has arrived, connections get FIN ─► Server::join
 //! ```
 
+mod asking;
 mod bind;
 mod engine;
 mod handover;
