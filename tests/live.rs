@@ -31,10 +31,10 @@ mod differential;
 mod encodings;
 #[path = "live/faults.rs"]
 mod faults;
-#[path = "live/metrics.rs"]
-mod metrics;
 #[path = "live/forward.rs"]
 mod forward;
+#[path = "live/metrics.rs"]
+mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/policy.rs"]
@@ -43,6 +43,8 @@ mod policy;
 mod probe;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/prometheus.rs"]
+mod prometheus;
 #[path = "live/proxy.rs"]
 mod proxy;
 #[path = "live/rbac.rs"]

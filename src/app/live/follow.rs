@@ -318,9 +318,8 @@ impl Follower {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
-        let moment = jiff::Timestamp::now();
         self.programming
-            .published(self.index.objects(), &self.progress, moment);
+            .published(self.index.objects(), &self.progress);
         (self.dirty, self.published) = (false, Some(now));
         let policies = &self.index.objects().policies;
         // The last one that goes leaves something to be said, too.

@@ -41,11 +41,12 @@ impl Programming {
         }
     }
 
-    /// Counts what has been published now.
-    pub(super) fn published(&mut self, objects: &Objects, progress: &Progress, now: Timestamp) {
+    /// Counts what has been published just now.
+    pub(super) fn published(&mut self, objects: &Objects, progress: &Progress) {
         if self.waiting.is_empty() {
             return;
         }
+        let now = Timestamp::now();
         progress.update(|state| {
             for (service, triggered) in self.waiting.drain(..) {
                 // As in CoreDNS: a slice whose Service is not known is not counted.
