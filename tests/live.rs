@@ -43,6 +43,8 @@ mod process;
 mod proxy;
 #[path = "live/rbac.rs"]
 mod rbac;
+#[path = "live/reload.rs"]
+mod reload;
 #[path = "live/replica.rs"]
 mod replica;
 #[path = "live/scope.rs"]
