@@ -49,6 +49,8 @@ mod prometheus;
 mod proxy;
 #[path = "live/rbac.rs"]
 mod rbac;
+#[path = "live/reload.rs"]
+mod reload;
 #[path = "live/replica.rs"]
 mod replica;
 #[path = "live/scope.rs"]
