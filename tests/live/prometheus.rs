@@ -81,7 +81,7 @@ fn the_alert_rules_are_evaluated_on_what_is_scraped() {
     grant(&cluster, "dns");
     cluster.create(&namespace("shop"));
     cluster.create(&service("shop", "web"));
-    cluster.create(&slice("shop", "web", "127.0.0.11"));
+    cluster.create(&slice("shop", "web", "10.244.1.7"));
     cluster.create_with_status(&pod("shop", "web-0", "127.0.0.11"));
     let config = format!(
         "{CONFIG}[[forward]]\nto = [\"{}\"]\nclients = [\"any\"]\n",

@@ -209,9 +209,8 @@ impl Follower {
     /// Takes in what has arrived.
     fn apply(&mut self, batch: &mut Vec<Event>, source: &mut impl Source) {
         let taken = batch.len();
-        let synced = self.index.is_synced();
         for mut event in batch.drain(..) {
-            self.programming.note(&mut event, synced);
+            self.programming.note(&mut event, self.index.is_synced());
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
                     state.restored.remove(kind);
