@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use tenantdns::answer::{DropReason, Outcome, Transport, respond};
 use tenantdns::index::Event;
-use tenantdns::observe::{Options, observe};
+use tenantdns::observe::{Options, Traffic, observe};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, objects, query, query_edns, request, sized};
 use tenantdns::wire::RType;
@@ -251,6 +251,8 @@ fn i4_noting_an_answer_allocates_nothing() {
     let snapshot = snapshot();
     let (first, _gatherer) = observe(Options::default(), 7);
     let mut witness = first.next();
+    let mut traffic = Traffic::new(["dns://:53".to_owned()]);
+    let mut laid_out = false;
     let mut out = vec![0; 1232];
     for (source, name, rtype) in [
         (CLIENT, "web.shop.svc.cluster.local", RType::A),
@@ -265,6 +267,20 @@ fn i4_noting_an_answer_allocates_nothing() {
         let Outcome::Reply(_, verdict) = respond(&snapshot, &request, &mut out) else {
             panic!("{name}");
         };
+        let mut count = || {
+            traffic.received(std::time::Instant::now());
+            traffic.saw(&snapshot, &request, &verdict, 140);
+            traffic.sent();
+        };
+        // The first query under a configuration makes what is counted in.
+        if !std::mem::replace(&mut laid_out, true) {
+            count();
+        }
+        assert_eq!(
+            counted(|| (0..10_000).for_each(|_| count())).1,
+            0,
+            "{source} {name}"
+        );
         let note = || (0..10_000).for_each(|_| witness.saw(&snapshot, &request, &verdict));
         assert_eq!(counted(note).1, 0, "{source} {name}");
     }

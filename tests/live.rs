@@ -47,10 +47,14 @@ mod policy;
 mod probe;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/prometheus.rs"]
+mod prometheus;
 #[path = "live/proxy.rs"]
 mod proxy;
 #[path = "live/rbac.rs"]
 mod rbac;
+#[path = "live/reload.rs"]
+mod reload;
 #[path = "live/replica.rs"]
 mod replica;
 #[path = "live/scope.rs"]

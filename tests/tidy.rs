@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "server",
         "wire answer snapshot chain limits drain",
-        "arrayvec libc socket2 thiserror tokio",
+        "arrayvec libc rustix socket2 thiserror tokio",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("canary", "wire answer snapshot drain", "tokio tracing"),

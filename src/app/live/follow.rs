@@ -212,9 +212,8 @@ impl Follower {
     /// Takes in what has arrived.
     fn apply(&mut self, batch: &mut Vec<Event>, source: &mut impl Source) {
         let taken = batch.len();
-        let synced = self.index.is_synced();
         for mut event in batch.drain(..) {
-            self.programming.note(&mut event, synced);
+            self.programming.note(&mut event, self.index.is_synced());
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
                     state.restored.remove(kind);
@@ -322,9 +321,8 @@ impl Follower {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
-        let moment = jiff::Timestamp::now();
         self.programming
-            .published(self.index.objects(), &self.progress, moment);
+            .published(self.index.objects(), &self.progress);
         (self.dirty, self.published) = (false, Some(now));
         let policies = &self.index.objects().policies;
         // The last one that goes leaves something to be said, too.
