@@ -32,7 +32,7 @@ verify-lifecycle: ## Changes and restarts a server under QPS queries a second (5
 		TENANTDNS_HANDOVERS=$(or $(HANDOVERS),100) $(CARGO) test --profile quick --test it -- --nocapture \
 		--test-threads 1 lifecycle::no_query
 
-peers: ## Builds the API server and the CoreDNS of the live tests (needs Go)
+peers: ## Builds the API server, the CoreDNS and the kustomize of the live tests (needs Go)
 	tests/peers/build.sh
 
 test-live: peers ## Runs the tests against a real API server and CoreDNS

@@ -243,6 +243,11 @@ impl Index {
         }
     }
 
+    /// Returns the server blocks.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
     /// Takes in what a hosts file lists now. Nothing shows before the next [`Index::snapshot`].
     pub fn set_hosts(&mut self, id: HostsId, table: Arc<HostsTable>) {
         let mut tables = self.hosts.to_vec();

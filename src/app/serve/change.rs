@@ -157,6 +157,12 @@ impl Running {
         doors: admin::Bound,
     ) -> anyhow::Result<()> {
         super::doors::say(&doors);
+        match super::doors::health(&doors) {
+            Some(health) => self.pulse.ask_at(Some(health)),
+            None if next.admin.health.is_none() => self.pulse.ask_at(None),
+            // The listener is the one that was there.
+            None => {}
+        }
         match &mut self.admin {
             Some(admin) => {
                 let reviewer = super::doors::reviewer(next);

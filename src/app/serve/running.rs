@@ -13,6 +13,7 @@ use crate::app::details::Details;
 use crate::app::feed::Feed;
 use crate::app::pages::{Configured, Pages};
 use crate::app::progress::Progress;
+use crate::app::pulse::Pulse;
 use crate::app::questions::{Asking, questions};
 use crate::app::reloads::Reloads;
 use crate::app::upstream::Upstreams;
@@ -32,6 +33,7 @@ pub(super) struct Running {
     pub(super) config: Config,
     pub(super) server: Server<Observed>,
     pub(super) admin: Option<Admin>,
+    pub(super) pulse: Pulse,
     pub(super) observation: Observation,
     pub(super) canary: Option<Looking>,
     pub(super) means: Means,
@@ -82,6 +84,7 @@ impl Running {
         let reloads = Reloads::default();
         reloads.started(&config);
         let canary = canary::begin(&config, &reader);
+        let pulse = Pulse::start(doors::health(&doors)).context("starting a thread")?;
         let pages = Arc::new(Pages {
             progress: progress.clone(),
             stats: server.stats().clone(),
@@ -89,6 +92,8 @@ impl Running {
             gathered: observation.gathering(),
             traffic: Some(observation.traffic()),
             losses: observation.losses(),
+            pulse: pulse.counts(),
+            reader: Some(reader.clone()),
             configured: Mutex::new(configured(&config, &servers, canary.as_ref(), &upstreams)),
             reloads: reloads.clone(),
         });
@@ -108,6 +113,7 @@ impl Running {
             config,
             server,
             admin,
+            pulse,
             observation,
             means,
             details,
@@ -134,7 +140,7 @@ impl Running {
         let looked = self.canary.is_none_or(Looking::stop);
         let ended = self.server.join() & looked;
         self.index.join()?;
-        let observed = self.observation.close();
+        let observed = self.observation.close() & self.pulse.close();
         // Last: until here the process lives, and what it counted can be read.
         let closed = self.admin.is_none_or(Admin::close) & observed;
         anyhow::ensure!(ended && closed, "a thread of the server ended with a panic");
@@ -174,6 +180,7 @@ pub(super) fn configured(
         upstreams: upstreams.clone(),
         sightings: canary.map(|canary| canary.sightings.clone()),
         enabled: coredns::enabled(config, servers),
+        caches: coredns::cache_labels(config, servers),
         monitor: config.lifecycle.monitor,
     }
 }
