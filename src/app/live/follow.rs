@@ -51,6 +51,8 @@ pub(super) struct Follower {
     changes: Option<Changes>,
     /// The configuration that is prepared.
     pub(super) next: Option<Preparing>,
+    /// Who is told when the one that was exchanged is published.
+    pub(super) exchanged: Option<oneshot::Sender<()>>,
     pub(super) restore: Option<Restore>,
     pub(super) saver: Option<Saver>,
     programming: Programming,
@@ -58,8 +60,8 @@ pub(super) struct Follower {
     identities: Identities,
     hosts: HostsFiles,
     /// Something has changed since the last snapshot.
-    dirty: bool,
-    published: Option<Instant>,
+    pub(super) dirty: bool,
+    pub(super) published: Option<Instant>,
     ready: bool,
     /// When to stop waiting for the API; `None` once it has given everything or been waited for.
     patience: Option<Instant>,
@@ -140,6 +142,7 @@ impl Follower {
             questions: None,
             changes: None,
             next: None,
+            exchanged: None,
             identities: Identities::default(),
             hosts: HostsFiles::default(),
             dirty: false,
@@ -201,6 +204,7 @@ impl Follower {
             }
             self.advance(source);
             self.turn(now());
+            self.announce();
             self.tell(source);
         }
         if tokio::time::timeout(LAST, self.save_last()).await.is_err() {
@@ -317,7 +321,7 @@ impl Follower {
         sooner.map_or(self.look, |sooner| sooner.min(self.look))
     }
 
-    pub(super) fn publish(&mut self, now: Instant) {
+    fn publish(&mut self, now: Instant) {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
