@@ -29,12 +29,14 @@ mod deploy;
 mod differential;
 #[path = "live/encodings.rs"]
 mod encodings;
+#[path = "it/expressions.rs"]
+mod expressions;
 #[path = "live/faults.rs"]
 mod faults;
-#[path = "live/metrics.rs"]
-mod metrics;
 #[path = "live/forward.rs"]
 mod forward;
+#[path = "live/metrics.rs"]
+mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/policy.rs"]

@@ -1,8 +1,11 @@
 //! What deploy/ renders, on a real API server: each object is accepted, its pods where the strictest
-//! profile is enforced, its account is enough for its program.
+//! profile is enforced, its account is enough for its program, and what the dashboard and the alerts name
+//! is there to be scraped.
 
 #[path = "deploy/run.rs"]
 mod run;
+#[path = "deploy/series.rs"]
+mod series;
 
 use crate::apiserver::{ADMIN, ApiServer, resource};
 use crate::coredns::CoreDns;

@@ -4,7 +4,7 @@
 use super::{apply_all, kubeadm_service, only, render, workload};
 use crate::apiserver::ApiServer;
 use crate::coredns::LEASH;
-use crate::parts::{namespace, pod, service};
+use crate::parts::{namespace, pod, service, slice};
 use crate::process::{Folder, Peers, Process, free_port, printed, until};
 use crate::rbac::{documents, grants, kubeconfig, start};
 use crate::replica::Replica;
@@ -123,9 +123,44 @@ impl Deployed {
         });
     }
 
+    /// Has everything happen that has a series of its own: a slice says when its pods changed, an object
+    /// is malformed, the API goes away.
+    pub(super) fn sees_trouble(&mut self) {
+        let mut slice = slice("late", "web", "10.244.1.7");
+        let now = jiff::Timestamp::now().to_string();
+        slice["metadata"]["annotations"] =
+            json!({"endpoints.kubernetes.io/last-change-trigger-time": now});
+        self.api.create(&slice);
+        self.api.create_with_status(&json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "odd"},
+            "status": {"addresses": [{"type": "InternalIP", "address": "nowhere"}]},
+        }));
+        self.scrapes("tenantdns_invalid_objects_total{");
+        self.api.stop();
+        self.scrapes("tenantdns_watch_errors_total{");
+    }
+
+    /// Waits until what is scraped has such a line.
+    fn scrapes(&self, start: &str) {
+        until(start, PATIENCE, || {
+            let page = self.scrape();
+            let mut lines = page.lines();
+            lines.any(|line| line.starts_with(start)).then_some(())
+        });
+    }
+
     /// Waits until a name outside the cluster has this address, for the pod that asks.
     pub(super) fn forwards(&self, name: &str, address: &str) {
         expect(self.at.dns, CLIENT, name, address);
+    }
+
+    /// What is scraped.
+    pub(super) fn scrape(&self) -> String {
+        let (status, text) = Replica::get(self.at.metrics, "/metrics").unwrap();
+        assert_eq!(status, 200, "{text}");
+        text
     }
 }
 
