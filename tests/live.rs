@@ -20,6 +20,8 @@ mod audit;
 mod checkpoint;
 #[path = "live/coredns.rs"]
 mod coredns;
+#[path = "live/corefiles.rs"]
+mod corefiles;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
 #[path = "it/decode.rs"]
 mod decode;

@@ -60,6 +60,8 @@ struct Shared {
     /// What each listener is called, by its number.
     servers: Mutex<Vec<Arc<str>>>,
     threads: Mutex<Vec<Arc<Mutex<Rows>>>>,
+    /// What threads counted that have ended. Locked behind the list of those that have not.
+    ended: Mutex<BTreeMap<Labels, Counts>>,
 }
 
 /// Reads what all threads have counted.
@@ -77,7 +79,7 @@ impl Traffic {
 
     fn with(shared: Arc<Shared>) -> Self {
         let own = Arc::<Mutex<Rows>>::default();
-        locked(&shared.threads).push(own.clone());
+        shared.join(own.clone());
         Self {
             shared,
             own,
@@ -229,6 +231,24 @@ impl Traffic {
     }
 }
 
+impl Shared {
+    /// Adds a thread's rows to the list, and keeps of those that have ended what they counted.
+    fn join(&self, rows: Arc<Mutex<Rows>>) {
+        let mut threads = locked(&self.threads);
+        let mut ended = locked(&self.ended);
+        threads.retain(|thread| {
+            let lives = Arc::strong_count(thread) > 1;
+            if !lives {
+                for (labels, row) in locked(thread).iter() {
+                    row.add_to(ended.entry(labels.clone()).or_default());
+                }
+            }
+            lives
+        });
+        threads.push(rows);
+    }
+}
+
 impl Clone for Traffic {
     fn clone(&self) -> Self {
         Self::with(self.shared.clone())
@@ -239,12 +259,14 @@ impl TrafficReader {
     /// Returns the counts of all threads, by server and zone. Rows that have counted nothing yet are
     /// left out, as CoreDNS's are.
     pub fn read(&self) -> BTreeMap<Labels, Counts> {
-        let mut sums = BTreeMap::<Labels, Counts>::new();
-        for thread in locked(&self.0.threads).iter() {
+        let threads = locked(&self.0.threads);
+        let mut sums = locked(&self.0.ended).clone();
+        for thread in threads.iter() {
             for (labels, row) in locked(thread).iter() {
                 row.add_to(sums.entry(labels.clone()).or_default());
             }
         }
+        drop(threads);
         sums.retain(|_, counts| !counts.is_empty());
         sums
     }

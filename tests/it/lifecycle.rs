@@ -68,7 +68,11 @@ fn no_query_is_lost_or_half_answered_while_the_configuration_changes() {
     let serving = Serving::start(&folder, &Written::new(CONFIGURATIONS[0]));
     let load = Load::start(serving.dns, rate(), answers);
     let began = Instant::now();
+    let mut resident = Vec::new();
     for number in 1..=reloads {
+        if [reloads / 10 + 1, reloads].contains(&number) {
+            resident.push(serving.resident());
+        }
         if number % 10 == 0 {
             // What is wrong changes nothing.
             serving.configure(&folder, &Written::new("[kubernetes]\nttl = 7200\n"));
@@ -83,6 +87,10 @@ fn no_query_is_lost_or_half_answered_while_the_configuration_changes() {
         serving.until("is in force");
     }
     check("reloads", reloads, began, load.stop());
+    println!(
+        "resident after a tenth of them, and all: {}",
+        resident.join(", ")
+    );
     let (status, log) = serving.terminate();
     assert_eq!(status, Some(0), "{log}");
 }

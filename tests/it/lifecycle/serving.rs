@@ -184,6 +184,14 @@ impl Serving {
         (status, log)
     }
 
+    /// Returns how much memory it has resident, as the kernel says it.
+    pub(super) fn resident(&self) -> String {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.unwrap().trim().to_owned()
+    }
+
     /// Returns the address of an HTTP page, as the log named it.
     pub(super) fn http(&self, path: &str) -> SocketAddr {
         let log = self.log.lock().unwrap();
