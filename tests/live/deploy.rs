@@ -228,3 +228,19 @@ fn the_account_that_is_rendered_is_enough_for_its_program() {
         }
     }
 }
+
+#[test]
+fn a_changed_configmap_is_in_force_without_a_rollout() {
+    let Some(peers) = peers() else { return };
+    let outside = CoreDns::start(&peers, OUTSIDE);
+    let mut deployed = Deployed::start(&peers, "replace", outside.address);
+    deployed.follows_the_cluster();
+    // As it is applied, it only audits.
+    deployed.tells_a_stranger(None);
+    deployed.reconfigures("mode = \"audit\"", "mode = \"enforce\"");
+    deployed.tells_a_stranger(Some("NXDOMAIN"));
+    deployed.forwards("www.example.org", "192.0.2.1");
+    // And back.
+    deployed.reconfigures("mode = \"enforce\"", "mode = \"audit\"");
+    deployed.tells_a_stranger(None);
+}
