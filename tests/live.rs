@@ -31,6 +31,8 @@ mod deploy;
 mod differential;
 #[path = "live/encodings.rs"]
 mod encodings;
+#[path = "it/expressions.rs"]
+mod expressions;
 #[path = "live/faults.rs"]
 mod faults;
 #[path = "live/forward.rs"]
