@@ -23,7 +23,10 @@ impl Offline {
     /// # Errors
     /// A path does not exist, or nothing in them can be used.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let source = Source::open(&config.source.manifests)?;
+        let source = match config.needs_objects() || !config.source.manifests.is_empty() {
+            true => Source::open(&config.source.manifests)?,
+            false => Source::of_nothing(),
+        };
         let Configuration {
             blocks,
             tenancy,
