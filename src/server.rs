@@ -28,7 +28,7 @@ mod waiters;
 pub use bind::{BindError, Bound, Sockets, bind};
 pub use engine::{Answerer, Core};
 pub use held::{HeldQuery, Upstream};
-pub use options::{ListenAddress, Options};
+pub use options::{Endpoint, ListenAddress, Options, Scheme};
 pub use stats::{Count, Stats};
 pub use sys::interface_addresses;
 pub use tcp::Timeouts;
@@ -221,9 +221,12 @@ impl<A: Answerer> Server<A> {
     /// The thread of TCP is gone, or has more to do than there could be.
     pub fn serve(&mut self, opening: Opening) -> io::Result<()> {
         for serving in &opening.listeners {
+            let Some(socket) = &serving.listener.tcp else {
+                continue;
+            };
             let taken = tcp::Listen {
                 id: serving.listener.id,
-                socket: serving.listener.tcp.try_clone()?,
+                socket: socket.try_clone()?,
                 receiving: serving.receiving.clone(),
                 connections: serving.connections.clone(),
             };

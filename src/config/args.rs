@@ -5,6 +5,7 @@ mod audit;
 pub use audit::{AuditCommand, GateArgs, PolicySuggest, Share, Tap, TapAddress};
 
 use super::text::{listener, object_name};
+use crate::server::Endpoint;
 use crate::wire::{Name, RType};
 use clap::builder::ArgGroup;
 use std::net::{IpAddr, SocketAddr};
@@ -85,9 +86,9 @@ pub struct Serve {
     /// Serve the objects of this kubeconfig's API instead of manifests
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     pub kubeconfig: Option<PathBuf>,
-    /// Address to listen on, UDP and TCP; repeatable; replaces `listen` of the file's server table
+    /// Address to listen on, UDP and TCP, or `tls://ADDR`, `https://ADDR`, `quic://ADDR`; repeatable; replaces `listen` of the file's server table
     #[arg(long, value_name = "ADDR", value_parser = listener)]
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Endpoint>,
 }
 
 /// `explain`.

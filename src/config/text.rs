@@ -1,6 +1,7 @@
 //! The values that stand in texts: durations, listeners, names, keys. Not zones, which have a file
 //! of their own, and not where a text stands: [`super::document`] knows that.
 
+use crate::server::{Endpoint, Scheme};
 use crate::tenancy::{NamePattern, ServiceRef};
 use ipnet::IpNet;
 use regex::Regex;
@@ -149,21 +150,24 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
     address(text, 9154).map(Place::Address)
 }
 
-/// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.
-pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
-    if let Some((scheme, rest)) = text.split_once("://") {
-        return Err(match scheme {
-            "tls" | "https" | "https3" | "quic" | "grpc" => {
-                super::document::unavailable(&format!("{scheme}://"))
-            }
-            _ => format!(
-                "`{}` is not known; UDP and TCP are served at `{}`, without a scheme",
-                shown(&format!("{scheme}://")),
-                shown(rest)
-            ),
-        });
+/// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address; with what is
+/// spoken there in front, where that is not plain DNS: `tls://:853`.
+pub(super) fn listener(text: &str) -> Result<Endpoint, String> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return address(text, 53).map(Endpoint::from);
+    };
+    let known = Scheme::ALL.iter().find(|known| known.as_str() == scheme);
+    match known.filter(|known| known.is_encrypted()) {
+        Some(_) => Err(super::document::unavailable(&format!("{scheme}://"))),
+        None if matches!(scheme, "https3" | "grpc") => {
+            Err(super::document::unavailable(&format!("{scheme}://")))
+        }
+        None => Err(format!(
+            "`{}` is not known; UDP and TCP are served at `{}`, without a scheme",
+            shown(&format!("{scheme}://")),
+            shown(rest)
+        )),
     }
-    address(text, 53)
 }
 
 /// Parses the address where another server's queries are told.

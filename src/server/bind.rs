@@ -5,13 +5,13 @@
 //! the group join it. So there is no moment at which the port is free.
 
 use super::Options;
-use super::options::ListenAddress;
+use super::options::{Endpoint, ListenAddress, Scheme};
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread;
@@ -98,11 +98,14 @@ pub struct Bound {
 pub(super) struct Listener {
     pub(super) id: ListenerId,
     /// What was asked for: port 0, or `[::]` where there is no IPv6, is another address than it got.
-    pub(super) asked: SocketAddr,
+    pub(super) asked: Endpoint,
     pub(super) address: SocketAddr,
-    /// One a worker, on the same port.
+    /// For DNS alone: one a worker, on the same port.
     pub(super) udp: Vec<Arc<Datagrams>>,
-    pub(super) tcp: TcpListener,
+    /// For all but QUIC.
+    pub(super) tcp: Option<TcpListener>,
+    /// For QUIC alone.
+    pub(super) quic: Option<UdpSocket>,
     /// Whether a predecessor opened the sockets.
     pub(super) taken_over: bool,
 }
@@ -110,19 +113,20 @@ pub(super) struct Listener {
 /// One listener's sockets, as a successor gets them.
 #[derive(Debug)]
 pub struct Sockets<'a> {
-    /// The address that was asked for.
-    pub asked: SocketAddr,
-    /// The UDP sockets of the port's group.
+    /// What was asked for.
+    pub asked: Endpoint,
+    /// The UDP sockets of the port's group, or that of QUIC.
     pub udp: Vec<BorrowedFd<'a>>,
     /// The TCP listener.
-    pub tcp: BorrowedFd<'a>,
+    pub tcp: Option<BorrowedFd<'a>>,
 }
 
 impl Listener {
     pub(super) fn asked(&self) -> ListenAddress {
         ListenAddress {
             id: self.id,
-            address: self.asked,
+            scheme: self.asked.scheme,
+            address: self.asked.address,
         }
     }
 
@@ -130,8 +134,8 @@ impl Listener {
         let udp = self.udp.iter().map(|each| each.socket.as_fd());
         Sockets {
             asked: self.asked,
-            udp: udp.collect(),
-            tcp: self.tcp.as_fd(),
+            udp: udp.chain(self.quic.as_ref().map(AsFd::as_fd)).collect(),
+            tcp: self.tcp.as_ref().map(AsFd::as_fd),
         }
     }
 }
@@ -145,7 +149,8 @@ impl Bound {
     }
 }
 
-/// Opens the sockets of every listener: one TCP, and a UDP one a worker.
+/// Opens the sockets of every listener: one TCP, and a UDP one a worker; for what is encrypted one TCP,
+/// or one UDP for QUIC.
 ///
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
@@ -182,7 +187,12 @@ impl Failure {
             ErrorKind::AddrInUse => {
                 let own = earlier.iter().find(|listener| {
                     let (a, b) = (listener.address.ip(), address.ip());
-                    listener.address.port() == address.port()
+                    let taken = match protocol {
+                        "udp" => listener.asked.scheme.takes_udp(),
+                        _ => listener.asked.scheme.takes_tcp(),
+                    };
+                    taken
+                        && listener.address.port() == address.port()
                         && (a == b || a.is_unspecified() || b.is_unspecified())
                 });
                 match own.map(|listener| listener.address) {
@@ -209,7 +219,7 @@ fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Fai
     let mut tries = PORT_TRIES;
     let mut asked = listen.address;
     loop {
-        match open(listen.id, asked, workers) {
+        match open(listen.id, listen.scheme, asked, workers) {
             Err(failure) if is_without_ipv6(&failure) => {
                 asked.set_ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             }
@@ -223,7 +233,7 @@ fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Fai
             }
             result => {
                 return result.map(|listener| Listener {
-                    asked: listen.address,
+                    asked: listen.endpoint(),
                     ..listener
                 });
             }
@@ -239,7 +249,12 @@ fn is_without_ipv6(failure: &Failure) -> bool {
             || failure.error.kind() == ErrorKind::AddrNotAvailable)
 }
 
-fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, Failure> {
+fn open(
+    id: ListenerId,
+    scheme: Scheme,
+    asked: SocketAddr,
+    workers: usize,
+) -> Result<Listener, Failure> {
     let failed = |address, protocol| {
         move |error| Failure {
             address,
@@ -247,31 +262,65 @@ fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, F
             error,
         }
     };
-    let first = udp_socket(asked, false).map_err(failed(asked, "udp"))?;
-    let mut address = asked;
-    if let Some(bound) = first
-        .local_addr()
-        .map_err(failed(asked, "udp"))?
-        .as_socket()
-    {
-        address.set_port(bound.port());
-    }
-    let tcp = tcp_socket(address).map_err(failed(address, "tcp"))?;
-    let mut udp = Vec::with_capacity(workers);
-    first.set_reuse_port(true).map_err(failed(address, "udp"))?;
-    udp.push(Arc::new(Datagrams::new(first.into(), asked.ip())));
-    for _ in 1..workers {
-        let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
-        udp.push(Arc::new(Datagrams::new(next.into(), asked.ip())));
-    }
-    Ok(Listener {
+    let mut listener = Listener {
         id,
-        asked,
-        address,
-        udp,
-        tcp,
+        asked: Endpoint {
+            scheme,
+            address: asked,
+        },
+        address: asked,
+        udp: Vec::new(),
+        tcp: None,
+        quic: None,
         taken_over: false,
-    })
+    };
+    if scheme.takes_udp() {
+        let first = match scheme {
+            Scheme::Quic => quic_socket(asked),
+            _ => udp_socket(asked, false),
+        };
+        let first = first.map_err(failed(asked, "udp"))?;
+        let bound = first.local_addr().map_err(failed(asked, "udp"))?;
+        if let Some(bound) = bound.as_socket() {
+            listener.address.set_port(bound.port());
+        }
+        let address = listener.address;
+        if scheme == Scheme::Quic {
+            listener.quic = Some(first.into());
+            return Ok(listener);
+        }
+        listener.tcp = Some(tcp_socket(address).map_err(failed(address, "tcp"))?);
+        first.set_reuse_port(true).map_err(failed(address, "udp"))?;
+        let mut udp = vec![Arc::new(Datagrams::new(first.into(), asked.ip()))];
+        for _ in 1..workers {
+            let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
+            udp.push(Arc::new(Datagrams::new(next.into(), asked.ip())));
+        }
+        listener.udp = udp;
+    } else {
+        let socket = tcp_socket(asked).map_err(failed(asked, "tcp"))?;
+        let bound = socket.local_addr().map_err(failed(asked, "tcp"))?;
+        listener.address.set_port(bound.port());
+        listener.tcp = Some(socket);
+    }
+    Ok(listener)
+}
+
+/// Opens a socket whose options are QUIC's own matter, but for its buffers.
+fn quic_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {

@@ -1,13 +1,14 @@
 //! The `[server]` table as values.
 
 use crate::chain::ListenerId;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Where to listen and with how much.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Every listener of every block, UDP and TCP each; its position is its [`ListenerId`].
+    /// Every listener of every block; its position is its [`ListenerId`].
     pub listen: Vec<ListenAddress>,
     /// UDP workers; 0 for one per core that the cgroup grants.
     pub threads: usize,
@@ -34,11 +35,103 @@ impl Default for Options {
     }
 }
 
-/// One address to listen on, UDP and TCP.
+/// One listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenAddress {
     /// The listener's number in the blocks.
     pub id: ListenerId,
+    /// What is spoken there.
+    pub scheme: Scheme,
     /// Address and port. `[::]` takes IPv4 as well; where the kernel has no IPv6, it is `0.0.0.0`.
     pub address: SocketAddr,
+}
+
+impl ListenAddress {
+    /// Returns where it is, without its number.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            scheme: self.scheme,
+            address: self.address,
+        }
+    }
+}
+
+/// What is spoken at a listener, named as in CoreDNS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// DNS over UDP and TCP.
+    #[default]
+    Dns,
+    /// DNS over TLS (RFC 7858).
+    Tls,
+    /// DNS over HTTPS (RFC 8484).
+    Https,
+    /// DNS over QUIC (RFC 9250).
+    Quic,
+}
+
+impl Scheme {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Dns, Self::Tls, Self::Https, Self::Quic];
+
+    /// Returns its name, as in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Quic => "quic",
+        }
+    }
+
+    /// Returns the port that it has by its standard.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Dns => 53,
+            Self::Tls | Self::Quic => 853,
+            Self::Https => 443,
+        }
+    }
+
+    /// Returns whether it is served on a UDP port.
+    pub const fn takes_udp(self) -> bool {
+        matches!(self, Self::Dns | Self::Quic)
+    }
+
+    /// Returns whether it is served on a TCP port.
+    pub const fn takes_tcp(self) -> bool {
+        !matches!(self, Self::Quic)
+    }
+
+    /// Returns whether it needs a certificate.
+    pub const fn is_encrypted(self) -> bool {
+        !matches!(self, Self::Dns)
+    }
+}
+
+/// An address and what is spoken there: `[::]:53`, `tls://[::]:853`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// What is spoken.
+    pub scheme: Scheme,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            scheme: Scheme::Dns,
+            address,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scheme {
+            Scheme::Dns => write!(f, "{}", self.address),
+            scheme => write!(f, "{}://{}", scheme.as_str(), self.address),
+        }
+    }
 }

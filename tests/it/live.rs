@@ -8,7 +8,7 @@ use tenantdns::answer::Transport;
 use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
 use tenantdns::index::Index;
-use tenantdns::server::{ListenAddress, Options, Server, bind};
+use tenantdns::server::{ListenAddress, Options, Scheme, Server, bind};
 use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
 
@@ -29,6 +29,7 @@ impl Live {
     pub(crate) fn start(cluster: &Cluster) -> Self {
         let listen = ListenAddress {
             id: ListenerId(0),
+            scheme: Scheme::Dns,
             address: "127.0.0.1:0".parse().unwrap(),
         };
         let options = Options {
