@@ -4,29 +4,36 @@
 //! takes no lock and allocates nothing for in-zone answers (invariant I4), never panics and never
 //! exceeds its limit (I7). What it can't answer by itself it hands back: [`Outcome::Hold`] for a
 //! client that may be known in a moment, [`Outcome::Ask`] for names that an upstream knows, whose
-//! reply goes into [`resume`].
+//! reply goes into [`resume`], which may ask again.
 //!
 //! Not here: sockets, clocks and logs. What they need to know is in the [`Verdict`].
 
 mod alias;
+mod asks;
 mod canary;
+mod clients;
 mod forwarded;
 mod kubernetes;
+mod message;
 mod plain;
 mod records;
+mod serve;
 mod services;
+mod steps;
 mod wild;
 
+pub use asks::{MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use forwarded::{Forwarded, awaited};
 
-use crate::chain::{ListenerId, Step, UpstreamId, ZoneId};
+use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass};
 use crate::wire::{
-    ExtendedError, NameBuf, QClass, QNameBuffer, Query, QueryError, RType, Rcode, Reply,
-    ResponseBuilder, eq_ignore_case,
+    ExtendedError, QClass, QName, QNameBuffer, Query, QueryError, RType, Rcode, Reply,
+    ResponseBuilder, cut_into,
 };
+use asks::Said;
 use std::net::{IpAddr, SocketAddr};
 
 /// How the query came.
@@ -84,6 +91,10 @@ pub enum DropReason {
     Short,
     /// A response: answering one could start a loop.
     Response,
+    /// The name is asked of upstreams, on behalf of their clients alone, and this is none.
+    NoClient,
+    /// The configuration says so, for this client and name.
+    Policy,
 }
 
 /// What metrics, audit and logs need to know of an answer.
@@ -91,6 +102,10 @@ pub enum DropReason {
 pub struct Verdict {
     /// The response code.
     pub rcode: Rcode,
+    /// The server block that the query is for; `None` where it was refused before one was chosen.
+    pub block: Option<BlockId>,
+    /// What wrote the answer; `None` where the server itself did.
+    pub plugin: Option<Plugin>,
     /// The zone that answered.
     pub zone: Option<ZoneId>,
     /// The kind of client, where it mattered.
@@ -107,22 +122,28 @@ pub struct Verdict {
     pub qname: u8,
 }
 
-/// What to ask an upstream, as plain data. Going on needs nothing else: the answer is a function of
-/// snapshot, request and reply.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Whom to ask.
-    pub upstream: UpstreamId,
-    /// The name, in wire form.
-    pub qname: NameBuf,
-    /// The type.
-    pub qtype: RType,
+impl Verdict {
+    /// What is known of a message that could not be read.
+    fn unread(rcode: Rcode, asker: Client) -> Self {
+        Self {
+            rcode,
+            block: None,
+            plugin: None,
+            zone: None,
+            client: None,
+            forwarded: None,
+            named: None,
+            asker,
+            qtype: None,
+            qname: 0,
+        }
+    }
 }
 
 /// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-    run(snapshot, request, None, None, out)
+    run(snapshot, request, None, Said::NOTHING, out)
 }
 
 /// Answers a query as [`respond`] would answer `client`, whatever address it comes from: for
@@ -133,7 +154,7 @@ pub fn respond_as(
     client: Client,
     out: &mut [u8],
 ) -> Outcome {
-    run(snapshot, request, Some(client), None, out)
+    run(snapshot, request, Some(client), Said::NOTHING, out)
 }
 
 /// Answers a query by the short way, where it is for that, and by the long one, each into a buffer
@@ -153,7 +174,8 @@ pub fn respond_both_ways(
         client: snapshot.identify(source),
         source: Source::Peer,
         query: &query,
-        said: None,
+        said: Said::NOTHING,
+        depth: 0,
     };
     let limit = limit(request, &query);
     Some((
@@ -162,21 +184,15 @@ pub fn respond_both_ways(
     ))
 }
 
-/// Goes on where [`respond`] asked an upstream. `snapshot` is the one that it started with; `reply`
-/// is what the upstream said, or `None` where it said nothing that can be used.
+/// Goes on where [`respond`], or this, asked an upstream. `snapshot` is the one that it started with;
+/// `replies` are all that came for this query so far, in any order. Asks for at most [`MAX_ASKS`].
 pub fn resume(
     snapshot: &Snapshot,
     request: &Request<'_>,
-    plan: &Plan,
-    reply: Option<&[u8]>,
+    replies: &[Replied<'_>],
     out: &mut [u8],
 ) -> Outcome {
-    let said = Said {
-        plan,
-        reply: reply.and_then(Reply::parse),
-        bytes: reply,
-    };
-    run(snapshot, request, None, Some(&said), out)
+    run(snapshot, request, None, Said(replies), out)
 }
 
 /// One query on its way through the steps of a block.
@@ -187,7 +203,9 @@ struct Asked<'a> {
     client: Client,
     source: Source,
     query: &'a Query<'a>,
-    said: Option<&'a Said<'a>>,
+    said: Said<'a>,
+    /// How many look-ups it is within.
+    depth: u8,
 }
 
 /// Where the client is.
@@ -201,7 +219,12 @@ enum Source {
     Unsaid,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Returns the block that is for a name.
+    fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
+        self.snapshot.chain.select(self.request.listener, qname)
+    }
+
     /// Returns the client's address, canonical, where one is known.
     fn address(&self) -> Option<IpAddr> {
         match self.source {
@@ -219,29 +242,26 @@ impl Asked<'_> {
     }
 }
 
-/// What an upstream said to which plan.
-struct Said<'a> {
-    plan: &'a Plan,
-    reply: Option<Reply<'a>>,
-    bytes: Option<&'a [u8]>,
-}
-
-impl<'a> Said<'a> {
-    /// Returns the reply, if it is to a question for this name.
-    fn reply_to(&self, name: &[u8]) -> Option<Reply<'a>> {
-        self.reply
-            .filter(|_| eq_ignore_case(self.plan.qname.as_wire(), name))
-    }
-}
-
 /// What a step made of a query.
-enum Done {
-    /// An answer, in the builder; the zone and the client that it is for.
-    Answer(Option<(ZoneId, ClientClass)>),
+enum Done<'a> {
+    /// An answer, in the builder.
+    Answer(By),
+    /// An upstream's reply, to be sent as it is.
+    Relay(&'a [u8], By),
     /// The name is for the next step.
     Next,
     Hold,
     Ask(Box<Plan>),
+    Drop(DropReason),
+}
+
+/// Who wrote an answer.
+#[derive(Clone, Copy, Default)]
+struct By {
+    block: Option<BlockId>,
+    plugin: Option<Plugin>,
+    /// With the kind of client that it is for.
+    zone: Option<(ZoneId, ClientClass)>,
 }
 
 #[inline(always)]
@@ -249,7 +269,7 @@ fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
     client: Option<Client>,
-    said: Option<&Said<'_>>,
+    said: Said<'_>,
     out: &mut [u8],
 ) -> Outcome {
     let mut buffer = QNameBuffer::default();
@@ -273,6 +293,7 @@ fn run(
         source: Source::Peer,
         query: &query,
         said,
+        depth: 0,
     };
     answer(&asked, limit(request, &query), out)
 }
@@ -297,48 +318,76 @@ fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
 /// Answers a query by the steps of its block, whatever it asks for.
 #[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
-    let Asked { query, said, .. } = *asked;
+    let query = asked.query;
+    let block = asked.select(&query.qname);
+    let unanswerable = unanswerable(query, block);
+    let limit = match (block, asked.request.transport) {
+        (Some(block), Transport::Udp) => limit.min(usize::from(block.udp_size())),
+        _ => limit,
+    };
     let limit = limit.min(out.len());
-    let mut builder = ResponseBuilder::new(query, limit, out);
-    let done = match unanswerable(query) {
+    let touched = block.filter(|block| {
+        unanswerable.is_none() && serve::is_for(asked, block, &query.qname, query.qtype)
+    });
+    if let Some(block) = touched {
+        return match serve::answer(asked, block, limit, out) {
+            Outcome::Ask(plan) => ask(asked, plan),
+            other => other,
+        };
+    }
+    let mut builder = ResponseBuilder::new(query, limit, &mut *out);
+    let done = match unanswerable {
         Some(rcode) => {
             builder.set_rcode(rcode);
-            Done::Answer(None)
+            Done::Answer(By::default())
         }
-        None => walk(asked, &mut builder),
+        None => steps::walk(asked, block, &mut builder),
     };
     match done {
         Done::Hold => Outcome::Hold,
-        Done::Ask(plan) => Outcome::Ask(plan),
-        Done::Next => finish(builder, asked, None),
-        Done::Answer(at) => match (at, said.and_then(|s| s.bytes), builder.is_relay()) {
-            (None, Some(bytes), true) => relay(asked, bytes, limit, builder),
-            _ => finish(builder, asked, at),
-        },
+        Done::Ask(plan) => ask(asked, plan),
+        Done::Drop(reason) => Outcome::Drop(reason),
+        Done::Next => finish(builder, asked, By::default()),
+        Done::Answer(by) => finish(builder, asked, by),
+        Done::Relay(reply, by) => relay(asked, reply, by, limit, out),
     }
 }
 
-fn finish(
-    builder: ResponseBuilder<'_>,
-    asked: &Asked<'_>,
-    at: Option<(ZoneId, ClientClass)>,
-) -> Outcome {
-    let verdict = Verdict {
-        rcode: builder.rcode(),
-        zone: at.map(|a| a.0),
-        client: at.map(|a| a.1),
+fn ask(asked: &Asked<'_>, mut plan: Box<Plan>) -> Outcome {
+    plan.client = asked.client;
+    Outcome::Ask(plan)
+}
+
+/// Completes a message that is not sent yet.
+fn finish_unchanged(builder: ResponseBuilder<'_>) -> usize {
+    builder.finish()
+}
+
+#[inline]
+fn finish(builder: ResponseBuilder<'_>, asked: &Asked<'_>, by: By) -> Outcome {
+    let verdict = verdict(builder.rcode(), asked, by);
+    Outcome::Reply(builder.finish(), verdict)
+}
+
+#[inline]
+fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
+    Verdict {
+        rcode,
+        block: by.block,
+        plugin: by.plugin,
+        zone: by.zone.map(|zone| zone.0),
+        client: by.zone.map(|zone| zone.1),
         forwarded: None,
         named: asked.named(),
         asker: asked.client,
         qtype: Some(asked.query.qtype),
         qname: asked.query.qname.as_wire().len() as u8,
-    };
-    Outcome::Reply(builder.finish(), verdict)
+    }
 }
 
 /// What is refused before any name is looked at, in CoreDNS's order: class, EDNS version, transfers.
-fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
-    if query.qclass != QClass::IN {
+fn unanswerable(query: &Query<'_>, block: Option<&Block>) -> Option<Rcode> {
+    if query.qclass != QClass::IN && !says_what_it_is(query, block) {
         Some(Rcode::REFUSED)
     } else if query.edns.is_some_and(|edns| edns.version != 0) {
         Some(Rcode::BADVERS)
@@ -349,88 +398,23 @@ fn unanswerable(query: &Query<'_>) -> Option<Rcode> {
     }
 }
 
-/// Tries the steps of the query's block, and leaves REFUSED where no step is for the name, SERVFAIL
-/// where one passed it on to nobody.
-fn walk(asked: &Asked<'_>, builder: &mut ResponseBuilder<'_>) -> Done {
-    let Asked {
-        snapshot,
-        request,
-        query,
-        said,
-        ..
-    } = *asked;
-    let block = snapshot.chain.select(request.listener, &query.qname);
-    let mut passed_on = false;
-    for step in block.map_or(&[][..], |block| block.steps()) {
-        match step {
-            Step::Kubernetes(id) => match kubernetes::answer(asked, *id, builder) {
-                Some(Done::Next) => passed_on = true,
-                Some(done) => return done,
-                None => {}
-            },
-            Step::Forward(zone, upstream) => {
-                if query.qname.is_at_or_below(zone, zone.label_count()) {
-                    return ask(query, *upstream, said, builder);
-                }
-            }
-        }
-    }
-    builder.set_rcode(if passed_on {
-        unsaid(snapshot)
-    } else {
-        Rcode::REFUSED
-    });
-    Done::Next
+/// Returns whether the block says of itself what is asked.
+#[cold]
+fn says_what_it_is(query: &Query<'_>, block: Option<&Block>) -> bool {
+    let asks = query.qclass == QClass::CH && query.qtype == RType::TXT;
+    asks && block.is_some_and(Block::takes_chaos)
 }
 
-/// Asks an upstream the question itself, or passes on what it said.
-fn ask(
-    query: &Query<'_>,
-    upstream: UpstreamId,
-    said: Option<&Said<'_>>,
-    builder: &mut ResponseBuilder<'_>,
-) -> Done {
-    let Some(said) = said else {
-        let mut qname = NameBuf::new();
-        // A QNAME fits: it was read from a query.
-        let _ = qname.push_wire(query.qname.as_wire());
-        return Done::Ask(Box::new(Plan {
-            upstream,
-            qname,
-            qtype: query.qtype,
-        }));
-    };
-    match said.reply {
-        Some(_) => builder.set_relay(),
-        None => builder.set_rcode(Rcode::SERVFAIL),
-    }
-    Done::Answer(None)
-}
-
-/// Sends an upstream's reply as it is, under the query's ID; where it is too long, only that it is.
-fn relay(
-    asked: &Asked<'_>,
-    reply: &[u8],
-    limit: usize,
-    mut builder: ResponseBuilder<'_>,
-) -> Outcome {
+/// Sends an upstream's reply as it is, under the query's ID; where it is too long, as many of its
+/// records as fit.
+fn relay(asked: &Asked<'_>, reply: &[u8], by: By, limit: usize, out: &mut [u8]) -> Outcome {
     let rcode = Reply::parse(reply).map_or(Rcode::SERVFAIL, |reply| reply.header.rcode());
-    let verdict = Verdict {
-        rcode,
-        zone: None,
-        client: None,
-        forwarded: None,
-        named: asked.named(),
-        asker: asked.client,
-        qtype: Some(asked.query.qtype),
-        qname: asked.query.qname.as_wire().len() as u8,
-    };
-    if reply.len() > limit {
-        builder.set_rcode(rcode);
-        builder.set_truncated();
-        return Outcome::Reply(builder.finish(), verdict);
+    let verdict = verdict(rcode, asked, by);
+    let length = cut_into(reply, limit, out);
+    if let Some(id) = out.first_chunk_mut() {
+        *id = asked.query.header.id.to_be_bytes();
     }
-    Outcome::Reply(builder.replace(asked.query.header.id, reply), verdict)
+    Outcome::Reply(length, verdict)
 }
 
 fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outcome {
@@ -439,19 +423,7 @@ fn refuse_message(error: QueryError<'_>, asker: Client, out: &mut [u8]) -> Outco
         _ => Rcode::FORMERR,
     };
     match ResponseBuilder::error(error, out) {
-        Some(len) => Outcome::Reply(
-            len,
-            Verdict {
-                rcode,
-                zone: None,
-                client: None,
-                forwarded: None,
-                named: None,
-                asker,
-                qtype: None,
-                qname: 0,
-            },
-        ),
+        Some(len) => Outcome::Reply(len, Verdict::unread(rcode, asker)),
         None => Outcome::Drop(DropReason::Short),
     }
 }

@@ -4,7 +4,34 @@
 //! zones that holds the QNAME. Steps are data: [`crate::answer`] carries them out, so that a step
 //! that needs an upstream can stop there and go on later.
 
-use crate::wire::{Name, QName};
+mod acl;
+mod forward;
+mod hosts;
+mod master;
+mod options;
+mod pattern;
+mod plugin;
+mod record;
+mod rewrite;
+mod template;
+mod text;
+
+pub use acl::{AclAction, AclOptions, AclRule, judge};
+pub use forward::{Clients, ForwardOptions};
+pub use hosts::{HostsId, HostsOptions, HostsTable};
+pub use master::{class_of, record};
+pub use options::{AutopathOptions, ChaosOptions, Dns64Options, HeaderOptions, SearchList};
+pub use pattern::{Pattern, PatternError};
+pub use plugin::Plugin;
+pub use record::{Data, Layout, Record, layout};
+pub use rewrite::{
+    AnswerRule, NameMatch, NoName, RewriteField, RewriteRule, Rewriter, Rewritten, concerns,
+    rewrite,
+};
+pub use template::{Matched, Parts, TemplateError, TemplateOptions, TemplateText};
+pub use text::{lowered, normalized, shown};
+
+use crate::wire::{Name, PAYLOAD_SIZE, QName};
 use crate::zone;
 
 /// Which listener received a query: the position of its address in the server's list.
@@ -19,8 +46,12 @@ pub struct ZoneId(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub u16);
 
+/// Which server block: its position among the configured ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockId(pub u16);
+
 /// One server block as configured.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct BlockOptions {
     /// `zones` of the block, lower-case; the root for the top-level one.
     pub zones: Vec<Name>,
@@ -28,31 +59,121 @@ pub struct BlockOptions {
     pub listeners: Vec<ListenerId>,
     /// Its `kubernetes` table.
     pub kubernetes: Option<zone::Options>,
-    /// Its `forward` tables: what is asked there, for which names.
-    pub forward: Vec<(Name, UpstreamId)>,
+    /// Its `nsid` table: the identifier.
+    pub nsid: Option<Box<str>>,
+    /// Its `bufsize` table: octets of a UDP answer at most.
+    pub bufsize: Option<u16>,
+    /// Whether it has a `local` table.
+    pub local: bool,
+    /// Its `dns64` table.
+    pub dns64: Option<Dns64Options>,
+    /// Whether it has an `any` table.
+    pub any: bool,
+    /// Its `chaos` table.
+    pub chaos: Option<ChaosOptions>,
+    /// Whether it has a `loadbalance` table.
+    pub loadbalance: bool,
+    /// Its `rewrite` tables.
+    pub rewrite: Vec<RewriteRule>,
+    /// Its `autopath` table.
+    pub autopath: Option<AutopathOptions>,
+    /// Its `acl` tables.
+    pub acl: Vec<AclOptions>,
+    /// Its `header` tables.
+    pub header: Option<HeaderOptions>,
+    /// Whether it has a `minimal` table.
+    pub minimal: bool,
+    /// Its `template` tables.
+    pub template: Vec<TemplateOptions>,
+    /// Its `hosts` table.
+    pub hosts: Option<HostsOptions>,
+    /// Its `forward` tables. The one with the longest zone is asked, of several the first.
+    pub forward: Vec<ForwardOptions>,
 }
 
 /// One thing that a block does with a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "there are a few of them")]
 pub enum Step {
+    /// Says who it is, to who asks for that.
+    Nsid(Box<str>),
+    /// Answers for the host's own names.
+    Local,
+    /// Makes IPv6 addresses of IPv4 ones.
+    Dns64(Dns64Options),
+    /// Says little to questions for everything.
+    Any,
+    /// Says what the server is.
+    Chaos(ChaosOptions),
+    /// Asks something else.
+    Rewrite(Box<[RewriteRule]>),
+    /// Goes through the client's search list for it.
+    Autopath(AutopathOptions),
+    /// Lets some clients' questions go no further.
+    Acl(Box<[AclOptions]>),
+    /// Sets flags of answers.
+    Header(HeaderOptions),
+    /// Leaves out what was not asked for.
+    Minimal,
+    /// Answers from texts with places.
+    Template(Box<[TemplateOptions]>),
+    /// Answers from lists of hosts: the lines in the configuration, and those of a file.
+    Hosts(HostsId, Box<HostsOptions>, HostsTable),
     /// Answers from the cluster's data.
     Kubernetes(ZoneId),
-    /// Asks these upstreams for names at or below this one.
-    Forward(Name, UpstreamId),
+    /// Asks upstreams.
+    Forward(ForwardOptions),
 }
 
 /// One server block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
+    id: BlockId,
     zones: Vec<Name>,
     listeners: Vec<ListenerId>,
     steps: Vec<Step>,
+    /// How many of them stand in front of what answers from data or asks.
+    front: usize,
+    first_zone: Option<ZoneId>,
+    udp_size: u16,
+    minimal: bool,
+    chaos: bool,
 }
 
 impl Block {
+    /// Returns the block's position among the configured ones.
+    pub fn id(&self) -> BlockId {
+        self.id
+    }
+
+    /// Returns the block's zones, in lower case.
+    pub fn zones(&self) -> &[Name] {
+        &self.zones
+    }
+
     /// Returns the block's steps in the order in which they are tried.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Returns the steps in front of `kubernetes` and `forward`.
+    pub fn front(&self) -> &[Step] {
+        self.steps.get(..self.front).unwrap_or(&[])
+    }
+
+    /// Returns the octets of a UDP answer at most.
+    pub fn udp_size(&self) -> u16 {
+        self.udp_size
+    }
+
+    /// Returns whether positive answers have no section but one.
+    pub fn is_minimal(&self) -> bool {
+        self.minimal
+    }
+
+    /// Returns whether questions of class CH are taken.
+    pub fn takes_chaos(&self) -> bool {
+        self.chaos
     }
 
     fn is_behind(&self, listener: ListenerId) -> bool {
@@ -74,31 +195,38 @@ impl Chain {
     /// Builds the blocks, and returns them with the options of the zones that their steps name, by
     /// [`ZoneId`].
     pub fn build(options: &[BlockOptions]) -> (Self, Vec<zone::Options>) {
-        let mut zones = Vec::new();
-        let blocks = options
-            .iter()
-            .map(|block| {
-                let mut steps = Vec::new();
-                if let Some(kubernetes) = &block.kubernetes {
-                    let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
-                    steps.push(Step::Kubernetes(ZoneId(id)));
-                    zones.push(kubernetes.clone());
-                }
-                let mut forward = block.forward.clone();
-                forward.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.label_count()));
-                steps.extend(
-                    forward
-                        .into_iter()
-                        .map(|(zone, id)| Step::Forward(zone, id)),
-                );
-                Block {
-                    zones: block.zones.clone(),
-                    listeners: block.listeners.clone(),
-                    steps,
-                }
-            })
-            .collect();
+        let (mut zones, mut hosts) = (Vec::new(), 0);
+        let blocks = (0..).zip(options).map(|(id, block)| {
+            let steps = steps(block, &mut zones, &mut hosts);
+            let udp_size = block.bufsize.unwrap_or(PAYLOAD_SIZE).min(PAYLOAD_SIZE);
+            let is_front = |step: &&Step| !matches!(step, Step::Kubernetes(_) | Step::Forward(_));
+            // What `any` and `chaos` are for has no short way.
+            let rest = steps
+                .iter()
+                .find(|s| !matches!(s, Step::Any | Step::Chaos(_)));
+            let first_zone = match rest {
+                Some(Step::Kubernetes(id)) => Some(*id),
+                _ => None,
+            };
+            Block {
+                id: BlockId(id),
+                zones: block.zones.clone(),
+                listeners: block.listeners.clone(),
+                front: steps.iter().take_while(is_front).count(),
+                steps,
+                first_zone: first_zone.filter(|_| udp_size == PAYLOAD_SIZE),
+                udp_size,
+                minimal: block.minimal,
+                chaos: block.chaos.is_some(),
+            }
+        });
+        let blocks = blocks.collect();
         (Self { blocks }, zones)
+    }
+
+    /// Returns the blocks, in the order in which they are configured.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
     }
 
     /// Returns the block that answers `qname` on `listener`, or `None` where no block's zone holds
@@ -113,18 +241,23 @@ impl Chain {
     }
 
     /// Returns the zone that every name is looked up in first on `listener`, where there is one
-    /// block, for all names, and it starts with a zone.
+    /// block, for all names, and nothing in front of that zone is for the types that have a short
+    /// way.
     #[inline]
     pub fn first_zone(&self, listener: ListenerId) -> Option<ZoneId> {
         match &*self.blocks {
-            [only] if only.holds_every_name() && only.is_behind(listener) => {
-                match only.steps.first()? {
-                    Step::Kubernetes(id) => Some(*id),
-                    Step::Forward(..) => None,
-                }
-            }
+            [only] if only.holds_every_name() && only.is_behind(listener) => only.first_zone,
             _ => None,
         }
+    }
+
+    /// Returns each `hosts` table with a file that is to be read.
+    pub fn hosts_files(&self) -> impl Iterator<Item = (HostsId, &HostsOptions)> {
+        let steps = self.blocks.iter().flat_map(|block| &block.steps);
+        steps.filter_map(|step| match step {
+            Step::Hosts(id, options, _) if !options.file.is_empty() => Some((*id, &**options)),
+            _ => None,
+        })
     }
 
     fn select_longest(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
@@ -135,4 +268,46 @@ impl Chain {
             .max_by_key(|(labels, _)| *labels)
             .map(|(_, block)| block)
     }
+}
+
+/// Returns a block's steps in the order of CoreDNS's `plugin.cfg`; the options of the zones that they
+/// name are appended to `zones`, and `hosts` counts the hosts tables.
+fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) -> Vec<Step> {
+    let mut steps = Vec::new();
+    steps.extend(block.nsid.clone().map(Step::Nsid));
+    steps.extend(block.local.then_some(Step::Local));
+    steps.extend(block.dns64.clone().map(Step::Dns64));
+    steps.extend(block.any.then_some(Step::Any));
+    steps.extend(block.chaos.clone().map(Step::Chaos));
+    let some = |is_empty: bool, step: Step| (!is_empty).then_some(step);
+    let rewrite = Step::Rewrite(block.rewrite.clone().into());
+    steps.extend(some(block.rewrite.is_empty(), rewrite));
+    steps.extend(block.autopath.clone().map(Step::Autopath));
+    steps.extend(some(
+        block.acl.is_empty(),
+        Step::Acl(block.acl.clone().into()),
+    ));
+    steps.extend(block.header.map(Step::Header));
+    steps.extend(block.minimal.then_some(Step::Minimal));
+    let template = Step::Template(block.template.clone().into());
+    steps.extend(some(block.template.is_empty(), template));
+    if let Some(options) = &block.hosts {
+        let inline = options.inline_table();
+        steps.push(Step::Hosts(HostsId(*hosts), options.clone().into(), inline));
+        *hosts = hosts.saturating_add(1);
+    }
+    if let Some(kubernetes) = &block.kubernetes {
+        let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
+        steps.push(Step::Kubernetes(ZoneId(id)));
+        zones.push(kubernetes.clone());
+    }
+    let mut forward = block.forward.clone();
+    forward.sort_by_key(|table| std::cmp::Reverse(table.zone.label_count()));
+    steps.extend(forward.into_iter().map(Step::Forward));
+    steps
+}
+
+/// Returns the longest of `zones` (in lower case) that a name is at or below.
+pub fn longest<'z>(zones: &'z [Name], qname: &QName<'_>) -> Option<&'z Name> {
+    qname.longest_suffix(zones)
 }

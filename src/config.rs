@@ -20,6 +20,7 @@ mod kubernetes;
 mod limits;
 mod pages;
 mod source;
+mod steps;
 mod tenancy;
 mod text;
 mod zones;
@@ -182,7 +183,7 @@ impl Default for Config {
                 zones: vec![Name::root()],
                 listeners: vec![id],
                 kubernetes: Some(zone::Options::default()),
-                forward: Vec::new(),
+                ..BlockOptions::default()
             }],
             tenancy: policy::Options::default(),
             audit: Audit::default(),

@@ -22,7 +22,7 @@ mod status;
 mod unlabeled;
 mod versions;
 
-use crate::chain::{BlockOptions, Chain};
+use crate::chain::{BlockOptions, Chain, HostsId, HostsTable};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::{Identities, Snapshot};
@@ -82,6 +82,7 @@ pub struct Index {
     unlabeled: Unlabeled,
     generation: u64,
     serial: u32,
+    hosts: Arc<[Arc<HostsTable>]>,
 }
 
 /// The serial of every SOA where it does not follow changes.
@@ -124,6 +125,7 @@ impl Index {
             copy: None,
             unlabeled: Unlabeled::default(),
             generation: 0,
+            hosts: Arc::default(),
             serial: if tenancy.serial_follows_changes() {
                 0
             } else {
@@ -223,6 +225,7 @@ impl Index {
             configuration: self.configuration,
             synced: self.is_synced(),
             chain: self.chain.clone(),
+            hosts: self.hosts.clone(),
             zones: self
                 .zones
                 .iter()
@@ -234,6 +237,19 @@ impl Index {
             identities: Identities::Trusted,
             policy: self.compiler.policy().clone(),
         }
+    }
+
+    /// Takes in what a hosts file lists now. Nothing shows before the next [`Index::snapshot`].
+    pub fn set_hosts(&mut self, id: HostsId, table: Arc<HostsTable>) {
+        let mut tables = self.hosts.to_vec();
+        let at = usize::from(id.0);
+        if tables.len() <= at {
+            tables.resize_with(at + 1, Arc::default);
+        }
+        if let Some(place) = tables.get_mut(at) {
+            *place = table;
+        }
+        self.hosts = tables.into();
     }
 
     /// Returns the number of a namespace that some object mentions.

@@ -21,6 +21,8 @@
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
 //! | [`checkpoint`] | the objects in a file, for a start without the API |
 //! | [`server`] | sockets: UDP workers, TCP, waiting queries |
+//! | [`forward`] | names that are not ours: upstreams asked, their replies checked |
+//! | [`cache`] | forwarded answers as wire octets |
 //! | [`canary`] | notices a cache in front that merges tenants |
 //! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
@@ -40,6 +42,7 @@ pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod audit;
+pub mod cache;
 pub mod canary;
 pub mod chain;
 pub mod checkpoint;
@@ -47,6 +50,7 @@ pub mod commands;
 pub mod config;
 pub mod cow;
 pub mod drain;
+pub mod forward;
 pub mod index;
 pub mod limits;
 pub mod manifests;

@@ -17,6 +17,7 @@ mod held;
 mod means;
 mod options;
 mod proxy;
+mod resume;
 #[cfg(test)]
 mod script;
 mod stats;
@@ -27,10 +28,10 @@ mod waiters;
 
 pub use bind::{BindError, Bound, Sockets, bind};
 pub use engine::{Answerer, Core};
-pub use held::{HeldQuery, Upstream};
+pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{Endpoint, ListenAddress, Options, Scheme};
 pub use stats::{Count, Stats};
-pub use sys::interface_addresses;
+pub use sys::{descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::chain::ListenerId;
@@ -40,6 +41,7 @@ use crate::snapshot::SnapshotReader;
 use bind::Listener;
 use engine::{Clock, Engine};
 use means::{Means, Supply};
+use resume::Resumer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -168,6 +170,7 @@ impl<A: Answerer> Server<A> {
         });
         let started = started.and_then(|thread| {
             server.threads.push(thread);
+            server.start_upstream(setup)?;
             server.open(bound)
         });
         match started.and_then(|opening| server.serve(opening)) {
@@ -266,9 +269,20 @@ impl<A: Answerer> Server<A> {
     /// # Errors
     /// As [`Server::serve`].
     pub fn configure(&self, configuration: u32, setup: &Setup<A>) -> io::Result<()> {
+        self.start_upstream(setup)?;
         self.supply.put(configuration, Means::of(setup));
         let limits = self.limits(&setup.options);
         self.command(tcp::Command::Limit(limits))
+    }
+
+    /// Starts whoever is asked for names that are not ours; one that is started stays as it is.
+    fn start_upstream(&self, setup: &Setup<A>) -> io::Result<()> {
+        let Some(upstream) = &setup.upstream else {
+            return Ok(());
+        };
+        let reader = self.reader.clone();
+        let engine = Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread());
+        upstream.start(Box::new(Resumer::new(engine)))
     }
 
     /// Ends the receiving of queries and the taking of connections, on every listener. What has been
@@ -309,12 +323,16 @@ impl<A: Answerer> Server<A> {
             listeners,
             threads,
             waiters,
+            supply,
             ..
         } = self;
         drop(waiters);
         let workers = listeners.into_iter().flat_map(|serving| serving.workers);
         let ended = workers.chain(threads).map(JoinHandle::join);
-        ended.fold(true, |good, end| good & end.is_ok())
+        let ended = ended.fold(true, |good, end| good & end.is_ok());
+        // Last: until here, queries came that ask them.
+        let upstreams = supply.upstreams().into_iter();
+        upstreams.fold(ended, |good, upstream| good & upstream.close())
     }
 
     fn worker(&self, listener: &Listener, socket: Arc<Datagrams>) -> io::Result<udp::Worker<A>> {
@@ -376,5 +394,5 @@ fn spawn(
 /// Returns how many connections there may be: no more than half of the descriptors that the process
 /// may have, so that what else needs one still gets it.
 fn connections(configured: usize) -> usize {
-    sys::descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
+    descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
 }

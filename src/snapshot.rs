@@ -7,7 +7,7 @@ mod cell;
 
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
-use crate::chain::{Chain, ZoneId};
+use crate::chain::{Chain, HostsId, HostsTable, ZoneId};
 use crate::tenancy::{
     Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode, Owner, Policy,
     View,
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub synced: bool,
     /// The server blocks.
     pub chain: Arc<Chain>,
+    /// What hosts files list, by [`HostsId`].
+    pub hosts: Arc<[Arc<HostsTable>]>,
     /// The zones, by [`ZoneId`].
     pub zones: Arc<[Zone]>,
     /// The numbers of namespaces and services.
@@ -103,6 +105,11 @@ impl Snapshot {
     /// Returns a zone.
     pub fn zone(&self, id: ZoneId) -> Option<&Zone> {
         self.zones.get(usize::from(id.0))
+    }
+
+    /// Returns what a hosts file lists, where it has been read.
+    pub fn hosts(&self, id: HostsId) -> Option<&HostsTable> {
+        self.hosts.get(usize::from(id.0)).map(|table| &**table)
     }
 
     /// Returns whether waiting longer for this address would change nothing: somebody has it, or

@@ -11,7 +11,9 @@
 mod claim;
 mod compress;
 mod edns;
+mod fields;
 mod header;
+mod message;
 mod name;
 mod query;
 mod reply;
@@ -19,10 +21,14 @@ mod response;
 mod rtype;
 
 pub use claim::{BadClaim, OPTION_ECS, claimed_address, claimed_namespace, claimed_subnet};
-pub use edns::{Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, PAYLOAD_SIZE};
-pub use header::{HEADER_LEN, Header, Opcode, Rcode};
+pub use edns::{
+    Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, OPTION_NSID, PAYLOAD_SIZE, write_option,
+};
+pub use fields::Field;
+pub use header::{HEADER_LEN, Header, HeaderFlags, Opcode, Rcode};
+pub use message::{Message, MessageRecord, Question, append_opt, cut_into};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};
-pub use reply::{Reply, ReplyData, ReplyRecord};
+pub use reply::{Reply, ReplyData, ReplyRecord, read_name};
 pub use response::{Full, NameParts, Owner, ResponseBuilder, Section};
 pub use rtype::{QClass, RType};

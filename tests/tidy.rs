@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("model", "wire", "ipnet serde serde_json thiserror tracing"),
     ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
-    ("chain", "wire zone tenancy", ""),
+    ("chain", "wire zone tenancy", "ipnet regex thiserror"),
     ("snapshot", "zone tenancy chain cow", "arc_swap"),
     (
         "index",
@@ -63,8 +63,12 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("watch", "model index protobuf", "*"),
     ("protobuf", "", "thiserror"),
     ("tap", "wire protobuf", "thiserror"),
-    ("cache", "wire", "thiserror"),
-    ("forward", "wire answer cache server", "thiserror tokio"),
+    ("cache", "wire", "arrayvec foldhash quick_cache"),
+    (
+        "forward",
+        "wire answer cache chain drain server snapshot",
+        "ring_crypto rustls_native_certs thiserror tokio tokio_rustls tracing",
+    ),
     ("metrics", "", "prometheus"),
     (
         "admin",

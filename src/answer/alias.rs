@@ -4,12 +4,13 @@
 //! Each hop is looked up with the same view, so that an alias to a hidden name answers like one to
 //! an absent name. The chain is kept on the stack, one frame a hop.
 
-use super::Plan;
+use super::asks::{Heard, Plan};
 use super::kubernetes::Written;
+use super::message::{Message, Stop};
 use super::records::Writer;
-use crate::chain::{ListenerId, Step, UpstreamId};
-use crate::snapshot::Snapshot;
-use crate::wire::{Full, NameBuf, NameParts, Owner, QName, QNameBuffer, RType, ReplyData};
+use super::{Asked, clients, serve, steps};
+use crate::chain::{Block, Step, UpstreamId};
+use crate::wire::{Full, NameParts, Owner, QName, QNameBuffer, RType, Reply, ReplyData};
 use crate::zone::{Absent, Found, Lookup, Origin, Selector, Zone};
 
 /// CNAMEs of a chain within one zone at most (CoreDNS since #7153): eleven are answered, twelve lead
@@ -35,8 +36,10 @@ struct Hop<'a> {
 enum End<'a> {
     /// With these records at the last target.
     Found(&'a Found<'a>, u32),
-    /// At a name of another server, which was asked or there is nobody to ask.
-    Outside,
+    /// At a name of another server, which said this, or nothing, or there is nobody to ask.
+    Outside(Option<Reply<'a>>),
+    /// At a name that steps of its block answered.
+    Answered(&'a Message),
     /// With nothing.
     Nothing,
 }
@@ -78,7 +81,12 @@ impl Writer<'_, '_> {
         if inside {
             return self.arrive(zone, origin, &qname, &hop);
         }
-        match other_zone(self.asked.snapshot, self.asked.request.listener, &qname) {
+        let (asked, qtype) = (self.asked, self.asked.query.qtype);
+        let block = asked.select(&qname);
+        if block.is_some_and(|block| steps::is_touched(&asked, block, &qname, qtype)) {
+            return self.leave_for_steps(&hop);
+        }
+        match other_zone(&asked, block, &qname) {
             Ok((zone, origin)) => self.arrive(zone, origin, &qname, &hop),
             Err(upstream) => self.leave(&hop, upstream),
         }
@@ -102,18 +110,29 @@ impl Writer<'_, '_> {
     }
 
     fn leave(&mut self, hop: &Hop<'_>, upstream: Option<UpstreamId>) -> Written {
-        match (upstream, self.asked.said) {
-            (Some(upstream), None) => {
-                let mut qname = NameBuf::new();
-                // A name that was parsed fits.
-                let _ = qname.push_wire(hop.target);
-                Written::Ask(Box::new(Plan {
-                    upstream,
-                    qname,
-                    qtype: self.asked.query.qtype,
-                }))
-            }
-            _ => self.end(Some(hop), End::Outside),
+        let Some(upstream) = upstream else {
+            return self.end(Some(hop), End::Outside(None));
+        };
+        let qtype = self.asked.query.qtype;
+        match self.asked.said.to(upstream, hop.target, qtype) {
+            Heard::NotAsked => Written::Ask(Plan::new(upstream, hop.target, qtype)),
+            Heard::Nothing => self.end(Some(hop), End::Outside(None)),
+            Heard::Reply(reply, _) => self.end(Some(hop), End::Outside(Some(reply))),
+        }
+    }
+
+    /// Lets the steps of its block answer for a hop's target, as if the client had asked for it.
+    #[cold]
+    fn leave_for_steps(&mut self, hop: &Hop<'_>) -> Written {
+        let mut name = crate::wire::NameBuf::new();
+        // A name that was parsed fits.
+        let _ = name.push_wire(hop.target);
+        let (asked, qtype) = (self.asked, self.asked.query.qtype);
+        match serve::look_up(&asked, &name.to_name(), qtype, asked.depth) {
+            Ok(message) => self.end(Some(hop), End::Answered(&message)),
+            Err(Stop::Ask(plan)) => Written::Ask(plan),
+            Err(Stop::Hold) => Written::Unknown,
+            Err(Stop::Drop(_)) => self.end(Some(hop), End::Outside(None)),
         }
     }
 
@@ -122,7 +141,7 @@ impl Writer<'_, '_> {
     fn end(&mut self, hop: Option<&Hop<'_>>, end: End<'_>) -> Written {
         let has_records = match &end {
             End::Found(found, _) => self.has_records(found),
-            End::Outside => true,
+            End::Outside(_) | End::Answered(_) => true,
             End::Nothing => false,
         };
         let mut chain = arrayvec::ArrayVec::<&Hop<'_>, MAX_CHAIN>::new();
@@ -136,7 +155,8 @@ impl Writer<'_, '_> {
         }
         let full = self.push_chain(&chain).and_then(|()| match &end {
             End::Found(found, ttl) if has_records => self.push_end(hop, found, *ttl),
-            End::Outside => hop.map_or(Ok(()), |hop| self.push_said(hop.target)),
+            End::Answered(message) => self.push_answers(message),
+            End::Outside(Some(reply)) => self.push_said(*reply),
             _ => Ok(()),
         });
         self.written(full)
@@ -192,11 +212,19 @@ impl Writer<'_, '_> {
         }
     }
 
+    fn push_answers(&mut self, message: &Message) -> Result<(), Full> {
+        if message.is_truncated() {
+            self.builder.set_truncated();
+        }
+        message.answer.iter().try_for_each(|record| {
+            let about = (record.rtype, record.class, record.ttl);
+            let owner = record.owner.as_wire();
+            self.builder.push_fields(owner, about, record.fields())
+        })
+    }
+
     /// Writes the answer section of what the upstream said, whatever its response code.
-    fn push_said(&mut self, target: &[u8]) -> Result<(), Full> {
-        let Some(reply) = self.asked.said.and_then(|said| said.reply_to(target)) else {
-            return Ok(());
-        };
+    fn push_said(&mut self, reply: Reply<'_>) -> Result<(), Full> {
         if reply.header.truncated() {
             self.builder.set_truncated();
         }
@@ -222,11 +250,11 @@ impl Writer<'_, '_> {
 /// Finds a zone of this server for a name outside the one that its alias is in, or else the
 /// upstream to ask.
 fn other_zone<'s>(
-    snapshot: &'s Snapshot,
-    listener: ListenerId,
+    asked: &Asked<'s>,
+    block: Option<&Block>,
     qname: &QName<'_>,
 ) -> Result<(&'s Zone, &'s Origin), Option<UpstreamId>> {
-    let block = snapshot.chain.select(listener, qname);
+    let snapshot = asked.snapshot;
     for step in block.map_or(&[][..], |block| block.steps()) {
         match step {
             Step::Kubernetes(id) => {
@@ -235,11 +263,13 @@ fn other_zone<'s>(
                     return Ok(found);
                 }
             }
-            Step::Forward(zone, upstream) => {
-                if qname.is_at_or_below(zone, zone.label_count()) {
-                    return Err(Some(*upstream));
+            Step::Forward(table) => {
+                if table.is_for(qname) && clients::is_for_tenant(asked, table) {
+                    let is_listed = clients::is_listed(asked, table);
+                    return Err(is_listed.then_some(table.upstream));
                 }
             }
+            _ => {}
         }
     }
     Err(None)

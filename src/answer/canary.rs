@@ -3,8 +3,8 @@
 //! Caches keep what exists and what does not apart, so that there is a name for each. Who asks is
 //! [`crate::canary`].
 
-use super::{Asked, Outcome, finish};
-use crate::chain::{Step, ZoneId};
+use super::{Asked, By, Outcome, finish};
+use crate::chain::{BlockId, Plugin, Step, ZoneId};
 use crate::wire::{Owner, RType, Rcode, ResponseBuilder, Section};
 use crate::zone::{Origin, Zone};
 
@@ -17,6 +17,7 @@ pub const CANARY_PARENT: &[u8] = b"tenantdns";
 
 /// Which canary is asked for.
 pub(super) struct Found<'s> {
+    block: BlockId,
     id: ZoneId,
     zone: &'s Zone,
     origin: &'s Origin,
@@ -34,16 +35,17 @@ pub(super) fn find<'s>(asked: &Asked<'s>) -> Option<Found<'s>> {
         ABSENT_CANARY => false,
         _ => return None,
     };
-    let block = snapshot.chain.select(asked.request.listener, qname)?;
+    let block = asked.select(qname)?;
     let (id, zone, origin) = block.steps().iter().find_map(|step| match step {
         Step::Kubernetes(id) => {
             let zone = snapshot.zone(*id)?;
             Some((*id, zone, zone.origin(qname)?))
         }
-        Step::Forward(..) => None,
+        _ => None,
     })?;
     let is_canary = qname.label_count() == origin.labels + 3;
     (is_canary && snapshot.view(asked.client).tells_who_asks()).then_some(Found {
+        block: block.id(),
         id,
         zone,
         origin,
@@ -74,7 +76,12 @@ pub(super) fn answer(asked: &Asked<'_>, found: &Found<'_>, most: usize, out: &mu
         let _ = builder.push_soa(at, soa.ttl, soa.numbers);
     }
     let class = asked.snapshot.view(asked.client).class();
-    finish(builder, asked, Some((found.id, class)))
+    let by = By {
+        block: Some(found.block),
+        plugin: Some(Plugin::Kubernetes),
+        zone: Some((found.id, class)),
+    };
+    finish(builder, asked, by)
 }
 
 fn hexadecimal(bits: u64) -> [u8; 16] {

@@ -4,11 +4,11 @@
 //! refused, whatever its name; one that names its client twice, or so that it can't be read, is
 //! malformed. What anybody else says of a client counts for nothing.
 
+use super::steps::is_in_zone;
 use super::{
     Asked, Outcome, Request, Said, Source, Transport, Verdict, answer, canary, failure, limit,
     unanswerable,
 };
-use crate::chain::Step;
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass, ForwarderOptions, Identity, NodeView};
 use crate::wire::{
@@ -44,7 +44,7 @@ pub(super) fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
     query: &Query<'_>,
-    said: Option<&Said<'_>>,
+    said: Said<'_>,
     out: &mut [u8],
 ) -> Outcome {
     let peer = request.peer.ip();
@@ -56,7 +56,7 @@ pub(super) fn run(
         Transport::Udp => limit(request, query).min(udp_size),
         Transport::Tcp => limit(request, query),
     };
-    let unanswerable = unanswerable(query);
+    let unanswerable = unanswerable(query, None);
     let refuse = |rcode, forwarded, out| {
         let outcome = refused(query, limit, unanswerable.unwrap_or(rcode), out);
         noted(outcome, Some(forwarded))
@@ -85,13 +85,14 @@ pub(super) fn run(
         source,
         query,
         said,
+        depth: 0,
     };
     if client == Client::Unknown {
         let unseen = asked
             .address()
             .is_some_and(|address| !snapshot.knows(address));
         let may_wait = request.may_wait && snapshot.synced && unanswerable.is_none();
-        if may_wait && unseen && is_in_zone(&asked) {
+        if may_wait && unseen && waits(&asked) {
             return Outcome::Hold;
         }
         return refuse(Rcode::REFUSED, Forwarded::ForUnknown, out);
@@ -110,7 +111,7 @@ fn run_direct(
     snapshot: &Snapshot,
     request: &Request<'_>,
     query: &Query<'_>,
-    said: Option<&Said<'_>>,
+    said: Said<'_>,
     out: &mut [u8],
 ) -> Outcome {
     let peer = request.peer.ip();
@@ -118,7 +119,7 @@ fn run_direct(
     let limit = limit(request, query);
     let ignored = names_somebody(snapshot, query).then_some(Forwarded::Ignored);
     if ignored.is_some() && sees_everything(snapshot, client) {
-        let rcode = unanswerable(query).unwrap_or(Rcode::REFUSED);
+        let rcode = unanswerable(query, None).unwrap_or(Rcode::REFUSED);
         return noted(refused(query, limit, rcode, out), ignored);
     }
     let asked = Asked {
@@ -128,6 +129,7 @@ fn run_direct(
         source: Source::Peer,
         query,
         said,
+        depth: 0,
     };
     noted(answer(&asked, limit, out), ignored)
 }
@@ -191,17 +193,10 @@ fn names_somebody(snapshot: &Snapshot, query: &Query<'_>) -> bool {
 }
 
 /// Returns whether some zone of the query's block holds its name: only such names wait.
-fn is_in_zone(asked: &Asked<'_>) -> bool {
-    let (snapshot, qname) = (asked.snapshot, &asked.query.qname);
-    let block = snapshot.chain.select(asked.request.listener, qname);
-    let mut steps = block.map_or(&[][..], |block| block.steps()).iter();
-    steps.any(|step| match step {
-        Step::Kubernetes(id) => {
-            let zone = snapshot.zone(*id);
-            zone.is_some_and(|zone| zone.origin(qname).is_some())
-        }
-        Step::Forward(..) => false,
-    })
+fn waits(asked: &Asked<'_>) -> bool {
+    let qname = &asked.query.qname;
+    let block = asked.select(qname);
+    block.is_some_and(|block| is_in_zone(asked.snapshot, block, qname))
 }
 
 fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Outcome {
@@ -212,14 +207,9 @@ fn refused(query: &Query<'_>, limit: usize, rcode: Rcode, out: &mut [u8]) -> Out
         _ => builder.set_rcode(rcode),
     }
     let verdict = Verdict {
-        rcode,
-        zone: None,
-        client: None,
-        forwarded: None,
-        named: None,
-        asker: Client::Unknown,
         qtype: Some(query.qtype),
         qname: query.qname.as_wire().len() as u8,
+        ..Verdict::unread(rcode, Client::Unknown)
     };
     Outcome::Reply(builder.finish(), verdict)
 }

@@ -2,18 +2,18 @@
 //! it found. Hidden and absent names leave here by the same lines.
 
 use super::records::Writer;
-use super::{Asked, Done, failure, unsaid};
-use crate::chain::ZoneId;
+use super::{Asked, By, Done, failure, unsaid};
+use crate::chain::{Plugin, ZoneId};
 use crate::tenancy::{Absence, View};
 use crate::wire::{ExtendedError, Query, Rcode, ResponseBuilder, Section};
 use crate::zone::{Absent, Lookup, Origin, Zone};
 
 /// Answers `query` from a zone, or returns `None` where the name is in none of its origins.
-pub(super) fn answer(
+pub(super) fn answer<'a>(
     asked: &Asked<'_>,
     id: ZoneId,
     builder: &mut ResponseBuilder<'_>,
-) -> Option<Done> {
+) -> Option<Done<'a>> {
     let Asked {
         snapshot,
         client,
@@ -23,7 +23,11 @@ pub(super) fn answer(
     let zone = snapshot.zone(id)?;
     let origin = zone.origin(&query.qname)?;
     let view = snapshot.view(client);
-    let answered = Done::Answer(Some((id, view.class())));
+    let answered = Done::Answer(By {
+        block: None,
+        plugin: Some(Plugin::Kubernetes),
+        zone: Some((id, view.class())),
+    });
     if view.is_enforced() && !snapshot.synced {
         failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);
         return Some(answered);
@@ -106,7 +110,11 @@ fn negative(
 
 /// A client that we don't know asks for what not everybody sees: it waits, or is told that we can't
 /// say, whatever the name.
-fn unknown(asked: &Asked<'_>, view: &View<'_>, builder: &mut ResponseBuilder<'_>) -> Option<Done> {
+fn unknown<'a>(
+    asked: &Asked<'_>,
+    view: &View<'_>,
+    builder: &mut ResponseBuilder<'_>,
+) -> Option<Done<'a>> {
     let snapshot = asked.snapshot;
     let unseen = || {
         asked

@@ -2,7 +2,8 @@
 //! octet for octet, without what only other questions need. Whatever is unusual is left to that.
 
 use super::records::Writer;
-use super::{Asked, Outcome, finish, unanswerable};
+use super::{Asked, By, Outcome, finish, unanswerable};
+use crate::chain::{BlockId, Plugin};
 use crate::wire::{RType, Rcode, ResponseBuilder, Section};
 use crate::zone::Plain;
 
@@ -17,7 +18,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         query,
         ..
     } = *asked;
-    if asked.said.is_some() || unanswerable(query).is_some() || !snapshot.synced {
+    if unanswerable(query, None).is_some() || !snapshot.synced {
         return None;
     }
     let id = snapshot.chain.first_zone(request.listener)?;
@@ -59,5 +60,11 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         builder.push_soa(at, soa.ttl, soa.numbers).ok()?;
     }
     builder.set_authoritative();
-    Some(finish(builder, asked, Some((id, view.class()))))
+    let by = By {
+        // There is only one where there is a short way.
+        block: Some(BlockId(0)),
+        plugin: Some(Plugin::Kubernetes),
+        zone: Some((id, view.class())),
+    };
+    Some(finish(builder, asked, by))
 }

@@ -241,7 +241,7 @@ fn target(
         .iter()
         .filter_map(|step| match step {
             Step::Kubernetes(id) => snapshot.zone(*id),
-            Step::Forward(..) => None,
+            _ => None,
         });
     let Some(origin) = zones.into_iter().find_map(|zone| zone.origin(&qname)) else {
         return outside;

@@ -19,36 +19,18 @@ use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &[
-    "acl",
-    "any",
-    "autopath",
     "cache",
-    "dns64",
     "dnstap",
     "forward",
-    "hosts",
     "k8s_external",
-    "loadbalance",
     "log",
-    "minimal",
-    "rewrite",
-    "template",
     "transfer",
 ];
 const LATER_BLOCK: &[&str] = &[
-    "acl",
-    "any",
-    "autopath",
     "cache",
-    "dns64",
     "forward",
-    "hosts",
     "k8s_external",
-    "loadbalance",
     "log",
-    "minimal",
-    "rewrite",
-    "template",
     "transfer",
     "view",
 ];
@@ -91,7 +73,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         done: Vec::new(),
         mode: tenancy.mode,
     };
-    blocks.add_top_level(root.table("kubernetes"), &listen);
+    blocks.add_top_level(&mut root, &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
         for item in field.items(want).into_iter().flatten() {
@@ -219,7 +201,7 @@ struct Blocks<'s> {
 impl Blocks<'_> {
     /// Adds the block that the top-level tables are. It always has a `kubernetes` step: a server
     /// without configuration is a cluster's DNS.
-    fn add_top_level(&mut self, kubernetes: Section<'_>, listen: &[Endpoint]) {
+    fn add_top_level(&mut self, root: &mut Section<'_>, listen: &[Endpoint]) {
         let zones = vec![Name::root()];
         let listeners = self.listeners(listen);
         for &id in &listeners {
@@ -233,13 +215,14 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
-        let kubernetes = Some(kubernetes::read(kubernetes, options, &around));
-        self.done.push(BlockOptions {
-            zones,
+        let kubernetes = kubernetes::read(root.table("kubernetes"), options, &around);
+        let mut block = BlockOptions {
             listeners,
-            kubernetes,
-            forward: Vec::new(),
-        });
+            kubernetes: Some(kubernetes),
+            ..BlockOptions::default()
+        };
+        super::steps::read(root, &zones, &mut block);
+        self.done.push(BlockOptions { zones, ..block });
     }
 
     /// Adds one `[[block]]`.
@@ -263,13 +246,14 @@ impl Blocks<'_> {
             ..zone::Options::default()
         };
         let kubernetes = kubernetes::read(kubernetes, options, &around);
-        table.finish(LATER_BLOCK);
-        self.done.push(BlockOptions {
-            zones,
+        let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
-            forward: Vec::new(),
-        });
+            ..BlockOptions::default()
+        };
+        super::steps::read(&mut table, &zones, &mut block);
+        table.finish(LATER_BLOCK);
+        self.done.push(BlockOptions { zones, ..block });
     }
 
     fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {

@@ -3,11 +3,13 @@
 //! A panic while answering ends that query with SERVFAIL, not the thread. Sockets and framing are
 //! not here.
 
-use super::held::{HeldQuery, ReplyTo, Upstream};
+use super::held::{HeldQuery, Inquiry, Needed, ReplyTo, Upstream, replied};
 use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
-use crate::answer::{Forwarded, Outcome, Plan, Request, Transport, awaited, respond};
+use crate::answer::{
+    DropReason, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond, resume,
+};
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
 use crate::wire::{HEADER_LEN, Header, QNameBuffer, Query, QueryError, Rcode, ResponseBuilder};
@@ -17,11 +19,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Octets of what an upstream knows already at most: a message.
+const RECALLED: usize = 65_535;
+
 /// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
 /// may keep what it counts without sharing it.
 pub trait Answerer: Clone + Send + 'static {
     /// Answers a query into `out`, as [`respond`] does.
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
+
+    /// Answers a query with what upstreams said, as [`resume`] does.
+    fn resume(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        replies: &[Replied<'_>],
+        out: &mut [u8],
+    ) -> Outcome {
+        resume(snapshot, request, replies, out)
+    }
 
     /// Returns the address that a held query waits to be somebody's.
     fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
@@ -83,6 +99,14 @@ impl Entropy {
     }
 }
 
+/// What came of asking what an upstream knows already.
+pub(super) enum Recalled {
+    /// Send so many octets of the buffer; 0 for none.
+    Answered(usize),
+    /// It has to be asked.
+    Needs(Needed),
+}
+
 /// One thread's means to answer.
 pub(super) struct Engine<A> {
     answerer: A,
@@ -97,6 +121,8 @@ pub(super) struct Engine<A> {
     configuration: u32,
     supply: Supply<A>,
     entropy: Entropy,
+    /// Where the upstream writes what it knows already; as large as it has to be.
+    recalled: Vec<u8>,
 }
 
 /// What came of answering a query once.
@@ -134,6 +160,7 @@ impl<A: Answerer> Engine<A> {
             configuration,
             supply,
             entropy: Entropy(RandomState::new().hash_one(0)),
+            recalled: Vec::new(),
         }
     }
 
@@ -240,23 +267,107 @@ impl<A: Answerer> Engine<A> {
                     may_wait: false,
                     ..*request
                 };
-                match (self.answer_once(snapshot, &at_once, out), given_back) {
-                    (Answered::Reply(length), _) => length,
-                    (Answered::Nothing, _) => 0,
-                    (Answered::Ask(plan), Some(query)) if self.has_upstream() => {
-                        self.ask(query, plan, snapshot);
-                        0
-                    }
-                    (Answered::Hold | Answered::Ask(_), _) => self.fail(request.bytes, out),
+                match self.answer_once(snapshot, &at_once, out) {
+                    Answered::Reply(length) => length,
+                    Answered::Nothing => 0,
+                    Answered::Hold => self.fail(request.bytes, out),
+                    Answered::Ask(plan) => match self.recall(snapshot, &at_once, plan, out) {
+                        Recalled::Answered(length) => length,
+                        Recalled::Needs(needed) => {
+                            let refused = match given_back {
+                                Some(query) => self.ask(snapshot, query, needed).is_some(),
+                                None => true,
+                            };
+                            self.fail_if(refused, request.bytes, out)
+                        }
+                    },
                 }
             }
-            Answered::Ask(plan) => match keep() {
-                Some(reply) if self.has_upstream() => {
-                    self.ask(self.held(snapshot, request, reply), plan, snapshot);
-                    0
+            Answered::Ask(plan) => match self.recall(snapshot, request, plan, out) {
+                Recalled::Answered(length) => length,
+                Recalled::Needs(needed) => {
+                    let held = keep().map(|reply| self.held(snapshot, request, reply));
+                    let refused = match held {
+                        Some(query) => self.ask(snapshot, query, needed).is_some(),
+                        None => true,
+                    };
+                    self.fail_if(refused, request.bytes, out)
                 }
-                _ => self.fail(request.bytes, out),
             },
+        }
+    }
+
+    fn fail_if(&self, refused: bool, query: &[u8], out: &mut [u8]) -> usize {
+        if refused { self.fail(query, out) } else { 0 }
+    }
+
+    /// Goes on with a query that asks an upstream, with what that knows already, as long as it does.
+    #[inline(never)]
+    pub(super) fn recall(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        mut plan: Box<Plan>,
+        out: &mut [u8],
+    ) -> Recalled {
+        let mut earlier = Vec::new();
+        let Some(upstream) = self.upstream.clone() else {
+            return Recalled::Needs(Needed { earlier, plan });
+        };
+        let mut room = std::mem::take(&mut self.recalled);
+        room.resize(RECALLED, 0);
+        let answered = loop {
+            let known = upstream.recall(snapshot, request, &plan, &mut room);
+            let Some(reply) = known.and_then(|length| room.get(..length)) else {
+                break None;
+            };
+            self.counters.add(Count::Recalled, 1);
+            let replies = replied(&earlier, &plan, Some(reply));
+            let answered = self.resume_once(snapshot, request, &replies, out);
+            drop(replies);
+            match answered {
+                Answered::Reply(length) => break Some(length),
+                Answered::Nothing => break Some(0),
+                // Whoever asks an upstream is known, or has waited.
+                Answered::Hold => break Some(self.fail(request.bytes, out)),
+                Answered::Ask(next) => {
+                    let reply = Some(reply.to_vec());
+                    earlier.push((std::mem::replace(&mut plan, next), reply));
+                }
+            }
+        };
+        self.recalled = room;
+        answered.map_or(
+            Recalled::Needs(Needed { earlier, plan }),
+            Recalled::Answered,
+        )
+    }
+
+    /// Hands a query to the upstream, or gives it back where that has no room. A panic there costs that
+    /// query alone.
+    pub(super) fn ask(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        query: HeldQuery,
+        needed: Needed,
+    ) -> Option<HeldQuery> {
+        let Some(upstream) = &self.upstream else {
+            return Some(query);
+        };
+        let inquiry = Box::new(Inquiry::new(query, snapshot.clone(), needed));
+        match catch_unwind(AssertUnwindSafe(|| upstream.ask(inquiry))) {
+            Ok(None) => {
+                self.counters.add(Count::Asked, 1);
+                None
+            }
+            Ok(Some(inquiry)) => {
+                self.counters.add(Count::AskRefused, 1);
+                Some(inquiry.into_query())
+            }
+            Err(_) => {
+                self.counters.add(Count::Panics, 1);
+                None
+            }
         }
     }
 
@@ -272,12 +383,40 @@ impl<A: Answerer> Engine<A> {
         request: &Request<'_>,
         out: &mut [u8],
     ) -> Answered {
+        self.guarded(request, out, |answerer, out| {
+            answerer.answer(snapshot, request, out)
+        })
+    }
+
+    /// Answers a query once with what upstreams said, panics included.
+    pub(super) fn resume_once(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        replies: &[Replied<'_>],
+        out: &mut [u8],
+    ) -> Answered {
+        self.guarded(request, out, |answerer, out| {
+            answerer.resume(snapshot, request, replies, out)
+        })
+    }
+
+    #[inline(always)]
+    fn guarded(
+        &mut self,
+        request: &Request<'_>,
+        out: &mut [u8],
+        answer: impl FnOnce(&mut A, &mut [u8]) -> Outcome,
+    ) -> Answered {
         // What a panic leaves half done is in `out` alone, which is written anew.
         let answerer = AssertUnwindSafe(&mut self.answerer);
         let buffer = AssertUnwindSafe(&mut *out);
+        let answer = AssertUnwindSafe(answer);
         let outcome = catch_unwind(move || {
-            let (AssertUnwindSafe(answerer), AssertUnwindSafe(buffer)) = (answerer, buffer);
-            answerer.answer(snapshot, request, buffer)
+            let parts = (answer, answerer, buffer);
+            let (AssertUnwindSafe(answer), AssertUnwindSafe(answerer), AssertUnwindSafe(out)) =
+                parts;
+            answer(answerer, out)
         });
         match outcome {
             Ok(Outcome::Reply(length, verdict)) => {
@@ -287,8 +426,11 @@ impl<A: Answerer> Engine<A> {
                 }
                 Answered::Reply(length.min(out.len()))
             }
-            Ok(Outcome::Drop(_)) => {
+            Ok(Outcome::Drop(reason)) => {
                 self.counters.add(Count::Dropped, 1);
+                if reason == DropReason::NoClient {
+                    self.counters.add(Count::NoClient, 1);
+                }
                 Answered::Nothing
             }
             Ok(Outcome::Hold) => Answered::Hold,
@@ -298,24 +440,6 @@ impl<A: Answerer> Engine<A> {
                 Answered::Reply(header_servfail(request.bytes, out))
             }
         }
-    }
-
-    /// Hands a query to the upstream. A panic there costs that query alone.
-    pub(super) fn ask(&self, query: HeldQuery, plan: Box<Plan>, snapshot: &Arc<Snapshot>) {
-        let Some(upstream) = &self.upstream else {
-            return;
-        };
-        self.counters.add(Count::Asked, 1);
-        let snapshot = snapshot.clone();
-        let asked = catch_unwind(AssertUnwindSafe(|| upstream.ask(query, plan, snapshot)));
-        if asked.is_err() {
-            self.counters.add(Count::Panics, 1);
-        }
-    }
-
-    /// Returns whether there is an upstream to ask.
-    pub(super) fn has_upstream(&self) -> bool {
-        self.upstream.is_some()
     }
 
     /// Writes FORMERR for a query whose client was named in a way that can't be read, and returns its

@@ -1,9 +1,11 @@
 //! A query that is answered later: a copy of it, and the way back to its client.
 
 use super::sys::{Datagrams, Route};
-use crate::answer::{Plan, Request, Transport};
+use crate::answer::{MAX_ASKS, Plan, Replied, Request, Transport};
 use crate::chain::ListenerId;
 use crate::snapshot::Snapshot;
+use arrayvec::ArrayVec;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::mpsc::OwnedPermit;
@@ -33,13 +35,130 @@ pub(super) enum ReplyTo {
     Tcp(OwnedPermit<Vec<u8>>),
 }
 
-/// What answers queries for names that are not ours.
+/// What asks for names that are not ours.
 pub trait Upstream: Send + Sync {
-    /// Takes over a query that needs what `plan` asks for. Its answer goes on with `snapshot`, and
-    /// must be given by [`HeldQuery::reply`] in the end; a query that is dropped stays unanswered.
+    /// Begins. `resume` is how its threads go on with a query once there is a reply.
+    ///
+    /// # Errors
+    /// A thread can't be started.
+    fn start(&self, resume: Box<dyn Resume>) -> io::Result<()> {
+        let _ = resume;
+        Ok(())
+    }
+
+    /// Writes what is known already of what `plan` asks for to the front of `out`, and returns its
+    /// length; the ID does not count.
+    ///
+    /// Called on a worker, for every question: must neither block nor wait.
+    fn recall(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        plan: &Plan,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let _ = (snapshot, request, plan, out);
+        None
+    }
+
+    /// Takes over an inquiry, which must be gone on with by [`Resume::resume`] in the end; one that is
+    /// dropped stays unanswered. What it has no room for it gives back.
     ///
     /// Called on a worker: must not block.
-    fn ask(&self, query: HeldQuery, plan: Box<Plan>, snapshot: Arc<Snapshot>);
+    fn ask(&self, inquiry: Box<Inquiry>) -> Option<Box<Inquiry>>;
+
+    /// Says that nobody asks any more, and waits until what was asked is answered. Returns whether
+    /// its threads ended in good order.
+    fn close(&self) -> bool {
+        true
+    }
+}
+
+/// Goes on with queries whose upstream has spoken. Each thread that does so has its own.
+pub trait Resume: Send {
+    /// Returns the time, on the clock of [`Request::now`].
+    fn now(&self) -> u64;
+
+    /// Answers a query with the reply to what it asked for, `None` where there is none that can be
+    /// used. Gives it back where it asks for something else.
+    fn resume(&mut self, inquiry: Box<Inquiry>, reply: Option<&[u8]>) -> Option<Box<Inquiry>>;
+}
+
+/// A query that needs an upstream: with what it asks for, and what was said to it so far.
+#[derive(Debug)]
+pub struct Inquiry {
+    query: HeldQuery,
+    snapshot: Arc<Snapshot>,
+    needed: Needed,
+}
+
+/// What an upstream was asked for, and what it is to be asked for next.
+#[derive(Debug)]
+pub(super) struct Needed {
+    pub(super) earlier: Vec<(Box<Plan>, Option<Vec<u8>>)>,
+    pub(super) plan: Box<Plan>,
+}
+
+impl Inquiry {
+    pub(super) fn new(query: HeldQuery, snapshot: Arc<Snapshot>, needed: Needed) -> Self {
+        Self {
+            query,
+            snapshot,
+            needed,
+        }
+    }
+
+    /// Returns what it asks for.
+    pub fn plan(&self) -> &Plan {
+        &self.needed.plan
+    }
+
+    /// Returns the query, as at the time `now`.
+    pub fn request(&self, now: u64) -> Request<'_> {
+        self.query.request(now, 0, false)
+    }
+
+    /// Returns the snapshot that it is answered from.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Returns everything that was said to the query, `reply` last.
+    pub(super) fn replied<'a>(
+        &'a self,
+        reply: Option<&'a [u8]>,
+    ) -> ArrayVec<Replied<'a>, MAX_ASKS> {
+        replied(&self.needed.earlier, &self.needed.plan, reply)
+    }
+
+    /// Has it ask for something else, the reply to what it asked for kept.
+    pub(super) fn ask_next(&mut self, plan: Box<Plan>, reply: Option<&[u8]>) {
+        let asked = std::mem::replace(&mut self.needed.plan, plan);
+        let reply = reply.map(<[u8]>::to_vec);
+        self.needed.earlier.push((asked, reply));
+    }
+
+    /// Returns the query alone.
+    pub(super) fn into_query(self) -> HeldQuery {
+        self.query
+    }
+}
+
+/// Puts together what was said to a query.
+pub(super) fn replied<'a>(
+    earlier: &'a [(Box<Plan>, Option<Vec<u8>>)],
+    plan: &'a Plan,
+    reply: Option<&'a [u8]>,
+) -> ArrayVec<Replied<'a>, MAX_ASKS> {
+    let earlier = earlier.iter().map(|(plan, reply)| Replied {
+        plan,
+        reply: reply.as_deref(),
+    });
+    // No answer asks for more.
+    earlier
+        .chain([Replied { plan, reply }])
+        .take(MAX_ASKS)
+        .collect()
 }
 
 impl HeldQuery {
@@ -70,6 +189,11 @@ impl HeldQuery {
             may_wait,
             bytes: &self.bytes,
         }
+    }
+
+    /// Returns its message.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Returns the time at which it was received, on the clock of [`Request::now`].

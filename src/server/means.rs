@@ -55,6 +55,14 @@ impl<A: Clone> Supply<A> {
         }
     }
 
+    /// Returns whom the configurations that are kept ask.
+    pub(super) fn upstreams(&self) -> Vec<Arc<dyn Upstream>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .filter_map(|(_, means)| means.upstream.clone())
+            .collect()
+    }
+
     /// Gives what a configuration does to `take`; of one that is long gone, what the oldest that is
     /// kept does.
     pub(super) fn take<T>(&self, configuration: u32, take: impl FnOnce(&Means<A>) -> T) -> T {

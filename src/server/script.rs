@@ -4,20 +4,20 @@
 
 use super::sys::ANSWER;
 use super::{
-    Answerer, Bound, Count, HeldQuery, ListenAddress, Options, Scheme, Server, Setup, Timeouts,
-    Upstream, bind,
+    Answerer, Bound, Count, Inquiry, ListenAddress, Options, Resume, Scheme, Server, Setup,
+    Timeouts, Upstream, bind,
 };
-use crate::answer::{DropReason, Outcome, Plan, Request, Transport, Verdict};
+use crate::answer::{DropReason, Outcome, Plan, Replied, Request, Transport, Verdict};
 use crate::chain::{ListenerId, UpstreamId};
 use crate::drain::Drain;
 use crate::snapshot::{Publisher, Snapshot, cell};
 use crate::tenancy::Client;
 use crate::testing::empty_snapshot;
 use crate::wire::{NameBuf, RType, Rcode};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -64,20 +64,22 @@ impl Answerer for Script {
         out[..12].copy_from_slice(header);
         out[2] |= 0x80;
         out[12..length].copy_from_slice(&answer);
-        let rcode = Rcode::NOERROR;
-        Outcome::Reply(
-            length,
-            Verdict {
-                rcode,
-                zone: None,
-                client: None,
-                forwarded: None,
-                named: None,
-                asker: Client::Unknown,
-                qtype: None,
-                qname: 0,
-            },
-        )
+        Outcome::Reply(length, verdict())
+    }
+
+    fn resume(
+        &mut self,
+        _: &Snapshot,
+        request: &Request<'_>,
+        replies: &[Replied<'_>],
+        out: &mut [u8],
+    ) -> Outcome {
+        let said = replies.last().and_then(|replied| replied.reply).unwrap();
+        let length = 12 + said.len();
+        out[..12].copy_from_slice(&request.bytes[..12]);
+        out[2] |= 0x80;
+        out[12..length].copy_from_slice(said);
+        Outcome::Reply(length, verdict())
     }
 
     fn knows(&self, _: &Snapshot, _: IpAddr) -> bool {
@@ -86,16 +88,25 @@ impl Answerer for Script {
 }
 
 /// Replies from a thread of its own.
-pub(super) struct Elsewhere;
+#[derive(Default)]
+pub(super) struct Elsewhere(Mutex<Option<Box<dyn Resume>>>);
 
 impl Upstream for Elsewhere {
-    fn ask(&self, query: HeldQuery, _: Box<Plan>, _: Arc<Snapshot>) {
-        thread::spawn(move || {
-            let mut reply = query.request(0, 0, false).bytes[..12].to_vec();
-            reply[2] |= 0x80;
-            reply.extend_from_slice(b"elsewhere");
-            assert!(query.reply(&reply));
+    fn start(&self, resume: Box<dyn Resume>) -> io::Result<()> {
+        *self.0.lock().unwrap() = Some(resume);
+        Ok(())
+    }
+
+    fn ask(&self, inquiry: Box<Inquiry>) -> Option<Box<Inquiry>> {
+        let resume = self.0.lock().unwrap().take().expect("it was started");
+        let asking = thread::spawn(move || {
+            let mut resume = resume;
+            let again = resume.resume(inquiry, Some(b"elsewhere"));
+            assert!(again.is_none());
+            resume
         });
+        *self.0.lock().unwrap() = asking.join().ok();
+        None
     }
 }
 
@@ -276,5 +287,21 @@ fn plan() -> Plan {
         upstream: UpstreamId(0),
         qname: NameBuf::new(),
         qtype: RType::A,
+        client: Client::Unknown,
+    }
+}
+
+fn verdict() -> Verdict {
+    Verdict {
+        rcode: Rcode::NOERROR,
+        block: None,
+        plugin: None,
+        zone: None,
+        client: None,
+        forwarded: None,
+        named: None,
+        asker: Client::Unknown,
+        qtype: None,
+        qname: 0,
     }
 }

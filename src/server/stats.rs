@@ -51,8 +51,14 @@ pub enum Count {
     TenantDropped,
     /// As `ClientClosed`, for the limit of a tenant.
     TenantClosed,
+    /// Questions of queries that the upstream knew the reply to already.
+    Recalled,
     /// Queries handed to the upstream.
     Asked,
+    /// Queries that the upstream had no room for.
+    AskRefused,
+    /// Queries that get no reply because no `clients` lists who asks.
+    NoClient,
     /// Queries that a forwarder sent for a client that is known.
     ForwardedKnown,
     /// Queries that a forwarder sent without saying for whom.

@@ -12,7 +12,7 @@
 mod host;
 mod message;
 
-pub(super) use host::descriptor_limit;
+pub use host::descriptor_limit;
 pub use host::interface_addresses;
 pub(super) use message::{Route, canonical};
 

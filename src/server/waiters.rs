@@ -3,7 +3,7 @@
 //! Workers hand queries over without waiting: through a bounded channel, with a count of all that
 //! wait. What finds no room is given back and answered at once, never dropped.
 
-use super::engine::{Answered, Answerer, Engine};
+use super::engine::{Answered, Answerer, Engine, Recalled};
 use super::held::HeldQuery;
 use super::stats::Count;
 use super::sys::ANSWER;
@@ -205,25 +205,35 @@ impl<A: Answerer> Waiting<A> {
             Transport::Tcp => MAX_MESSAGE,
         };
         let out = &mut self.out[..room];
-        let snapshot = self.engine.reader.load();
+        let snapshot = Arc::clone(&self.engine.reader.load());
         self.engine.adopt(&snapshot);
         let length = match self.engine.answer_once(&snapshot, &request, out) {
             Answered::Hold if may_wait => return Some(query),
             Answered::Reply(length) => length,
             Answered::Nothing => 0,
-            Answered::Ask(plan) if self.engine.has_upstream() => {
-                self.held.fetch_sub(1, Ordering::Relaxed);
-                self.engine.ask(query, plan, &snapshot);
-                return None;
-            }
-            Answered::Hold | Answered::Ask(_) => self.engine.fail(request.bytes, out),
+            Answered::Ask(plan) => match self.engine.recall(&snapshot, &request, plan, out) {
+                Recalled::Answered(length) => length,
+                Recalled::Needs(needed) => {
+                    self.held.fetch_sub(1, Ordering::Relaxed);
+                    if let Some(query) = self.engine.ask(&snapshot, query, needed) {
+                        let length = self.engine.fail(query.bytes(), out);
+                        self.send(query, length);
+                    }
+                    return None;
+                }
+            },
+            Answered::Hold => self.engine.fail(request.bytes, out),
         };
         drop(snapshot);
         self.held.fetch_sub(1, Ordering::Relaxed);
-        if length > 0 && !query.reply(&out[..length]) {
+        self.send(query, length);
+        None
+    }
+
+    fn send(&self, query: HeldQuery, length: usize) {
+        if length > 0 && !query.reply(&self.out[..length]) {
             self.engine.counters.add(Count::UdpSendFailed, 1);
         }
-        None
     }
 }
 

@@ -11,6 +11,9 @@ pub const MIN_PAYLOAD: u16 = 512;
 /// Option code of an extended error (RFC 8914).
 pub const OPTION_EDE: u16 = 15;
 
+/// Option code of a name server's identifier (RFC 5001).
+pub const OPTION_NSID: u16 = 3;
+
 const OPTION_COOKIE: u16 = 10;
 /// Options behind this many are neither read nor an error: padding with thousands of empty ones
 /// must not cost anything.
@@ -89,6 +92,14 @@ impl<'a> Edns<'a> {
     }
 }
 
+/// Appends an option to the RDATA of an OPT record.
+pub fn write_option(rdata: &mut Vec<u8>, code: u16, value: &[u8]) {
+    let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
+    rdata.extend(code.to_be_bytes());
+    rdata.extend(length.to_be_bytes());
+    rdata.extend(value.iter().take(usize::from(length)));
+}
+
 fn split_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<4>()?;
     let [c0, c1, l0, l1] = *head;
@@ -102,6 +113,10 @@ fn split_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 pub struct ExtendedError(pub u16);
 
 impl ExtendedError {
+    /// 15: this client may not ask this, by configuration.
+    pub const BLOCKED: Self = Self(15);
+    /// 17: this client gets no answer to this, by configuration.
+    pub const FILTERED: Self = Self(17);
     /// 14: the data has not been read yet.
     pub const NOT_READY: Self = Self(14);
     /// 18: this client may not ask.

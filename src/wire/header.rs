@@ -7,6 +7,8 @@ const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
 const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
+const RA: u16 = 0x0080;
+const AD: u16 = 0x0020;
 const CD: u16 = 0x0010;
 
 /// A message's ID, flags and counts.
@@ -66,14 +68,75 @@ impl Header {
         self.flags & AA != 0
     }
 
+    /// Returns whether the data was authenticated, or that may be said (AD, RFC 6840 section 5.7).
+    pub fn authentic_data(self) -> bool {
+        self.flags & AD != 0
+    }
+
+    /// Returns whether unchecked data is welcome (CD).
+    pub fn checking_disabled(self) -> bool {
+        self.flags & CD != 0
+    }
+
+    /// Returns whether recursion is available (RA).
+    pub fn recursion_available(self) -> bool {
+        self.flags & RA != 0
+    }
+
     /// Returns the flags of a reply: QR, the opcode, and the query's RD and CD.
     pub(super) fn reply_flags(self) -> u16 {
         QR | (self.flags & (0x7800 | RD | CD))
     }
 
+    /// Returns the message's flags.
+    pub fn flags(self) -> HeaderFlags {
+        HeaderFlags(self.flags & HeaderFlags::ALL)
+    }
+
     /// Returns the flags of a reply that copies nothing but the opcode.
     pub(super) fn bare_reply_flags(self) -> u16 {
         QR | (self.flags & 0x7800)
+    }
+}
+
+/// The flags of a message that are neither QR, opcode nor response code: AA, TC, RD, RA, Z, AD, CD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeaderFlags(pub(super) u16);
+
+impl HeaderFlags {
+    pub(super) const ALL: u16 = 0x07f0;
+    /// Authoritative answer.
+    pub const AA: Self = Self(AA);
+    /// Truncated.
+    pub const TC: Self = Self(TC);
+    /// Recursion desired.
+    pub const RD: Self = Self(RD);
+    /// Recursion available.
+    pub const RA: Self = Self(0x0080);
+    /// Checking disabled.
+    pub const CD: Self = Self(CD);
+
+    /// Returns them as they stand in the header.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// Returns the flags that are in both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Returns the flags that are in either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns the flags without those of `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 

@@ -124,8 +124,9 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Reads a name that may be compressed; pointers lead strictly back. Returns what follows it.
-fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
+/// Reads a name of a message, which may be compressed; pointers lead strictly back. Returns it with
+/// the offset of what follows it.
+pub fn read_name(message: &[u8], start: usize) -> Option<(NameBuf, usize)> {
     let mut name = NameBuf::new();
     let mut at = start;
     let mut after = None;

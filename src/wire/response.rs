@@ -33,14 +33,13 @@ pub struct Full;
 pub struct ResponseBuilder<'b> {
     pub(super) out: &'b mut [u8],
     pub(super) at: usize,
-    limit: usize,
+    pub(super) limit: usize,
     section: Section,
     counts: [u16; 3],
     full: bool,
-    relay: bool,
     rcode: Rcode,
-    flags: u16,
-    opt: Option<bool>,
+    pub(super) flags: u16,
+    pub(super) opt: Option<bool>,
     error: Option<ExtendedError>,
     pub(super) positions: Positions,
 }
@@ -109,7 +108,6 @@ impl<'b> ResponseBuilder<'b> {
             section: Section::Answer,
             counts: [0; 3],
             full: false,
-            relay: false,
             rcode: Rcode::NOERROR,
             flags,
             opt: None,
@@ -133,16 +131,6 @@ impl<'b> ResponseBuilder<'b> {
     /// Returns the response code.
     pub fn rcode(&self) -> Rcode {
         self.rcode
-    }
-
-    /// Says that the message will be replaced by an upstream's reply.
-    pub fn set_relay(&mut self) {
-        self.relay = true;
-    }
-
-    /// Returns whether the message is to be replaced by an upstream's reply.
-    pub fn is_relay(&self) -> bool {
-        self.relay
     }
 
     /// Puts a whole message in the place of this one, under this ID, and returns its length.
@@ -364,7 +352,7 @@ impl<'b> ResponseBuilder<'b> {
         Ok(position)
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         owner: Owner<'_>,
         rtype: RType,
@@ -421,7 +409,7 @@ impl<'b> ResponseBuilder<'b> {
         self.at += bytes.len();
     }
 
-    fn patch(&mut self, at: usize, bytes: &[u8]) {
+    pub(super) fn patch(&mut self, at: usize, bytes: &[u8]) {
         if let Some(room) = self.out.get_mut(at..at + bytes.len()) {
             room.copy_from_slice(bytes);
         }
@@ -429,7 +417,13 @@ impl<'b> ResponseBuilder<'b> {
 
     /// Completes the message with OPT and the header, and returns its length.
     #[inline]
-    pub fn finish(mut self) -> usize {
+    pub fn finish(self) -> usize {
+        self.finish_in().1
+    }
+
+    /// Completes the message, and returns where it is and its length.
+    #[inline]
+    pub(super) fn finish_in(mut self) -> (&'b mut [u8], usize) {
         let [high, low] = self.rcode_parts();
         if let Some(dnssec_ok) = self.opt {
             let at = self.at;
@@ -448,7 +442,7 @@ impl<'b> ResponseBuilder<'b> {
             let ([a0, a1], [n0, n1], [x0, x1]) = (answers, authorities, additionals);
             *front = [i0, i1, f0, f1 | low, q0, q1, a0, a1, n0, n1, x0, x1];
         }
-        self.at
+        (self.out, self.at)
     }
 
     /// Splits the response code into OPT's eight bits and the header's four.

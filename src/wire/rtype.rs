@@ -14,6 +14,10 @@ pub struct QClass(pub u16);
 impl QClass {
     /// The Internet.
     pub const IN: Self = Self(1);
+    /// Chaos: what servers say of themselves.
+    pub const CH: Self = Self(3);
+    /// Any class, in a question.
+    pub const ANY: Self = Self(255);
 }
 
 macro_rules! types {

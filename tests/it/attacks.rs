@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use tenantdns::answer::{Outcome, Transport, respond};
-use tenantdns::chain::UpstreamId;
+use tenantdns::chain::{ForwardOptions, UpstreamId};
 use tenantdns::model::{Object, ServiceKind};
 use tenantdns::observe::{self, Sort, observe};
 use tenantdns::testing::{Cluster, ask, query, query_edns, request};
@@ -844,7 +844,7 @@ fn o12_hidden_and_absent_names_take_the_same_next_step() {
     let snapshot = |mode| {
         let config = toml(&file.settings["fallthrough"], mode, "auto");
         let mut cluster = Cluster::new(&file.fixture, &config);
-        let up = (Name::root(), UpstreamId(0));
+        let up = ForwardOptions::new(Name::root(), UpstreamId(0));
         cluster.config.blocks[0].forward.push(up);
         cluster.snapshot()
     };

@@ -5,8 +5,8 @@ use crate::live::Live;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use tenantdns::answer::{Outcome, Plan, Transport, respond, resume};
-use tenantdns::chain::UpstreamId;
+use tenantdns::answer::{Outcome, Plan, Replied, Transport, respond, resume};
+use tenantdns::chain::{ForwardOptions, UpstreamId};
 use tenantdns::testing::{Cluster, query, query_edns, request};
 use tenantdns::wire::RType;
 use tenantdns::zone::PodMode;
@@ -275,7 +275,7 @@ fn an_alias_to_the_outside_is_completed_with_what_the_upstream_says() {
     let mut cluster = cluster(&file, suite);
     cluster.config.blocks[0]
         .forward
-        .push((".".parse().unwrap(), UpstreamId(0)));
+        .push(ForwardOptions::new(".".parse().unwrap(), UpstreamId(0)));
     let snapshot = cluster.snapshot();
     let mut completed = 0;
     for case in &suite.cases {
@@ -288,7 +288,11 @@ fn an_alias_to_the_outside_is_completed_with_what_the_upstream_says() {
                 completed += 1;
                 assert_eq!(format!("{:?}", plan.qname), "example.net.");
                 let reply = upstream_reply(&plan);
-                match resume(&snapshot, &request, &plan, Some(&reply), &mut out) {
+                let replied = Replied {
+                    plan: &plan,
+                    reply: Some(&reply),
+                };
+                match resume(&snapshot, &request, &[replied], &mut out) {
                     Outcome::Reply(len, _) => len,
                     other => panic!("{}: {other:?}", case.id),
                 }

@@ -3,8 +3,8 @@
 use hickory_proto::op::Message;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tenantdns::answer::{Outcome, Plan, Transport, respond, resume};
-use tenantdns::chain::UpstreamId;
+use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Transport, respond, resume};
+use tenantdns::chain::{ForwardOptions, UpstreamId};
 use tenantdns::model::Kind;
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, query, query_edns, request};
@@ -147,7 +147,7 @@ fn snapshots() -> Vec<Snapshot> {
     for config in CONFIGS {
         let mut cluster = Cluster::new(&manifests, config).own_addresses(&[own]);
         all.push(cluster.snapshot());
-        cluster.config.blocks[0].forward = vec![(Name::root(), UpstreamId(0))];
+        cluster.config.blocks[0].forward = vec![ForwardOptions::new(Name::root(), UpstreamId(0))];
         cluster
             .objects
             .retain(|o| o.kind() != Kind::Pod || config.contains("verified"));
@@ -354,15 +354,24 @@ fn check(snapshot: &Snapshot, random: &mut Random, bytes: &[u8], tally: &mut Tal
     let size = [512, 512, 700, 1232, 4096, 65_535][random.below(6)];
     let mut out = vec![0xaa; size];
     let mut outcome = respond(snapshot, &request, &mut out);
-    for _ in 0..3 {
-        let Outcome::Ask(plan) = &outcome else { break };
+    let mut said: Vec<(Plan, Option<Vec<u8>>)> = Vec::new();
+    while let Outcome::Ask(plan) = outcome {
+        assert!(said.len() < MAX_ASKS, "asks without end");
         tally.asks += 1;
-        let mut said = upstream_reply(random, plan);
+        let mut reply = upstream_reply(random, &plan);
         if random.one_in(2) {
-            mutate(random, &mut said);
+            mutate(random, &mut reply);
         }
-        let said = (!random.one_in(5)).then_some(said);
-        outcome = resume(snapshot, &request, &plan.clone(), said.as_deref(), &mut out);
+        said.push((*plan, (!random.one_in(5)).then_some(reply)));
+        let replies: Vec<_> = said
+            .iter()
+            .map(|(plan, reply)| Replied {
+                plan,
+                reply: reply.as_deref(),
+            })
+            .collect();
+        request.entropy = random.next();
+        outcome = resume(snapshot, &request, &replies, &mut out);
         if let Outcome::Reply(len, _) = outcome {
             assert!(
                 len <= size && (transport == Transport::Tcp || len <= 1232),
@@ -404,7 +413,7 @@ fn check(snapshot: &Snapshot, random: &mut Random, bytes: &[u8], tally: &mut Tal
             assert!(request.may_wait);
             tally.holds += 1;
         }
-        Outcome::Ask(_) => panic!("asks without end"),
+        Outcome::Ask(_) => unreachable!("asked until it answered"),
     }
 }
 

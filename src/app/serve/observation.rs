@@ -1,7 +1,7 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{Outcome, Request};
+use crate::answer::{Outcome, Replied, Request};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
 use crate::app::questions::Asking;
@@ -114,23 +114,19 @@ impl Clone for Observed {
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        if let (Outcome::Reply(_, verdict), Some(witness)) = (&outcome, &mut self.own) {
-            witness.saw(snapshot, request, verdict);
-        }
-        if let Outcome::Reply(_, verdict) = &outcome
-            && verdict.client == Some(ClientClass::Unknown)
-            && snapshot.policy.is_enforced()
-            && snapshot.synced
-            && snapshot.identities == Identities::Trusted
-            && !self.said.load(Ordering::Relaxed)
-            && !self.said.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                source = %request.peer.ip().to_canonical(),
-                "a query came from an address that is no pod's: it sees only what everybody sees \
-                 (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
-            );
-        }
+        self.note(snapshot, request, &outcome);
+        outcome
+    }
+
+    fn resume(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        replies: &[Replied<'_>],
+        out: &mut [u8],
+    ) -> Outcome {
+        let outcome = Core.resume(snapshot, request, replies, out);
+        self.note(snapshot, request, &outcome);
         outcome
     }
 
@@ -149,6 +145,30 @@ impl Answerer for Observed {
         // What has been counted is not begun anew.
         if !same {
             *self = next.next();
+        }
+    }
+}
+
+impl Observed {
+    fn note(&mut self, snapshot: &Snapshot, request: &Request<'_>, outcome: &Outcome) {
+        let Outcome::Reply(_, verdict) = outcome else {
+            return;
+        };
+        if let Some(witness) = &mut self.own {
+            witness.saw(snapshot, request, verdict);
+        }
+        if verdict.client == Some(ClientClass::Unknown)
+            && snapshot.policy.is_enforced()
+            && snapshot.synced
+            && snapshot.identities == Identities::Trusted
+            && !self.said.load(Ordering::Relaxed)
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                source = %request.peer.ip().to_canonical(),
+                "a query came from an address that is no pod's: it sees only what everybody sees \
+                 (said once; give the address to a pod's status.podIPs, or ask with `dig -b`)"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ptr;
 
 /// Returns how many files the process may have open, where the kernel says.
-pub(in crate::server) fn descriptor_limit() -> Option<usize> {
+pub fn descriptor_limit() -> Option<usize> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

@@ -73,7 +73,7 @@ fn a_held_query_does_not_keep_later_ones_waiting() {
 
 #[test]
 fn half_closed_connections_get_all_their_answers_and_then_fin() {
-    let mut running = patient(|setup| setup.upstream = Some(Arc::new(Elsewhere)));
+    let mut running = patient(|setup| setup.upstream = Some(Arc::new(Elsewhere::default())));
     for (word, answer) in [("echo", "echo"), ("ask", "elsewhere"), ("hold", "known")] {
         let mut stream = running.tcp();
         send(&mut stream, 1, word);
@@ -315,16 +315,12 @@ fn a_connection_has_so_many_late_answers_and_the_next_query_does_not_wait() {
 
 /// Keeps what it is asked.
 #[derive(Default)]
-struct Never(std::sync::Mutex<Vec<super::super::HeldQuery>>);
+struct Never(std::sync::Mutex<Vec<Box<super::super::Inquiry>>>);
 
 impl super::super::Upstream for Never {
-    fn ask(
-        &self,
-        query: super::super::HeldQuery,
-        _: Box<crate::answer::Plan>,
-        _: Arc<crate::snapshot::Snapshot>,
-    ) {
-        self.0.lock().unwrap().push(query);
+    fn ask(&self, inquiry: Box<super::super::Inquiry>) -> Option<Box<super::super::Inquiry>> {
+        self.0.lock().unwrap().push(inquiry);
+        None
     }
 }
 

@@ -85,7 +85,7 @@ fn what_needs_an_upstream_is_a_servfail_without_one() {
 #[test]
 fn an_upstream_replies_from_the_asked_address() {
     let running = Running::with(options("0.0.0.0:0"), |setup| {
-        setup.upstream = Some(Arc::new(Elsewhere));
+        setup.upstream = Some(Arc::new(Elsewhere::default()));
     });
     let to = SocketAddr::from(([127, 0, 0, 53], running.address.port()));
     let client = udp("127.0.0.1", to);

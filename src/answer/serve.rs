@@ -1,0 +1,360 @@
+//! The steps of a block that change questions or answers, each around those behind it, as CoreDNS's
+//! plugins are. What a block has no such step for never comes here.
+
+mod own;
+mod search;
+
+use super::asks::Heard;
+use super::message::{Message, Reply, Stop};
+use super::{
+    Asked, By, Done, DropReason, Outcome, Request, Transport, clients, finish_unchanged,
+    kubernetes, unsaid,
+};
+use crate::chain::{
+    AclAction, Block, ForwardOptions, Plugin, RewriteRule, Rewriter, Step, ZoneId, judge, lowered,
+    rewrite,
+};
+use crate::wire::{
+    ExtendedError, Name, QClass, QName, QNameBuffer, Query, RType, Rcode, ResponseBuilder,
+};
+use std::cell::Cell;
+
+pub(super) use own::local_zone;
+pub(super) use search::concerns as may_search;
+
+/// Look-ups within look-ups at most: DNS64 behind an alias, and some more.
+const MAX_DEPTH: u8 = 4;
+
+/// A question on its way.
+#[derive(Clone)]
+pub(super) struct Question {
+    /// As it was spelled.
+    pub(super) name: Name,
+    pub(super) qtype: RType,
+    pub(super) qclass: QClass,
+}
+
+type Served = Result<Reply, Stop>;
+
+/// One look-up in a block.
+struct Serving<'a> {
+    asked: &'a Asked<'a>,
+    block: &'a Block,
+    depth: u8,
+    /// Whether some step was for the name and passed it on.
+    passed_on: Cell<bool>,
+}
+
+/// Answers the query by way of whole messages.
+#[inline(never)]
+pub(super) fn answer(asked: &Asked<'_>, block: &Block, limit: usize, out: &mut [u8]) -> Outcome {
+    let query = asked.query;
+    let mut name = crate::wire::NameBuf::new();
+    // A QNAME fits: it was read from a query.
+    let _ = name.push_wire(query.qname.as_wire());
+    let question = Question {
+        name: name.to_name(),
+        qtype: query.qtype,
+        qclass: query.qclass,
+    };
+    match serve(asked, block, &question, 0) {
+        Ok(reply) => {
+            let by = By {
+                block: Some(block.id()),
+                ..reply.by
+            };
+            reply.message.write(asked, by, limit, out)
+        }
+        Err(Stop::Hold) => Outcome::Hold,
+        Err(Stop::Ask(plan)) => Outcome::Ask(plan),
+        Err(Stop::Drop(reason)) => Outcome::Drop(reason),
+    }
+}
+
+/// Looks a name up as if this client had asked for it: by the block that is for it.
+pub(super) fn look_up(
+    asked: &Asked<'_>,
+    name: &Name,
+    qtype: RType,
+    depth: u8,
+) -> Result<Message, Stop> {
+    let mut buffer = QNameBuffer::default();
+    let Some((qname, _)) = QName::parse(name.as_wire(), &mut buffer) else {
+        return Ok(Message::to(asked).with_rcode(Rcode::SERVFAIL));
+    };
+    let Some(block) = asked.select(&qname) else {
+        return Ok(Message::to(asked).with_rcode(Rcode::REFUSED));
+    };
+    if depth >= MAX_DEPTH {
+        return Ok(Message::to(asked).with_rcode(Rcode::SERVFAIL));
+    }
+    let question = Question {
+        name: name.clone(),
+        qtype,
+        qclass: QClass::IN,
+    };
+    serve(asked, block, &question, depth + 1).map(|reply| reply.message)
+}
+
+/// Returns whether a look-up by this block goes by way of whole messages.
+pub(super) fn is_for(asked: &Asked<'_>, block: &Block, qname: &QName<'_>, qtype: RType) -> bool {
+    super::steps::is_touched(asked, block, qname, qtype)
+}
+
+fn serve(asked: &Asked<'_>, block: &Block, question: &Question, depth: u8) -> Served {
+    let serving = Serving {
+        asked,
+        block,
+        depth,
+        passed_on: Cell::new(false),
+    };
+    serving.from(0, question)
+}
+
+impl Serving<'_> {
+    /// Lets the steps from one on answer a question.
+    fn from(&self, at: usize, question: &Question) -> Served {
+        let Some(step) = self.block.steps().get(at) else {
+            let rcode = match self.passed_on.get() {
+                true => unsaid(self.asked.snapshot),
+                false => Rcode::REFUSED,
+            };
+            return Ok(Reply::unwritten(self.asked, rcode, By::default()));
+        };
+        let next = || self.from(at + 1, question);
+        let mut buffer = QNameBuffer::default();
+        let Some((qname, _)) = QName::parse(question.name.as_wire(), &mut buffer) else {
+            return Ok(self.unwritten(Rcode::SERVFAIL, None));
+        };
+        match step {
+            Step::Nsid(id) => {
+                let mut reply = next()?;
+                if super::steps::asks_nsid(self.asked.query) {
+                    reply.message.nsid = Some(id.clone());
+                }
+                Ok(reply)
+            }
+            Step::Local => self.local(question, &qname).map_or_else(next, Ok),
+            Step::Dns64(options) => self.dns64(options, question, next()?),
+            Step::Any if question.qtype == RType::ANY => Ok(self.any(question)),
+            Step::Any => next(),
+            Step::Chaos(options) => self.chaos(options, question).map_or_else(next, Ok),
+            Step::Rewrite(rules) => self.rewrite(rules, at, question),
+            Step::Autopath(options) => self.autopath(options, at, question, &qname),
+            Step::Acl(tables) => {
+                let address = self.asked.address();
+                match judge(tables, &qname, question.qtype, address) {
+                    None | Some(AclAction::Allow) => next(),
+                    Some(action) => self.acl(action),
+                }
+            }
+            Step::Header(options) => {
+                let mut reply = next()?;
+                if reply.is_written {
+                    reply.message.flags = options.applied(reply.message.flags);
+                }
+                Ok(reply)
+            }
+            Step::Minimal => {
+                let mut reply = next()?;
+                if reply.is_written {
+                    minimize(&mut reply.message);
+                }
+                Ok(reply)
+            }
+            Step::Template(tables) => self.template(tables, question, &qname, next),
+            Step::Hosts(id, options, inline) => {
+                let said = super::steps::hosts(
+                    self.asked.snapshot,
+                    (*id, options, inline),
+                    &qname,
+                    question.qtype,
+                );
+                self.hosts(said, options.ttl, question)
+                    .map_or_else(next, Ok)
+            }
+            Step::Kubernetes(id) => match self.kubernetes(*id, question)? {
+                Some(reply) => Ok(reply),
+                None => next(),
+            },
+            Step::Forward(table) if self.is_asked(table, &qname) => {
+                self.forward(table, at, question, &qname)
+            }
+            Step::Forward(_) => next(),
+        }
+    }
+
+    fn unwritten(&self, rcode: Rcode, plugin: Option<Plugin>) -> Reply {
+        let by = By {
+            plugin,
+            ..By::default()
+        };
+        Reply::unwritten(self.asked, rcode, by)
+    }
+
+    fn written(&self, message: Message, plugin: Plugin) -> Reply {
+        let by = By {
+            plugin: Some(plugin),
+            ..By::default()
+        };
+        Reply::written(message, by)
+    }
+
+    /// Asks what the rules make of the question, and turns the answer back.
+    fn rewrite(&self, rules: &[RewriteRule], at: usize, question: &Question) -> Served {
+        let (qtype, qclass) = (question.qtype, question.qclass);
+        let Ok(rewritten) = rewrite(rules, &question.name, qtype, qclass) else {
+            return Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Rewrite)));
+        };
+        let question = match rewritten.is_touched {
+            false => question.clone(),
+            true => Question {
+                name: rewritten.name,
+                qtype: rewritten.qtype,
+                qclass: rewritten.qclass,
+            },
+        };
+        if question.qclass != QClass::IN || is_transfer(question.qtype) {
+            // As where a client asks that.
+            return Ok(self.unwritten(Rcode::REFUSED, Some(Plugin::Rewrite)));
+        }
+        let mut reply = self.from(at + 1, &question)?;
+        if !rewritten.rewriters.is_empty() {
+            let mut rcode = reply.message.rcode();
+            Rewriter::apply(&rewritten.rewriters, &mut rcode, reply.message.records());
+            reply.message.rcode = Some(rcode);
+            reply.is_written = true;
+        }
+        Ok(reply)
+    }
+
+    fn acl(&self, action: AclAction) -> Served {
+        let message = Message::to(self.asked);
+        let (rcode, error) = match action {
+            AclAction::Drop => return Err(Stop::Drop(DropReason::Policy)),
+            AclAction::Block => (Rcode::REFUSED, ExtendedError::BLOCKED),
+            AclAction::Filter | AclAction::Allow => (Rcode::NOERROR, ExtendedError::FILTERED),
+        };
+        let message = Message {
+            error: Some(error.into()),
+            ..message.with_rcode(rcode)
+        };
+        Ok(self.written(message, Plugin::Acl))
+    }
+
+    /// Answers from a zone what is asked for now, or returns `None` where it is for the next step.
+    fn kubernetes(&self, id: ZoneId, question: &Question) -> Result<Option<Reply>, Stop> {
+        let bytes = question.to_query(self.asked.query);
+        let mut buffer = QNameBuffer::default();
+        let Ok(query) = Query::parse(&bytes, &mut buffer) else {
+            return Ok(Some(self.unwritten(Rcode::SERVFAIL, None)));
+        };
+        let request = Request {
+            // It is cut when it is sent.
+            transport: Transport::Tcp,
+            bytes: &bytes,
+            ..*self.asked.request
+        };
+        let asked = Asked {
+            request: &request,
+            query: &query,
+            depth: self.depth,
+            ..*self.asked
+        };
+        let mut out = vec![0; usize::from(u16::MAX)];
+        let mut builder = ResponseBuilder::new(&query, usize::from(u16::MAX), &mut out);
+        match kubernetes::answer(&asked, id, &mut builder) {
+            None => Ok(None),
+            Some(Done::Next) => {
+                self.passed_on.set(true);
+                Ok(None)
+            }
+            Some(Done::Hold) => Err(Stop::Hold),
+            Some(Done::Ask(plan)) => Err(Stop::Ask(plan)),
+            Some(Done::Drop(reason)) => Err(Stop::Drop(reason)),
+            Some(Done::Answer(by) | Done::Relay(_, by)) => {
+                let length = finish_unchanged(builder);
+                let message = Message::parse(out.get(..length).unwrap_or(&[]));
+                let message =
+                    message.unwrap_or_else(|| Message::to(self.asked).with_rcode(Rcode::SERVFAIL));
+                Ok(Some(Reply::written(message, by)))
+            }
+        }
+    }
+
+    fn is_asked(&self, table: &ForwardOptions, qname: &QName<'_>) -> bool {
+        table.is_for(qname) && clients::is_for_tenant(self.asked, table)
+    }
+
+    /// Asks an upstream what is asked for now.
+    fn forward(
+        &self,
+        table: &ForwardOptions,
+        at: usize,
+        question: &Question,
+        qname: &QName<'_>,
+    ) -> Served {
+        if !clients::is_listed(self.asked, table) {
+            return Err(Stop::Drop(DropReason::NoClient));
+        }
+        let (name, qtype) = (question.name.as_wire(), question.qtype);
+        match self.asked.said.to(table.upstream, name, qtype) {
+            Heard::NotAsked => Err(Stop::Ask(super::Plan::new(table.upstream, name, qtype))),
+            Heard::Nothing => Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Forward))),
+            Heard::Reply(reply, bytes) => {
+                let [_, answers, ..] = reply.header.counts;
+                let is_left = table.passes_on(reply.header.rcode(), answers > 0);
+                let is_next = |step: &Step| matches!(step, Step::Forward(table) if self.is_asked(table, qname));
+                let behind = self.block.steps().get(at + 1..).unwrap_or(&[]);
+                if is_left && behind.iter().any(is_next) {
+                    self.passed_on.set(true);
+                    return self.from(at + 1, question);
+                }
+                match Message::parse(bytes) {
+                    Some(message) => Ok(self.written(message, Plugin::Forward)),
+                    None => Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Forward))),
+                }
+            }
+        }
+    }
+}
+
+impl Question {
+    /// Returns this question as a query like another.
+    fn to_query(&self, query: &Query<'_>) -> Vec<u8> {
+        let kept = query.header.flags().bits() & 0x0110;
+        let mut bytes = Vec::with_capacity(12 + self.name.as_wire().len() + 15);
+        bytes.extend(query.header.id.to_be_bytes());
+        bytes.extend(kept.to_be_bytes());
+        bytes.extend([0, 1, 0, 0, 0, 0, 0, u8::from(query.edns.is_some())]);
+        bytes.extend(self.name.as_wire());
+        bytes.extend(self.qtype.0.to_be_bytes());
+        bytes.extend(self.qclass.0.to_be_bytes());
+        if query.edns.is_some() {
+            bytes.extend([0, 0, 41, 0xff, 0xff, 0, 0, 0, 0, 0, 0]);
+        }
+        bytes
+    }
+
+    /// Returns its name as rules see it.
+    fn text(&self) -> String {
+        lowered(self.name.as_wire())
+    }
+}
+
+fn is_transfer(qtype: RType) -> bool {
+    matches!(qtype, RType::AXFR | RType::IXFR)
+}
+
+/// Leaves out what was not asked for, but where it says that there is nothing, or who knows more.
+fn minimize(message: &mut Message) {
+    let is_negative = message.answer.is_empty()
+        && message
+            .authority
+            .iter()
+            .any(|record| matches!(record.rtype, RType::SOA | RType::NS));
+    if message.rcode() == Rcode::NOERROR && !is_negative {
+        message.authority.clear();
+        message.additional.clear();
+    }
+}

@@ -1,0 +1,100 @@
+//! `autopath`: the search list of whoever asks, gone through here, so that a client that tries its
+//! list needs one query. Each name is looked up as that client: a hidden one is passed over as an
+//! absent one is.
+
+use super::{Question, Served, Serving};
+use crate::chain::{AutopathOptions, Plugin, Record, SearchList, Step, longest};
+use crate::wire::{Name, NameBuf, QName, RType, Rcode, eq_ignore_case};
+
+impl Serving<'_> {
+    pub(super) fn autopath(
+        &self,
+        options: &AutopathOptions,
+        at: usize,
+        question: &Question,
+        qname: &QName<'_>,
+    ) -> Served {
+        let list = search_list(self, options, qname);
+        let base = list.first().and_then(|first| base(qname, first));
+        let Some(base) = base else {
+            return self.from(at + 1, question);
+        };
+        let mut first = None;
+        for zone in &list {
+            let mut name = NameBuf::new();
+            let fits = name.push_wire(base).is_ok() && name.push_wire(zone.as_wire()).is_ok();
+            if !fits {
+                continue;
+            }
+            let searched = Question {
+                name: name.to_name(),
+                ..question.clone()
+            };
+            let mut reply = self.from(at + 1, &searched)?;
+            if reply.is_written && reply.message.rcode() != Rcode::NXDOMAIN {
+                let other = reply.message.answer.iter().find(|record| {
+                    !eq_ignore_case(record.owner.as_wire(), question.name.as_wire())
+                });
+                if let Some(record) = other {
+                    let alias =
+                        Record::name(&question.name, RType::CNAME, record.ttl, &record.owner);
+                    reply.message.answer.insert(0, alias);
+                }
+                reply.by.plugin = reply.by.plugin.or(Some(Plugin::Autopath));
+                return Ok(reply);
+            }
+            first.get_or_insert(reply);
+        }
+        match first {
+            Some(reply) => Ok(reply),
+            None => self.from(at + 1, question),
+        }
+    }
+}
+
+/// Returns what a name is looked up in, in order; nothing where it is not searched for.
+fn search_list(serving: &Serving<'_>, options: &AutopathOptions, qname: &QName<'_>) -> Vec<Name> {
+    if longest(&options.zones, qname).is_none() {
+        return Vec::new();
+    }
+    let mut list = Vec::new();
+    if options.from == SearchList::Kubernetes {
+        let snapshot = serving.asked.snapshot;
+        let zone = serving.block.steps().iter().find_map(|step| match step {
+            Step::Kubernetes(id) => snapshot.zone(*id)?.origin(qname),
+            _ => None,
+        });
+        // Nodes and clients outside the cluster have no search list that is known.
+        let namespace = snapshot.view(serving.asked.client).own_namespace();
+        let (Some(origin), Some(namespace)) = (zone, namespace) else {
+            return list;
+        };
+        let labels: [&[&[u8]]; 3] = [&[namespace, b"svc"], &[b"svc"], &[]];
+        for labels in labels {
+            match origin.name.prefixed(labels.iter().copied()) {
+                Ok(name) => list.push(name),
+                Err(_) => return Vec::new(),
+            }
+        }
+    }
+    list.extend(options.search.iter().cloned());
+    if !list.is_empty() {
+        list.push(Name::root());
+    }
+    list
+}
+
+/// Returns what stands in a name in front of the first zone of the list, as it was spelled.
+fn base<'q>(qname: &QName<'q>, first: &Name) -> Option<&'q [u8]> {
+    let labels = first.label_count();
+    if !qname.is_at_or_below(first, labels) {
+        return None;
+    }
+    let end = qname.suffix_offset(labels)?;
+    qname.as_wire().get(..end).filter(|base| !base.is_empty())
+}
+
+/// Returns whether a name may be searched for in more than one place.
+pub(in crate::answer) fn concerns(options: &AutopathOptions, qname: &QName<'_>) -> bool {
+    longest(&options.zones, qname).is_some()
+}

@@ -1,0 +1,227 @@
+//! Names that are not ours: upstreams asked on behalf of clients, and their replies checked.
+//!
+//! A [`Forwarder`] is what workers see: they look into the caches, on their own thread, and hand over
+//! what is not there. One thread asks: the same question once, however many want to know, each upstream
+//! over sockets that one question has at a time. A reply goes back by the server's [`Resume`].
+//!
+//! Not here: who may ask for which names (the `forward` step of [`crate::chain`]), and what becomes of
+//! a reply ([`crate::answer`]).
+//!
+//! ```text
+//! worker ─► Forwarder::recall ─► cache ─► hit: answered there
+//!        └► Forwarder::ask ─► desk ─► flights (one a question) ─► table ─► target ─► connection
+//!                               └────◄ check ◄─ cache ◄─ Resume::resume ◄─┘
+//! ```
+
+mod asker;
+mod connection;
+mod desk;
+mod flight;
+mod loops;
+mod message;
+mod options;
+mod random;
+mod resolve;
+mod stats;
+mod table;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use options::{HealthCheck, MAX_TO, Options, Policy, TlsFiles, To, Upstream};
+pub use resolve::ForwardError;
+pub use stats::{BOUNDS, Durations, Lie, Proto, Readings, Stats, ToReadings};
+
+use crate::answer::{Plan, Request};
+use crate::cache::{self, Cache, Key, Partition, Recall};
+use crate::server::{self, Inquiry, Resume};
+use crate::snapshot::Snapshot;
+use crate::wire::{QNameBuffer, Query, RType};
+use asker::Askers;
+use desk::{Job, Refresh};
+use loops::Probes;
+use resolve::{Resolved, resolve};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{Notify, mpsc};
+
+/// Queries handed over and not yet taken up at most.
+const QUEUE: usize = 4096;
+
+/// Every `[[forward]]` table and `[cache]` at work.
+pub struct Forwarder {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+    state: Mutex<State>,
+}
+
+/// What workers and the thread share.
+struct Shared {
+    tables: Vec<Arc<Options>>,
+    caches: Vec<Arc<Cache>>,
+    stats: Stats,
+    probes: Probes,
+    askers: Askers,
+    closing: Notify,
+}
+
+enum State {
+    New(mpsc::Receiver<Job>, Vec<Vec<Resolved>>),
+    Running(JoinHandle<()>),
+    Ended,
+}
+
+impl Forwarder {
+    /// Prepares to ask these tables' upstreams; `own` is where this server listens.
+    ///
+    /// # Errors
+    /// A file can't be read or used, or an upstream is this server itself.
+    pub fn new(
+        tables: &[Options],
+        caches: &[cache::Options],
+        own: &[SocketAddr],
+    ) -> Result<Self, ForwardError> {
+        let resolved: Vec<Vec<Resolved>> = tables
+            .iter()
+            .map(|table| resolve(table, own))
+            .collect::<Result<_, _>>()?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let addresses = resolved.iter().flatten().map(|to| to.address);
+        let shared = Shared {
+            tables: tables.iter().cloned().map(Arc::new).collect(),
+            caches: caches
+                .iter()
+                .cloned()
+                .map(Cache::new)
+                .map(Arc::new)
+                .collect(),
+            stats: Stats::new(addresses),
+            probes: Probes::default(),
+            askers: Askers::default(),
+            closing: Notify::new(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            jobs,
+            state: Mutex::new(State::New(queue, resolved)),
+        })
+    }
+
+    /// Returns what is counted of upstreams.
+    pub fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    /// Returns the caches, in the order in which their options were given.
+    pub fn caches(&self) -> &[Arc<Cache>] {
+        &self.shared.caches
+    }
+
+    /// Returns the upstreams through which this server's own questions came back to it: they are not
+    /// asked, and the server is not ready.
+    pub fn loops(&self) -> Vec<SocketAddr> {
+        self.shared.probes.found()
+    }
+}
+
+impl server::Upstream for Forwarder {
+    fn start(&self, resume: Box<dyn Resume>) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = match std::mem::replace(&mut *state, State::Ended) {
+            State::New(queue, resolved) => {
+                let shared = self.shared.clone();
+                State::Running(desk::start(shared, queue, resolved, resume)?)
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn recall(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        plan: &Plan,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let shared = &*self.shared;
+        if plan.qtype == RType::HINFO {
+            shared.probes.see(plan.qname.as_wire());
+        }
+        let mut buffer = QNameBuffer::default();
+        let query = Query::parse(request.bytes, &mut buffer).ok()?;
+        let (cache, key) = shared.cached(snapshot, &query, plan)?;
+        match cache.recall(&key, request.now) {
+            Recall::Miss | Recall::Unless(_) => None,
+            Recall::Hit { found, refresh } => {
+                if refresh {
+                    let refresh = Refresh::new(request.bytes, plan, snapshot, key);
+                    self.refresh(refresh, cache, request.now);
+                }
+                found.write(&query, out)
+            }
+        }
+    }
+
+    fn ask(&self, inquiry: Box<Inquiry>) -> Option<Box<Inquiry>> {
+        let job = self.jobs.try_send(Job::Ask(inquiry)).err()?.into_inner();
+        self.shared.stats.add(stats::Count::Overflows);
+        match job {
+            Job::Ask(inquiry) => Some(inquiry),
+            Job::Refresh(_) => None,
+        }
+    }
+
+    fn close(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Ended) {
+            State::Running(thread) => {
+                self.shared.closing.notify_one();
+                thread.join().is_ok()
+            }
+            State::New(..) | State::Ended => true,
+        }
+    }
+}
+
+impl Forwarder {
+    fn refresh(&self, refresh: Refresh, cache: &Cache, now: u64) {
+        let refused = self.jobs.try_send(Job::Refresh(Box::new(refresh))).err();
+        if let Some(Job::Refresh(refresh)) = refused.map(|error| error.into_inner()) {
+            cache.refreshed(&refresh.key, false, now);
+        }
+    }
+}
+
+impl Shared {
+    /// Returns the cache that a question is looked up in, and its key there; `None` where it is not.
+    fn cached(
+        &self,
+        snapshot: &Snapshot,
+        query: &Query<'_>,
+        plan: &Plan,
+    ) -> Option<(&Arc<Cache>, Key)> {
+        let table = self.tables.get(usize::from(plan.upstream.0))?;
+        let cache = self.caches.get(usize::from(table.cache?))?;
+        let partition = Partition {
+            upstream: plan.upstream.0,
+            tenant: match cache.options().isolation {
+                cache::Isolation::Shared => 0,
+                cache::Isolation::Tenant => self.askers.number(snapshot, plan.client),
+            },
+        };
+        let key = cache.key(partition, query, plan.qname.as_wire(), plan.qtype)?;
+        Some((cache, key))
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder")
+            .field("tables", &self.shared.tables.len())
+            .finish_non_exhaustive()
+    }
+}

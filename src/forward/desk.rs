@@ -1,0 +1,354 @@
+//! The thread that asks: takes what workers hand over, has each question asked once, keeps what may be
+//! kept and goes on with every query that waited.
+
+use super::Shared;
+use super::flight::{Caps, Flight, FlightKey, Flights, Refusal, Waiter};
+use super::loops::look;
+use super::message::{Question, Rules};
+use super::random::Random;
+use super::resolve::Resolved;
+use super::stats::Count;
+use super::table::Table;
+use super::target::Target;
+use crate::answer::{Plan, Transport};
+use crate::cache::{Answer, Cache, Given, Key};
+use crate::server::{Inquiry, Resume};
+use crate::snapshot::Snapshot;
+use crate::wire::{HEADER_LEN, Message, QNameBuffer, Query, Rcode};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often idle sockets are looked through.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Octets of a reply, with our OPT record.
+const REPLY: usize = 65_535 + 11;
+
+/// What workers hand over.
+pub(super) enum Job {
+    /// A query that waits.
+    Ask(Box<Inquiry>),
+    /// An answer to be replaced, for which nobody waits.
+    Refresh(Box<Refresh>),
+}
+
+/// A question to be asked again.
+pub(super) struct Refresh {
+    bytes: Box<[u8]>,
+    plan: Plan,
+    partition: u64,
+    private: bool,
+    pub(super) key: Key,
+}
+
+impl Refresh {
+    pub(super) fn new(bytes: &[u8], plan: &Plan, snapshot: &Snapshot, key: Key) -> Self {
+        Self {
+            bytes: bytes.into(),
+            plan: plan.clone(),
+            partition: key.partition().tenant,
+            private: snapshot.forwarders.is_stub(),
+            key,
+        }
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Job>,
+    resolved: Vec<Vec<Resolved>>,
+    resume: Box<dyn Resume>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    Builder::new().name("forward".into()).spawn(move || {
+        let desk = Rc::new(Desk::new(shared, resolved, resume));
+        let local = LocalSet::new();
+        local.block_on(&runtime, desk.run(queue));
+    })
+}
+
+struct Desk {
+    shared: Arc<Shared>,
+    tables: Vec<Rc<Table>>,
+    random: Rc<Random>,
+    flights: RefCell<Flights>,
+    resume: RefCell<Box<dyn Resume>>,
+    reply: RefCell<Vec<u8>>,
+}
+
+impl Desk {
+    fn new(shared: Arc<Shared>, resolved: Vec<Vec<Resolved>>, resume: Box<dyn Resume>) -> Self {
+        let random = Rc::new(Random::new());
+        let tables = shared.tables.iter().zip(resolved).map(|(options, to)| {
+            let targets = to.into_iter().map(|to| {
+                let stats = shared.stats.to(to.address);
+                Rc::new(Target::new(to.address, to.tls, options, stats, &random))
+            });
+            Rc::new(Table {
+                options: options.clone(),
+                targets: targets.collect(),
+                random: random.clone(),
+                stats: shared.stats.clone(),
+                turn: Cell::new(random.below(usize::from(u16::MAX))),
+            })
+        });
+        Self {
+            tables: tables.collect(),
+            random: random.clone(),
+            flights: RefCell::new(Flights::new(flights_at_most())),
+            resume: RefCell::new(resume),
+            reply: RefCell::new(vec![0; REPLY]),
+            shared,
+        }
+    }
+
+    async fn run(self: Rc<Self>, mut queue: mpsc::Receiver<Job>) {
+        for table in self.tables.iter().filter(|table| table.options.finds_loops) {
+            for target in &table.targets {
+                let (desk, table, target) = (self.clone(), table.clone(), target.clone());
+                spawn_local(async move {
+                    let zone = &table.options.zone;
+                    let said = || desk.shared.stats.add(Count::Looped);
+                    look(&desk.shared.probes, &target, zone, &desk.random, said).await;
+                });
+            }
+        }
+        let mut sweep = interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                job = queue.recv() => match job {
+                    Some(job) => self.take(job),
+                    None => break,
+                },
+                () = self.shared.closing.notified() => break,
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+        // Nobody asks any more; what was asked is answered.
+        queue.close();
+        while let Some(job) = queue.recv().await {
+            self.take(job);
+        }
+        while !self.flights.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn sweep(&self) {
+        for target in self.tables.iter().flat_map(|table| &table.targets) {
+            target.sweep();
+        }
+    }
+
+    fn take(self: &Rc<Self>, job: Job) {
+        match job {
+            Job::Ask(inquiry) => self.admit(inquiry),
+            Job::Refresh(refresh) => self.begin_refresh(refresh),
+        }
+    }
+
+    /// Has a query wait for its question's reply, or says at once why it can't.
+    fn admit(self: &Rc<Self>, inquiry: Box<Inquiry>) {
+        let now = self.resume.borrow().now();
+        let request = inquiry.request(now);
+        let (snapshot, plan) = (inquiry.snapshot(), inquiry.plan());
+        let table_id = plan.upstream.0;
+        let mut buffer = QNameBuffer::default();
+        let table = self.tables.get(usize::from(table_id));
+        let query = Query::parse(request.bytes, &mut buffer);
+        let (Some(table), Ok(query)) = (table, query) else {
+            return self.go_on(inquiry, None);
+        };
+        let cached = self.shared.cached(snapshot, &query, plan);
+        let rules = Rules {
+            authentic: cached.is_some(),
+            private: snapshot.forwarders.is_stub(),
+        };
+        let question = Question::new(&query, request.bytes, plan, rules);
+        let stream = request.transport == Transport::Tcp;
+        let partition = cached.as_ref().map_or(0, |(_, key)| key.partition().tenant);
+        let key = FlightKey::new(table_id, partition, stream, &question);
+        let tenant = self.shared.askers.tenant(snapshot, plan.client);
+        let caps = Caps {
+            table: table.options.max_concurrent,
+            tenant: table.options.max_concurrent_per_tenant,
+        };
+        let mut flights = self.flights.borrow_mut();
+        let is_out = flights.has(&key);
+        let refusal = flights.refusal(table_id, tenant, caps);
+        let refusal = refusal.or((!is_out && !flights.has_room()).then_some(Refusal::Full));
+        if let Some(refusal) = refusal {
+            drop(flights);
+            return self.refuse(inquiry, &question, refusal);
+        }
+        let table = table.clone();
+        let waiter = Waiter { inquiry, tenant };
+        flights.wait(key.clone(), waiter);
+        drop(flights);
+        if is_out {
+            self.shared.stats.add(Count::Shared);
+        } else {
+            self.fly(table, key, question, stream);
+        }
+    }
+
+    fn begin_refresh(self: &Rc<Self>, refresh: Box<Refresh>) {
+        let table_id = refresh.plan.upstream.0;
+        let mut buffer = QNameBuffer::default();
+        let table = self.tables.get(usize::from(table_id));
+        let query = Query::parse(&refresh.bytes, &mut buffer);
+        let (Some(table), Ok(query)) = (table, query) else {
+            return;
+        };
+        let rules = Rules {
+            authentic: true,
+            private: refresh.private,
+        };
+        let question = Question::new(&query, &refresh.bytes, &refresh.plan, rules);
+        // Nobody waits for it: so it may be as long as it is.
+        let key = FlightKey::new(table_id, refresh.partition, true, &question);
+        let mut flights = self.flights.borrow_mut();
+        let is_out = flights.has(&key);
+        if !is_out && !flights.has_room() {
+            let now = self.resume.borrow().now();
+            if let Some(cache) = self.cache_of(table) {
+                cache.refreshed(&refresh.key, false, now);
+            }
+            return;
+        }
+        let table = table.clone();
+        flights.refresh(key.clone(), refresh);
+        drop(flights);
+        if !is_out {
+            self.fly(table, key, question, true);
+        }
+    }
+
+    fn cache_of(&self, table: &Table) -> Option<&Arc<Cache>> {
+        self.shared.caches.get(usize::from(table.options.cache?))
+    }
+
+    fn fly(self: &Rc<Self>, table: Rc<Table>, key: FlightKey, question: Question, stream: bool) {
+        let desk = self.clone();
+        spawn_local(async move {
+            let reply = table.ask(&question, stream).await;
+            let flight = desk.flights.borrow_mut().land(&key);
+            desk.land(&table, flight, reply);
+        });
+    }
+
+    /// Keeps a reply, if it may be kept, and goes on with all who waited for it.
+    fn land(self: &Rc<Self>, table: &Table, flight: Flight, reply: Option<Vec<u8>>) {
+        let now = self.resume.borrow().now();
+        let message = reply.as_deref().and_then(Message::parse);
+        let cache = self.cache_of(table).cloned();
+        let answer = match (&message, &cache) {
+            (Some(message), Some(cache)) => Some(Arc::new(Answer::read(message, cache.options()))),
+            _ => None,
+        };
+        let is_good = |answer: &&Arc<Answer>| Cache::is_better_than_stale(answer.rcode());
+        if let (Some(refresh), Some(cache)) = (&flight.refresh, &cache) {
+            let good = answer.as_ref().filter(is_good);
+            if let Some(answer) = good {
+                cache.keep(&refresh.key, answer, now);
+            }
+            cache.refreshed(&refresh.key, good.is_some(), now);
+        }
+        let mut kept = flight.refresh.is_some();
+        for Waiter { inquiry, .. } in flight.waiters {
+            let mut reply_of = self.reply.borrow_mut();
+            let length = {
+                let request = inquiry.request(now);
+                let mut buffer = QNameBuffer::default();
+                let query = Query::parse(request.bytes, &mut buffer).ok();
+                query.and_then(|query| {
+                    let cached = self
+                        .shared
+                        .cached(inquiry.snapshot(), &query, inquiry.plan());
+                    let Some((cache, key)) = cached else {
+                        return relayed(&query, message.as_ref()?, &mut reply_of);
+                    };
+                    let good = answer.as_ref().filter(is_good);
+                    if good.is_none()
+                        && let Some(stale) = cache.stale(&key, now)
+                    {
+                        return stale.write(&query, &mut reply_of);
+                    }
+                    let answer = answer.as_ref()?;
+                    if !std::mem::replace(&mut kept, true) {
+                        cache.keep(&key, answer, now);
+                    }
+                    answer.write(&query, Given::First, &mut reply_of)
+                })
+            };
+            let reply = length.map(|length| reply_of[..length].to_vec());
+            drop(reply_of);
+            self.go_on(inquiry, reply.as_deref());
+        }
+    }
+
+    fn refuse(self: &Rc<Self>, inquiry: Box<Inquiry>, question: &Question, refusal: Refusal) {
+        let (count, rcode) = match refusal {
+            Refusal::Table => (Count::MaxConcurrentRejects, Rcode::REFUSED),
+            Refusal::Tenant => (Count::TenantRejects, Rcode::REFUSED),
+            Refusal::Full => (Count::Overflows, Rcode::SERVFAIL),
+        };
+        self.shared.stats.add(count);
+        self.go_on(inquiry, Some(&question.refusal(rcode)));
+    }
+
+    /// Goes on with a query, as long as what it asks for is known.
+    fn go_on(self: &Rc<Self>, inquiry: Box<Inquiry>, reply: Option<&[u8]>) {
+        let mut next = self.resume.borrow_mut().resume(inquiry, reply);
+        while let Some(inquiry) = next {
+            let now = self.resume.borrow().now();
+            let mut known = vec![0; REPLY];
+            let length = {
+                let request = inquiry.request(now);
+                let mut buffer = QNameBuffer::default();
+                let query = Query::parse(request.bytes, &mut buffer).ok();
+                query.and_then(|query| {
+                    let cached = self
+                        .shared
+                        .cached(inquiry.snapshot(), &query, inquiry.plan());
+                    let (cache, key) = cached?;
+                    cache.recall_only(&key, now)?.write(&query, &mut known)
+                })
+            };
+            let Some(length) = length else {
+                return self.admit(inquiry);
+            };
+            let reply = &known[..length];
+            next = self.resume.borrow_mut().resume(inquiry, Some(reply));
+        }
+    }
+}
+
+/// Writes an upstream's reply for a query, as it came but for the name's case, which is the client's.
+fn relayed(query: &Query<'_>, message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
+    let bytes = message.bytes();
+    out.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    let qname = query.qname.as_wire();
+    let name = out.get_mut(HEADER_LEN..HEADER_LEN + qname.len())?;
+    if message.question().qname.as_wire().len() == qname.len() && name.eq_ignore_ascii_case(qname) {
+        name.copy_from_slice(qname);
+    }
+    Some(bytes.len())
+}
+
+/// A fourth of the files that the process may have, so that clients' connections keep theirs.
+fn flights_at_most() -> usize {
+    crate::server::descriptor_limit().map_or(usize::MAX, |limit| (limit / 4).max(64))
+}
