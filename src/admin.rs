@@ -15,14 +15,13 @@ mod options;
 mod page;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 pub use bind::{BindError, Bound, bind};
 pub use gate::{Review, Reviewer, Reviewing};
-pub use options::{Door, Guarded, Options, PairFiles};
-pub use tls::PairError;
+pub use options::{Door, Guarded, Options};
 
 use crate::drain::Drain;
+use crate::tls;
 use gate::Gate;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};

@@ -34,8 +34,8 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     (
         "server",
-        "wire answer snapshot chain limits drain",
-        "libc socket2 thiserror tokio",
+        "wire answer snapshot chain limits drain tls",
+        "arrayvec bytes http_body_util hyper hyper_util libc quinn socket2 thiserror tokio tokio_rustls",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("canary", "wire answer snapshot drain", "tokio tracing"),
@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("drain", "", "*"),
     (
         "config",
-        "admin chain limits model observe server tenancy wire zone",
+        "admin chain limits model observe server tenancy tls wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (
@@ -59,6 +59,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     ("probe", "wire", "hickory_proto serde"),
     ("telemetry", "", "*"),
+    ("tls", "", "thiserror tokio tokio_rustls tracing"),
     // The API's objects become the model's here, and nowhere else.
     ("watch", "model index protobuf", "*"),
     ("protobuf", "", "thiserror"),
@@ -72,7 +73,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("metrics", "", "prometheus"),
     (
         "admin",
-        "drain",
+        "drain tls",
         "bytes http_body_util hyper hyper_util ring_crypto socket2 thiserror tokio tokio_rustls tracing",
     ),
     ("app", "*", "*"),

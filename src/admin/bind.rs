@@ -1,7 +1,7 @@
 //! Opening the listeners, before anything is served.
 
 use super::page::Routes;
-use super::tls::{Pair, PairError};
+use super::tls::{Offer, Pair, PairError};
 use super::{Door, Options};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
@@ -13,6 +13,11 @@ use std::path::{Path, PathBuf};
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 128;
+/// What the administrator's listener offers.
+const OFFER: Offer = Offer {
+    table: "[admin]",
+    protocols: &["http/1.1"],
+};
 
 /// Why a listener can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +126,8 @@ fn open_door(door: &Door) -> Result<(Listener, Routes), BindError> {
             (open_unix(path).map_err(refused)?, Routes::ADMIN)
         }
         Door::Guarded(guarded) => {
-            let pair = Pair::open(&guarded.pair).map_err(BindError::Pair)?;
+            let pair = Pair::open(&guarded.pair.clone().into(), OFFER);
+            let pair = pair.map_err(BindError::Pair)?;
             (Listener::Tls(tcp(&guarded.address)?, pair), Routes::GUARDED)
         }
     })
