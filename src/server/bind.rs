@@ -5,10 +5,11 @@
 //! the group join it. So there is no moment at which the port is free.
 
 use super::Options;
-use super::options::{Endpoint, ListenAddress, Scheme};
+use super::options::{Endpoint, ListenAddress, Scheme, TimeoutOptions};
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
+use crate::tls::{self, Offer, Pair, PairError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -73,6 +74,20 @@ pub enum BindError {
         /// `udp` or `tcp`.
         protocol: &'static str,
     },
+    /// An encrypted listener without a certificate.
+    #[error("{0} shows a certificate, and there is none; write `certificate` and `key` of [tls]")]
+    NoCertificate(Endpoint),
+    /// An encrypted listener whose certificate can't be shown.
+    #[error("`certificate` and `key` of [tls], for {endpoint}: {error}")]
+    Certificate {
+        /// The listener.
+        endpoint: Endpoint,
+        /// What is wrong with the files.
+        error: PairError,
+    },
+    /// A scheme that this program was built without.
+    #[error("{0} needs a tenantdns that was built with the feature `encrypted`")]
+    NotBuilt(Endpoint),
     /// Anything else.
     #[error("{address}/{protocol} can't be opened")]
     Io {
@@ -106,6 +121,10 @@ pub(super) struct Listener {
     pub(super) tcp: Option<TcpListener>,
     /// For QUIC alone.
     pub(super) quic: Option<UdpSocket>,
+    /// What it is to show, where it is encrypted, and the pair until it is served.
+    pub(super) shows: Option<tls::Options>,
+    pub(super) pair: Option<Pair>,
+    pub(super) timeouts: TimeoutOptions,
     /// Whether a predecessor opened the sockets.
     pub(super) taken_over: bool,
 }
@@ -162,11 +181,40 @@ pub fn bind(options: &Options) -> Result<Bound, BindError> {
     };
     let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
     for listen in &options.listen {
+        let endpoint = listen.endpoint();
+        let pair = pair(options, endpoint)?;
         let listener =
             bind_listener(listen, workers).map_err(|failure| failure.explain(&listeners))?;
-        listeners.push(listener);
+        listeners.push(Listener {
+            shows: options.tls_of(endpoint).cloned(),
+            pair,
+            timeouts: options.timeouts_of(endpoint),
+            ..listener
+        });
     }
     Ok(Bound { listeners })
+}
+
+/// Reads what an encrypted listener shows.
+pub(super) fn pair(options: &Options, endpoint: Endpoint) -> Result<Option<Pair>, BindError> {
+    let protocols: &[&str] = match endpoint.scheme {
+        Scheme::Dns => return Ok(None),
+        Scheme::Tls => &["dot"],
+        Scheme::Https => &["h2", "http/1.1"],
+        Scheme::Quic => &["doq"],
+    };
+    if !cfg!(feature = "encrypted") {
+        return Err(BindError::NotBuilt(endpoint));
+    }
+    let tls = options.tls_of(endpoint);
+    let tls = tls.ok_or(BindError::NoCertificate(endpoint))?;
+    let offer = Offer {
+        table: "[tls]",
+        protocols,
+    };
+    let pair = Pair::open(tls, offer);
+    pair.map(Some)
+        .map_err(|error| BindError::Certificate { endpoint, error })
 }
 
 /// A refusal, before it is known what to say about it.
@@ -272,6 +320,9 @@ fn open(
         udp: Vec::new(),
         tcp: None,
         quic: None,
+        shows: None,
+        pair: None,
+        timeouts: TimeoutOptions::default(),
         taken_over: false,
     };
     if scheme.takes_udp() {

@@ -1,6 +1,7 @@
 //! The `[server]` table as values.
 
 use crate::chain::ListenerId;
+use crate::tls;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +21,37 @@ pub struct Options {
     pub tcp_idle_timeout: Duration,
     /// `[tenancy] unknown_wait`: how long a held query waits.
     pub unknown_wait: Duration,
+    /// `[tls]`: what listeners show whose scheme is encrypted. Without one they can't be opened.
+    pub tls: Vec<(Endpoint, tls::Options)>,
+    /// `[timeouts]` of listeners that have their own.
+    pub timeouts: Vec<(Endpoint, TimeoutOptions)>,
+}
+
+/// `[timeouts]`: how long the peers of one listener may take over a connection, where that is not left
+/// to the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeoutOptions {
+    /// `read`: until a query has arrived, and before the first one until it begins.
+    pub read: Option<Duration>,
+    /// `write`: until an answer has been taken.
+    pub write: Option<Duration>,
+    /// `idle`: from one query to the next.
+    pub idle: Option<Duration>,
+}
+
+impl Options {
+    /// Returns what a listener shows, where it shows a certificate.
+    pub fn tls_of(&self, endpoint: Endpoint) -> Option<&tls::Options> {
+        let mut all = self.tls.iter();
+        all.find(|(of, _)| *of == endpoint).map(|(_, tls)| tls)
+    }
+
+    /// Returns the listener's own timeouts.
+    pub fn timeouts_of(&self, endpoint: Endpoint) -> TimeoutOptions {
+        let mut all = self.timeouts.iter();
+        let own = all.find(|(of, _)| *of == endpoint);
+        own.map(|(_, timeouts)| *timeouts).unwrap_or_default()
+    }
 }
 
 impl Default for Options {
@@ -31,6 +63,8 @@ impl Default for Options {
             tcp_connections_per_client: 20,
             tcp_idle_timeout: Duration::from_secs(10),
             unknown_wait: Duration::from_secs(2),
+            tls: Vec::new(),
+            timeouts: Vec::new(),
         }
     }
 }
