@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt fmt-check clippy test verify-isolation peers test-live doc bench bench-instructions bench-timing bench-scale bench-peers bench-gate run deny
+.PHONY: help check fmt fmt-check clippy test verify-isolation peers test-live doc bench bench-instructions bench-timing bench-scale bench-peers bench-forward bench-gate run deny
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench-scale: peers ## Measures this and CoreDNS on a large cluster (SIZE=small: 
 bench-peers: ## Measures this beside gdnsd, NSD, Knot, CoreDNS (SIZE=large, QUICK=1, WRITE=1)
 	$(CARGO) build --release
 	benches/peers/peers.py $(if $(SIZE),--size $(SIZE)) $(if $(QUICK),--quick) $(if $(WRITE),--write)
+
+bench-forward: ## Measures forwarded answers beside Unbound and CoreDNS (needs unbound, nsd; WRITE=1)
+	$(CARGO) build --release
+	benches/peers/forwarded.py $(if $(WRITE),--write)
 
 bench-gate: ## Fails where a query takes more instructions than it did (UPDATE=1: writes what it takes)
 	$(CARGO) build --release

@@ -16,20 +16,27 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{BindError, Bound, bind};
+pub use bind::{BindError, Bound, bind, bind_with};
 pub use gate::{Review, Reviewer, Reviewing};
 pub use options::{Door, Guarded, Options};
 
 use crate::drain::Drain;
 use crate::tls;
+use bind::{Listener, Place};
 use gate::Gate;
+use page::Routes;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use std::{fmt, io};
+use tokio::sync::{mpsc, watch};
 
 /// Threads on which the administrator's pages are made, so that no probe waits for one.
 const DETAIL_THREADS: usize = 2;
+/// Listeners that wait to be served at most.
+const COMMANDS: usize = 64;
 
 /// What the pages say.
 pub trait Pages: Send + Sync + 'static {
@@ -77,6 +84,27 @@ struct Shown {
 pub struct Admin {
     closing: Drain,
     thread: JoinHandle<()>,
+    commands: mpsc::Sender<Command>,
+    open: Vec<Open>,
+    shown: Shown,
+}
+
+/// A listener that is served.
+struct Open {
+    place: Place,
+    /// Its socket, for a successor; a Unix socket has a file, which is one server's.
+    socket: Option<TcpListener>,
+    routes: watch::Sender<Routes>,
+    /// Ends it.
+    closing: Drain,
+}
+
+/// A listener to be served.
+struct Command {
+    listener: Listener,
+    routes: watch::Receiver<Routes>,
+    closing: Drain,
+    shown: Shown,
 }
 
 impl Bound {
@@ -104,29 +132,139 @@ impl Bound {
         };
         let closing = Drain::new();
         let closed = closing.clone();
-        let listeners = {
-            let _runtime = runtime.enter();
-            let listeners = self
-                .listeners
-                .into_iter()
-                .map(|(socket, routes)| socket.on_runtime().map(|socket| (socket, routes)));
-            listeners.collect::<io::Result<Vec<_>>>()?
-        };
+        let (commands, inbox) = mpsc::channel(COMMANDS);
         let thread = Builder::new().name("admin".into()).spawn(move || {
-            runtime.block_on(async {
-                for (socket, routes) in listeners {
-                    tokio::spawn(listener::run(socket, routes, shown.clone()));
-                }
-                closed.started().await;
-            });
+            runtime.block_on(run(inbox, &closed));
             // A page that is being made has nobody left to read it.
             runtime.shutdown_timeout(Duration::from_secs(1));
         })?;
-        Ok(Admin { closing, thread })
+        let mut admin = Admin {
+            closing,
+            thread,
+            commands,
+            open: Vec::new(),
+            shown,
+        };
+        match admin.serve(self) {
+            Ok(()) => Ok(admin),
+            Err(error) => {
+                admin.close();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Serves what it is told to until it is closed.
+async fn run(mut inbox: mpsc::Receiver<Command>, closed: &Drain) {
+    loop {
+        let command = tokio::select! {
+            () = closed.started() => return,
+            command = inbox.recv() => command,
+        };
+        let Some(Command {
+            listener,
+            routes,
+            closing,
+            shown,
+        }) = command
+        else {
+            return;
+        };
+        // Nothing but want of memory or descriptors keeps a runtime from watching a socket.
+        let Ok(socket) = listener.on_runtime() else {
+            continue;
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = listener::run(socket, routes, shown) => {}
+                () = closing.started() => {}
+            }
+        });
     }
 }
 
 impl Admin {
+    /// Opens what `options` ask for and is not open.
+    ///
+    /// # Errors
+    /// The first that can't be opened.
+    pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
+        let mut listeners = Vec::new();
+        for (place, routes) in bind::asked(options) {
+            if !self.open.iter().any(|open| open.place.is(&place)) {
+                let listener = bind::open_place(&place, None)?;
+                listeners.push((place, listener, routes));
+            }
+        }
+        Ok(Bound { listeners })
+    }
+
+    /// Serves what `options` ask for and nothing else. `bound` is what [`Admin::bind`] opened for it;
+    /// `reviewer` is asked from now on.
+    ///
+    /// # Errors
+    /// The thread is gone, or the system has no random bits.
+    pub fn change(
+        &mut self,
+        options: &Options,
+        bound: Bound,
+        reviewer: Option<Arc<dyn Reviewer>>,
+    ) -> io::Result<()> {
+        let gate = reviewer.map(Gate::new).transpose()?;
+        self.shown.gate = gate.map(Arc::new);
+        let asked = bind::asked(options);
+        self.open.retain(|open| {
+            let kept = asked.iter().find(|(place, _)| place.is(&open.place));
+            match kept {
+                Some((_, routes)) => drop(open.routes.send(*routes)),
+                None => open.closing.start(),
+            }
+            kept.is_some()
+        });
+        self.serve(bound)
+    }
+
+    /// Returns the sockets of the listeners that have an address, for a successor: by the address that
+    /// was asked for.
+    pub fn sockets(&self) -> impl Iterator<Item = (SocketAddr, BorrowedFd<'_>)> {
+        self.open.iter().filter_map(|open| {
+            let socket = open.socket.as_ref()?.as_fd();
+            match &open.place {
+                Place::Tcp(address, _) | Place::Tls(Guarded { address, .. }) => {
+                    Some((*address, socket))
+                }
+                Place::Unix(_) => None,
+            }
+        })
+    }
+
+    fn serve(&mut self, bound: Bound) -> io::Result<()> {
+        for (place, listener, routes) in bound.listeners {
+            let socket = match &listener {
+                Listener::Tcp(socket) | Listener::Tls(socket, _) => Some(socket.try_clone()?),
+                Listener::Unix(..) => None,
+            };
+            let (routes, shown) = watch::channel(routes);
+            let closing = self.closing.child();
+            let command = Command {
+                listener,
+                routes: shown,
+                closing: closing.clone(),
+                shown: self.shown.clone(),
+            };
+            let gone = |_| io::Error::other("the thread of the HTTP listeners takes no more");
+            self.commands.try_send(command).map_err(gone)?;
+            self.open.push(Open {
+                place,
+                socket,
+                routes,
+                closing,
+            });
+        }
+        Ok(())
+    }
+
     /// Closes the listeners and their connections, and returns whether their thread ended in good
     /// order.
     pub fn close(self) -> bool {

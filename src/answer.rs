@@ -118,6 +118,8 @@ pub struct Verdict {
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
+    /// Whether the query has the DO bit (RFC 3225).
+    pub dnssec_ok: bool,
     /// Octets of the QNAME, which stands behind the header; 0 where the message could not be read.
     pub qname: u8,
 }
@@ -135,6 +137,7 @@ impl Verdict {
             named: None,
             asker,
             qtype: None,
+            dnssec_ok: false,
             qname: 0,
         }
     }
@@ -381,6 +384,7 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
         named: asked.named(),
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        dnssec_ok: asked.query.edns.is_some_and(|edns| edns.dnssec_ok),
         qname: asked.query.qname.as_wire().len() as u8,
     }
 }

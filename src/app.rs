@@ -3,9 +3,13 @@
 
 mod audit;
 mod canary;
+mod changes;
 mod conditions;
+mod coredns;
+mod corefile;
 mod details;
 mod feed;
+mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;
@@ -16,9 +20,11 @@ mod policy;
 mod probe;
 mod progress;
 mod questions;
+mod reloads;
 #[cfg(feature = "kubernetes")]
 mod review;
 mod serve;
+mod upstream;
 
 use crate::chain::BlockOptions;
 use crate::commands::{absent_tenants, explain, findings};
@@ -50,7 +56,7 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Serve(_) => {
             let config = config()?;
             telemetry::init();
-            serve::serve(&config).map(|()| EXIT_DONE)
+            serve::serve(args, config).map(|()| EXIT_DONE)
         }
         Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
         Command::Visibility(command) => policy::visibility(config()?, command),
@@ -65,6 +71,8 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Policy(Policy::Admission(command)) => policy::admission(&config()?, command),
         Command::Check(command) => run_check(&config()?, command),
         Command::Probe(command) => probe::probe(command),
+        Command::ImportCorefile(command) => corefile::import(command),
+        Command::CoreDns(command) => corefile::run(args, command),
     }
 }
 

@@ -12,12 +12,17 @@
 
 mod args;
 mod audit;
+mod cache;
+mod corefile;
 mod document;
 mod error;
 mod file;
+mod forward;
 mod forwarders;
 mod kubernetes;
+mod lifecycle;
 mod limits;
+mod log;
 mod pages;
 mod source;
 mod steps;
@@ -29,12 +34,16 @@ mod zones;
 mod tests;
 
 pub use args::{
-    Args, Asker, AuditCommand, Check, Command, EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_USAGE,
-    Explain, GateArgs, Inputs, Output, Policy, PolicyAdmission, PolicyDiff, PolicySuggest,
-    PolicyTest, Probe, Serve, Share, Tap, TapAddress, Visibility, VisibilityOutput,
+    Args, Asker, AuditCommand, Check, Command, CoreDns, CorefileFrom, EXIT_CONFIG, EXIT_DONE,
+    EXIT_FAILED, EXIT_USAGE, Explain, GateArgs, ImportCorefile, Inputs, Output, Policy,
+    PolicyAdmission, PolicyDiff, PolicySuggest, PolicyTest, Probe, Serve, Share, Tap, TapAddress,
+    Visibility, VisibilityOutput,
 };
 pub use audit::{Audit, Log};
-pub use error::{ConfigError, Problem};
+pub use corefile::{Corefile, Host, Surroundings};
+pub use error::{ConfigError, Note, Problem};
+pub use lifecycle::{FileRead, Lifecycle, Monitor};
+pub use log::Written;
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
@@ -71,6 +80,13 @@ pub struct Config {
     /// explicit address are in their zones' `own_addresses`; what a wildcard listener stands for
     /// is the host's to say.
     pub blocks: Vec<BlockOptions>,
+    /// The `[[forward]]` tables of all blocks: how upstreams are asked, by their
+    /// [`UpstreamId`](crate::chain::UpstreamId).
+    pub forward: Vec<crate::forward::Options>,
+    /// The `[cache]` tables of all blocks.
+    pub caches: Vec<crate::cache::Options>,
+    /// What is written down of each block's queries, in the same order.
+    pub written: Vec<Written>,
     /// `[tenancy]`.
     pub tenancy: policy::Options,
     /// `[audit]`.
@@ -81,6 +97,14 @@ pub struct Config {
     pub observe: crate::observe::Options,
     /// `[health]`, `[ready]`, `[metrics]` and `[admin]`.
     pub admin: admin::Options,
+    /// How the server lives and ends.
+    pub lifecycle: Lifecycle,
+    /// The files that this was read from. It is another one once one of them says something else.
+    pub read: Vec<FileRead>,
+    /// What is to be said of a Corefile's directives that have no meaning here.
+    pub notes: Vec<Note>,
+    /// Whether it is left unsaid at the start where the server listens.
+    pub quiet: bool,
 }
 
 /// `[source]`: where the cluster's objects come from.
@@ -100,6 +124,8 @@ pub struct Kubernetes {
     pub kubeconfig: Option<PathBuf>,
     /// `context`: one of that file's; `None` for its current one.
     pub context: Option<Box<str>>,
+    /// `server`, with `certificate`, `key` and `ca`: an API server instead of a file.
+    pub server: Option<ApiServer>,
     /// `watch_timeout`: how long one watch request lasts at most.
     pub watch_timeout: Duration,
     /// `audit_interval`: how often what is known is compared with what there is.
@@ -119,6 +145,7 @@ impl Default for Kubernetes {
         Self {
             kubeconfig: None,
             context: None,
+            server: None,
             watch_timeout: Duration::from_secs(25),
             audit_interval: Duration::from_secs(300),
             identity_scope: IdentityScope::Cluster,
@@ -130,6 +157,11 @@ impl Default for Kubernetes {
 }
 
 impl Kubernetes {
+    /// Returns whether the API is another one than a pod's own.
+    fn is_named(&self) -> bool {
+        self.kubeconfig.is_some() || self.server.is_some()
+    }
+
     /// Returns the node whose pods alone are read, where it is one.
     pub fn node(&self) -> Option<&str> {
         match self.identity_scope {
@@ -148,6 +180,17 @@ impl Kubernetes {
     }
 }
 
+/// `server`, `certificate`, `key` and `ca`: an API server, as CoreDNS's `endpoint` and `tls` name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiServer {
+    /// Its address.
+    pub url: Box<str>,
+    /// The certificate that we show, and its key.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// The authority of the certificate that it shows.
+    pub ca: Option<PathBuf>,
+}
+
 /// `identity_scope`: the pods that may ask.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IdentityScope {
@@ -162,7 +205,7 @@ impl Source {
     /// Returns whether there is anything to read objects from.
     fn is_given(&self, in_pod: bool) -> bool {
         !self.manifests.is_empty()
-            || (cfg!(feature = "kubernetes") && (self.kubernetes.kubeconfig.is_some() || in_pod))
+            || (cfg!(feature = "kubernetes") && (self.kubernetes.is_named() || in_pod))
     }
 }
 
@@ -185,11 +228,18 @@ impl Default for Config {
                 kubernetes: Some(zone::Options::default()),
                 ..BlockOptions::default()
             }],
+            forward: Vec::new(),
+            caches: Vec::new(),
+            written: vec![Written::default()],
             tenancy: policy::Options::default(),
             audit: Audit::default(),
             limits: crate::limits::Options::default(),
             observe: crate::observe::Options::default(),
             admin: admin::Options::default(),
+            lifecycle: Lifecycle::default(),
+            read: Vec::new(),
+            notes: Vec::new(),
+            quiet: false,
         }
     }
 }
@@ -240,9 +290,11 @@ impl Config {
             Command::Check(_) | Command::Policy(Policy::Admission(_)) => {
                 Self::of_inputs(inputs, Overrides::default())
             }
+            Command::CoreDns(coredns) => Self::of_corefile(coredns),
             Command::Explain(_)
             | Command::Visibility(_)
             | Command::Policy(_)
+            | Command::ImportCorefile(_)
             | Command::Probe(_) => Self::offline(inputs),
         }
     }
@@ -259,6 +311,31 @@ impl Config {
         }
     }
 
+    /// Reads the Corefile of CoreDNS's own command line.
+    fn of_corefile(coredns: &CoreDns) -> Result<Self, ConfigError> {
+        let around = corefile::Recorded::default();
+        let (path, octets) = match &coredns.corefile {
+            CorefileFrom::File(path) => (path.clone(), around.read(path)),
+            // Where CoreDNS says that it is.
+            CorefileFrom::Stdin => ("/dev/stdin".into(), corefile::standard_input()),
+        };
+        let octets = octets.map_err(|error| ConfigError::Read {
+            path: path.clone(),
+            error,
+        })?;
+        let text = String::from_utf8_lossy(&octets);
+        let name = path.display().to_string();
+        let corefile = Corefile::read(&name, &text, coredns.port, &around)?;
+        let mut config = corefile.config()?;
+        config.quiet = coredns.quiet;
+        config.read = around.files();
+        if coredns.corefile == CorefileFrom::Stdin {
+            // It can be read once.
+            config.lifecycle.reload = None;
+        }
+        config.with_source()
+    }
+
     /// Reads the configuration of a program that follows its objects.
     fn following(
         inputs: &Inputs,
@@ -270,13 +347,17 @@ impl Config {
             kubeconfig,
             ..Overrides::default()
         };
-        let mut config = Self::of_inputs(inputs, overrides)?;
-        if !config.source.is_given(std::env::var_os(IN_POD).is_some()) {
+        Self::of_inputs(inputs, overrides)?.with_source()
+    }
+
+    /// Checks that there is something to follow.
+    fn with_source(mut self) -> Result<Self, ConfigError> {
+        if !self.source.is_given(std::env::var_os(IN_POD).is_some()) {
             return Err(ConfigError::NoSource);
         }
         let named = std::env::var(NODE_NAME).unwrap_or_default();
-        config.source.kubernetes.name_node(&named)?;
-        Ok(config)
+        self.source.kubernetes.name_node(&named)?;
+        Ok(self)
     }
 
     fn of_inputs(inputs: &Inputs, mut overrides: Overrides) -> Result<Self, ConfigError> {
@@ -290,6 +371,7 @@ impl Config {
         let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
         if inputs.config.is_none() && on_desk {
             overrides.admin = Some(admin::Options::OFF);
+            overrides.lameduck = Some(Duration::ZERO);
         }
         let (text, name) = match &inputs.config {
             None => (String::new(), String::new()),
@@ -301,7 +383,16 @@ impl Config {
                 (text, path.display().to_string())
             }
         };
-        Self::read(&text, &name, &overrides)
+        let mut config = Self::read(&text, &name, &overrides)?;
+        config.read = inputs
+            .config
+            .iter()
+            .map(|path| FileRead {
+                path: path.clone(),
+                text: text.as_str().into(),
+            })
+            .collect();
+        Ok(config)
     }
 
     fn read(text: &str, file_name: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
@@ -321,6 +412,11 @@ impl Config {
         let config = file::read(Section::root(&reader, document.get_ref()), overrides);
         reader.finish(config)
     }
+}
+
+/// Returns the directives of a Corefile that are read: CoreDNS's, and ours.
+pub fn directives() -> impl Iterator<Item = &'static str> {
+    corefile::supported()
 }
 
 /// An address given twice on the command line is one listener.

@@ -25,7 +25,7 @@ struct Shared {
     guards: watch::Sender<usize>,
     parked: Mutex<Vec<Thread>>,
     /// What else is stopped with it.
-    children: Mutex<Vec<Weak<Shared>>>,
+    children: Mutex<Vec<Weak<Self>>>,
 }
 
 impl Drain {

@@ -61,6 +61,8 @@ pub struct Forwarder {
 /// What workers and the thread share.
 struct Shared {
     tables: Vec<Arc<Options>>,
+    /// Of each table's upstreams.
+    addresses: Vec<Vec<SocketAddr>>,
     caches: Vec<Arc<Cache>>,
     stats: Stats,
     probes: Probes,
@@ -89,7 +91,8 @@ impl Forwarder {
             .map(|table| resolve(table, own))
             .collect::<Result<_, _>>()?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let addresses = resolved.iter().flatten().map(|to| to.address);
+        let of_table = |to: &Vec<Resolved>| to.iter().map(|to| to.address).collect();
+        let addresses: Vec<Vec<SocketAddr>> = resolved.iter().map(of_table).collect();
         let shared = Shared {
             tables: tables.iter().cloned().map(Arc::new).collect(),
             caches: caches
@@ -98,7 +101,8 @@ impl Forwarder {
                 .map(Cache::new)
                 .map(Arc::new)
                 .collect(),
-            stats: Stats::new(addresses),
+            stats: Stats::new(addresses.iter().flatten().copied()),
+            addresses,
             probes: Probes::default(),
             askers: Askers::default(),
             closing: Notify::new(),
@@ -108,6 +112,22 @@ impl Forwarder {
             jobs,
             state: Mutex::new(State::New(queue, resolved)),
         })
+    }
+
+    /// Returns whether another asks the same upstreams in the same way, and keeps the same. What is read
+    /// from certificates' files may always be another.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let (own, its) = (&*self.shared, &*other.shared);
+        let has_files = |table: &Arc<Options>| table.tls != TlsFiles::default();
+        own.addresses == its.addresses
+            && own.tables == its.tables
+            && !own.tables.iter().any(has_files)
+            && own.caches.len() == its.caches.len()
+            && own
+                .caches
+                .iter()
+                .zip(&its.caches)
+                .all(|(a, b)| a.options() == b.options())
     }
 
     /// Returns what is counted of upstreams.

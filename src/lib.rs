@@ -60,6 +60,7 @@ pub mod model;
 pub mod observe;
 pub mod probe;
 pub mod protobuf;
+pub mod querylog;
 pub mod ring;
 pub mod server;
 pub mod snapshot;

@@ -1,6 +1,5 @@
 //! The `tenantdns` program: arguments in, exit status out.
 
-use clap::Parser;
 use std::process::ExitCode;
 use tenantdns::app;
 use tenantdns::config::Args;
@@ -9,5 +8,5 @@ use tenantdns::config::Args;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    app::run(&Args::parse())
+    app::run(&Args::of_process())
 }

@@ -4,15 +4,19 @@
 //! No series of [`text`] has a label that a tenant could choose, or one that names an object: whoever
 //! may ask the server may read them. Those that do are [`Details`].
 
+#[macro_use]
+mod series;
+/// CoreDNS's series.
+pub mod coredns;
 mod details;
 mod page;
 mod process;
 mod readings;
-mod series;
 #[cfg(test)]
 mod tests;
 
 pub use details::Details;
+pub use page::Histogram;
 pub use readings::{Canary, Checkpoint, Observed, Queries, Readings, Watched};
 
 use page::Page;

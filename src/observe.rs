@@ -9,6 +9,7 @@
 //! A worker only counts and copies: it allocates nothing, waits for nobody, and writes nothing that
 //! another worker writes. Everything that takes a decision is done by the gatherer.
 
+mod exchange;
 mod gather;
 mod gathered;
 mod record;
@@ -17,10 +18,13 @@ mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
+pub use exchange::{Exchange, Exchanges, Recorder, Wanted};
 pub use gather::{Gatherer, Round, Suspicion};
 pub use gathered::{Gathered, TenantCounts};
 pub use sweep::Sort;
+pub use traffic::{Counts, RCODES, SIZES, TIMES, TYPES, Traffic, TrafficReader, WAYS, server_text};
 
 use crate::answer::{Request, Verdict};
 use crate::ring::{Consumer, Producer, ring};

@@ -1,8 +1,12 @@
-//! Protocol Buffers on borrowed bytes: the fields of a message, one after the other. Not what the
+//! Protocol Buffers on bytes: the fields of a message, read or written one after the other. Not what the
 //! messages mean: that is for whoever knows them, the API's objects and dnstap.
 //!
 //! A hundred lines instead of generated code: what is read is a twentieth of what comes, and what
 //! is skipped costs one addition.
+
+mod writer;
+
+pub use writer::Writer;
 
 use std::borrow::Cow;
 
@@ -56,6 +60,7 @@ enum Value<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -74,6 +79,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// Reads the first field of a message; returns it with the bytes it takes.
+#[inline]
 fn field(bytes: &[u8]) -> Result<(Field<'_>, usize), Malformed> {
     let (number, wire_type, mut at) = tag(bytes)?;
     let rest = bytes.get(at..).unwrap_or_default();
@@ -103,6 +109,7 @@ fn field(bytes: &[u8]) -> Result<(Field<'_>, usize), Malformed> {
 }
 
 /// Reads a field's number and wire type; returns them with the bytes they take.
+#[inline]
 pub fn tag(bytes: &[u8]) -> Result<(u32, u8, usize), Malformed> {
     let (tag, length) = varint(bytes)?;
     let number = u32::try_from(tag >> 3).map_err(|_| Malformed::Number)?;
@@ -113,7 +120,16 @@ pub fn tag(bytes: &[u8]) -> Result<(u32, u8, usize), Malformed> {
 }
 
 /// Reads a number; returns it with the bytes it takes.
+#[inline]
 pub fn varint(bytes: &[u8]) -> Result<(u64, usize), Malformed> {
+    match bytes.first() {
+        // Nearly all of them: tags, lengths of names, booleans.
+        Some(&byte) if byte < 0x80 => Ok((byte.into(), 1)),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Result<(u64, usize), Malformed> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(10).enumerate() {
         let bits = u64::from(byte & 0x7f);

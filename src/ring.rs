@@ -1,4 +1,4 @@
-//! A bounded queue of records of a fixed size, from one thread that must never wait to one that
+//! A bounded queue of records of a fixed size, or of things that take several of them, from one thread that must never wait to one that
 //! gathers. What finds no room is lost, and counted.
 //!
 //! Each worker has its own, so that nothing is written that another worker writes: the producer
@@ -70,24 +70,55 @@ impl<const WORDS: usize> Producer<WORDS> {
     /// Adds a record, and returns whether there was room. Allocates nothing and never waits.
     #[inline]
     pub fn push(&mut self, record: [u64; WORDS]) -> bool {
-        let shared = &*self.shared;
-        let capacity = shared.records.len();
-        if self.written.wrapping_sub(self.read) >= capacity {
-            self.read = shared.read.count.load(Ordering::Acquire);
-            if self.written.wrapping_sub(self.read) >= capacity {
-                let lost = &shared.written.lost;
-                // Not fetch_add: there is one writer.
-                lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                return false;
-            }
+        if !self.has_room(1) {
+            return false;
         }
-        let slot = &shared.records[self.written & (capacity - 1)];
+        let shared = &*self.shared;
+        let slot = &shared.records[self.written & (shared.records.len() - 1)];
         for (place, word) in slot.iter().zip(record) {
             place.store(word, Ordering::Relaxed);
         }
         self.written = self.written.wrapping_add(1);
         shared.written.count.store(self.written, Ordering::Release);
         true
+    }
+
+    /// Adds one thing that is longer than a record, in so many of them; all of them or none. What is
+    /// said that it takes and `words` does not fill is 0.
+    pub fn push_long(&mut self, records: usize, words: impl IntoIterator<Item = u64>) -> bool {
+        if !self.has_room(records) {
+            return false;
+        }
+        let shared = &*self.shared;
+        let mut words = words.into_iter();
+        for number in 0..records {
+            let at = self.written.wrapping_add(number) & (shared.records.len() - 1);
+            for place in &shared.records[at] {
+                place.store(words.next().unwrap_or(0), Ordering::Relaxed);
+            }
+        }
+        self.written = self.written.wrapping_add(records);
+        shared.written.count.store(self.written, Ordering::Release);
+        true
+    }
+
+    /// Returns whether so many records have room; else one thing is lost.
+    #[inline]
+    fn has_room(&mut self, records: usize) -> bool {
+        let shared = &*self.shared;
+        let capacity = shared.records.len();
+        let fits = |read| self.written.wrapping_sub(read).saturating_add(records) <= capacity;
+        if fits(self.read) {
+            return true;
+        }
+        self.read = shared.read.count.load(Ordering::Acquire);
+        if fits(self.read) {
+            return true;
+        }
+        let lost = &shared.written.lost;
+        // Not fetch_add: there is one writer.
+        lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        false
     }
 }
 
@@ -105,6 +136,26 @@ impl<const WORDS: usize> Consumer<WORDS> {
         Some(record)
     }
 
+    /// Takes the oldest long thing out into `words`, which is cleared first. `records` says of its
+    /// first record how many it has. Returns whether there was one.
+    pub fn pop_long(
+        &mut self,
+        words: &mut Vec<u64>,
+        records: impl FnOnce(&[u64; WORDS]) -> usize,
+    ) -> bool {
+        words.clear();
+        let Some(first) = self.pop() else {
+            return false;
+        };
+        words.extend(first);
+        for _ in 1..records(&first) {
+            // They were added together.
+            let Some(next) = self.pop() else { break };
+            words.extend(next);
+        }
+        true
+    }
+
     /// Takes the records out that are there now, oldest first. What is added meanwhile may wait for
     /// the next time, so that a busy producer can't keep the caller.
     pub fn drain(&mut self) -> impl Iterator<Item = [u64; WORDS]> + '_ {
@@ -116,6 +167,11 @@ impl<const WORDS: usize> Consumer<WORDS> {
     pub fn waiting(&self) -> usize {
         let written = self.shared.written.count.load(Ordering::Acquire);
         written.wrapping_sub(self.read)
+    }
+
+    /// Returns whether nothing can be added any more: the other end is gone.
+    pub fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1
     }
 
     /// Returns how many records it holds.

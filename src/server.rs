@@ -24,6 +24,7 @@ mod doq;
 #[cfg(feature = "encrypted")]
 mod encrypted;
 mod engine;
+mod handover;
 mod held;
 mod means;
 mod options;
@@ -40,12 +41,13 @@ mod tcp;
 mod udp;
 mod waiters;
 
-pub use bind::{BindError, Bound, Sockets, bind};
+pub use bind::{BindError, Bound, Sockets, bind, bind_with};
 pub use engine::{Answerer, Core};
+pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{Endpoint, ListenAddress, Options, Scheme, TimeoutOptions};
 pub use stats::{Count, Replies, Stats};
-pub use sys::{descriptor_limit, interface_addresses};
+pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::chain::ListenerId;
@@ -59,12 +61,16 @@ use resume::Resumer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use sys::Datagrams;
 use tokio::sync::mpsc;
 use waiters::Waiters;
+
+/// How often it is looked whether everything taken has been answered.
+const SETTLING: Duration = Duration::from_millis(10);
 
 /// What a server needs beside its sockets.
 pub struct Setup<A = Core> {
@@ -110,6 +116,8 @@ struct Serving {
     receiving: Drain,
     /// Ends the connections that were taken.
     connections: Drain,
+    /// Held until the last of them has ended.
+    taken: Weak<()>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -188,6 +196,16 @@ impl<A: Answerer> Server<A> {
         }
     }
 
+    /// Opens the sockets of the listeners that are not served already.
+    ///
+    /// # Errors
+    /// As [`bind()`]; or one that is served can't show what it is to show from now on.
+    pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
+        self.changes(options)?;
+        let served: Vec<_> = self.listeners().collect();
+        bind::bind_beside(options, &served, Inherited::default())
+    }
+
     /// Starts the threads of more listeners, which wait for [`Server::serve`].
     ///
     /// # Errors
@@ -201,6 +219,7 @@ impl<A: Answerer> Server<A> {
             let mut serving = Serving {
                 receiving: self.drain.child(),
                 connections: self.drain.child(),
+                taken: Weak::new(),
                 workers: Vec::with_capacity(listener.udp.len()),
                 listener,
             };
@@ -229,6 +248,8 @@ impl<A: Answerer> Server<A> {
     /// The thread of TCP is gone, or has more to do than there could be.
     pub fn serve(&mut self, mut opening: Opening) -> io::Result<()> {
         for serving in &mut opening.listeners {
+            let open = Arc::new(());
+            serving.taken = Arc::downgrade(&open);
             let listener = &mut serving.listener;
             let socket = match (&listener.tcp, &listener.quic) {
                 (Some(tcp), _) => tcp::Socket::Tcp(tcp.try_clone()?),
@@ -247,6 +268,7 @@ impl<A: Answerer> Server<A> {
                 replies: self.stats.replies_at(listener.asked),
                 receiving: serving.receiving.clone(),
                 connections: serving.connections.clone(),
+                open,
             };
             if scheme.is_encrypted() && self.encrypted.is_none() {
                 let (sender, commands) = mpsc::channel(tcp::COMMANDS);
@@ -289,13 +311,22 @@ impl<A: Answerer> Server<A> {
     /// # Errors
     /// A certificate can't be shown, and nothing is changed; or as [`Server::serve`].
     pub fn configure(&mut self, configuration: u32, setup: &Setup<A>) -> io::Result<()> {
-        let changes = self.changes(&setup.options)?;
+        let changes = self.changes(&setup.options).map_err(io::Error::other)?;
         self.start_upstream(setup)?;
         self.supply.put(configuration, Means::of(setup));
         self.limits = limits(&setup.options, self.timeouts);
         self.command(Scheme::Dns, tcp::Command::Limit(self.limits))?;
         if self.encrypted.is_some() {
             self.command(Scheme::Tls, tcp::Command::Limit(self.limits))?;
+        }
+        for listener in self
+            .listeners
+            .iter_mut()
+            .map(|serving| &mut serving.listener)
+        {
+            if changes.iter().any(|(listen, _)| listen.id == listener.id) {
+                listener.shows = setup.options.tls_of(listener.asked).cloned();
+            }
         }
         for (listen, service) in changes {
             self.command(listen.scheme, tcp::Command::Change(listen.id, service))?;
@@ -314,29 +345,20 @@ impl<A: Answerer> Server<A> {
     }
 
     /// Reads what the listeners that stay are served with from now on.
-    fn changes(&mut self, options: &Options) -> io::Result<Vec<(ListenAddress, tcp::Service)>> {
+    fn changes(&self, options: &Options) -> Result<Vec<(ListenAddress, tcp::Service)>, BindError> {
         let asked = |endpoint| options.listen.iter().any(|l| l.endpoint() == endpoint);
-        let mut changes = Vec::new();
-        for serving in &self.listeners {
-            let listen = serving.listener.asked();
-            let endpoint = listen.endpoint();
-            if !asked(endpoint) {
-                continue;
-            }
-            let pair = match serving.listener.shows.as_ref() == options.tls_of(endpoint) {
+        let served = self.listeners.iter().map(|serving| &serving.listener);
+        let staying = served.filter(|listener| asked(listener.asked));
+        let changes = staying.map(|listener| {
+            let endpoint = listener.asked;
+            let pair = match listener.shows.as_ref() == options.tls_of(endpoint) {
                 true => None,
-                false => bind::pair(options, endpoint).map_err(io::Error::other)?,
+                false => bind::pair(options, endpoint)?,
             };
             let timeouts = options.timeouts_of(endpoint);
-            changes.push((listen, tcp::Service { timeouts, pair }));
-        }
-        for serving in &mut self.listeners {
-            let listener = &mut serving.listener;
-            if asked(listener.asked) {
-                listener.shows = options.tls_of(listener.asked).cloned();
-            }
-        }
-        Ok(changes)
+            Ok((listener.asked(), tcp::Service { timeouts, pair }))
+        });
+        changes.collect()
     }
 
     /// Ends the receiving of queries and the taking of connections, on every listener. What has been
@@ -349,6 +371,21 @@ impl<A: Answerer> Server<A> {
             for worker in serving.workers.drain(..) {
                 let _ = worker.join();
             }
+        }
+    }
+
+    /// Returns once what was taken before [`Server::stop_receiving`] is answered, and every connection
+    /// has ended.
+    pub async fn settled(&self) {
+        let mut pause = tokio::time::interval(SETTLING);
+        let is_idle = |serving: &Serving| {
+            // Whoever has a query to answer has its socket.
+            let udp = &serving.listener.udp;
+            udp.iter().all(|socket| Arc::strong_count(socket) == 1)
+                && serving.taken.strong_count() == 0
+        };
+        while !self.listeners.iter().all(is_idle) {
+            pause.tick().await;
         }
     }
 

@@ -30,7 +30,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Api, ClientError, Connection, connect};
+pub use client::{Api, ApiServer, ClientError, Connection, connect};
 pub use conditions::Conditions;
 pub use health::{Counts, Health, Status};
 pub use pace::Timers;
@@ -68,68 +68,109 @@ pub struct Watch {
     pub health: Health,
     /// The conditions of objects of our own kinds, which are written where they differ.
     pub conditions: Conditions,
-    wanted: BTreeMap<Kind, mpsc::Sender<()>>,
+    api: Api,
+    node: Option<Box<str>>,
+    timers: Timers,
+    sender: mpsc::Sender<Event>,
+    kinds: BTreeMap<Kind, Watched>,
+    /// Writes the conditions, while some kind of ours is watched.
+    writer: Option<JoinSet<()>>,
+}
+
+/// One kind, while it is watched.
+struct Watched {
+    want: mpsc::Sender<()>,
+    /// What the conditions of a kind of ours are written by.
+    link: Link,
     _tasks: JoinSet<()>,
 }
 
 impl Watch {
     /// Has a kind listed again, because what is known of it is not what there is. What is known stays
-    /// in force until the list has ended.
-    pub fn relist(&self, kind: Kind) {
-        if let Some(wanted) = self.wanted.get(&kind) {
+    /// in force until the list has ended. One that is not watched is from now on.
+    pub fn list(&mut self, kind: Kind) {
+        match self.kinds.get(&kind) {
             // Full where one is wanted already.
-            let _ = wanted.try_send(());
+            Some(watched) => drop(watched.want.try_send(())),
+            None => {
+                self.start(kind);
+                self.write(kind);
+            }
         }
+    }
+
+    /// Watches a kind no more. Events of it may still be under way.
+    pub fn stop(&mut self, kind: Kind) {
+        if self.kinds.remove(&kind).is_some() {
+            self.health.end(kind);
+            self.write(kind);
+        }
+    }
+
+    fn start(&mut self, kind: Kind) {
+        let (want, wants) = mpsc::channel(1);
+        let (tell, progress) = tokio::sync::watch::channel(Progress::default());
+        let link = Link {
+            api: self.api.clone(),
+            resource: resource::resource(kind),
+            fields: fields(kind, self.node.as_deref()),
+        };
+        self.health.begin(kind);
+        let (sender, health) = (self.sender.clone(), self.health.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(
+            Auditor {
+                link: link.clone(),
+                timers: self.timers,
+                sender: sender.clone(),
+                health: health.clone(),
+                progress,
+                want: want.clone(),
+            }
+            .run(),
+        );
+        let follower = Follower::new(link.clone(), self.timers, sender, health, tell, wants);
+        let follower = follower.with_conditions(self.conditions.clone());
+        tasks.spawn(follower.run());
+        let watched = Watched {
+            want,
+            link,
+            _tasks: tasks,
+        };
+        self.kinds.insert(kind, watched);
+    }
+
+    /// Has the conditions written of the kinds of ours that are watched now, where this is one of ours.
+    fn write(&mut self, changed: Kind) {
+        if !changed.is_policy() {
+            return;
+        }
+        let ours = self.kinds.iter().filter(|(kind, _)| kind.is_policy());
+        let ours: Vec<Link> = ours.map(|(_, watched)| watched.link.clone()).collect();
+        self.writer = (!ours.is_empty()).then(|| {
+            let mut task = JoinSet::new();
+            task.spawn(Writer::new(ours, self.conditions.clone(), self.timers).run());
+            task
+        });
     }
 }
 
 /// Starts to list and watch. Has to be called within a Tokio runtime.
 pub fn watch(api: &Api, options: &Options) -> Watch {
     let (sender, events) = mpsc::channel(CHANNEL);
-    let health = Health::new(&options.kinds);
-    let timers = options.timers;
-    let mut tasks = JoinSet::new();
-    let mut wanted = BTreeMap::new();
-    let conditions = Conditions::default();
-    let mut ours = Vec::new();
-    for &kind in &options.kinds {
-        let (want, wants) = mpsc::channel(1);
-        wanted.insert(kind, want.clone());
-        let (tell, progress) = tokio::sync::watch::channel(Progress::default());
-        let link = Link {
-            api: api.clone(),
-            resource: resource::resource(kind),
-            fields: fields(kind, options.node.as_deref()),
-        };
-        let (sender, health) = (sender.clone(), health.clone());
-        if kind.is_policy() {
-            ours.push(link.clone());
-        }
-        tasks.spawn(
-            Auditor {
-                link: link.clone(),
-                timers,
-                sender: sender.clone(),
-                health: health.clone(),
-                progress,
-                want,
-            }
-            .run(),
-        );
-        let follower = Follower::new(link, timers, sender, health, tell, wants);
-        let follower = follower.with_conditions(conditions.clone());
-        tasks.spawn(follower.run());
-    }
-    if !ours.is_empty() {
-        tasks.spawn(Writer::new(ours, conditions.clone(), timers).run());
-    }
-    Watch {
+    let mut watch = Watch {
         events,
-        health,
-        conditions,
-        wanted,
-        _tasks: tasks,
-    }
+        health: Health::default(),
+        conditions: Conditions::default(),
+        api: api.clone(),
+        node: options.node.clone(),
+        timers: options.timers,
+        sender,
+        kinds: BTreeMap::new(),
+        writer: None,
+    };
+    options.kinds.iter().for_each(|kind| watch.list(*kind));
+    watch
 }
 
 /// Finished pods have given their address back: the server turns the change into a delete.

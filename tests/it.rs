@@ -9,14 +9,24 @@
 mod attacks;
 #[path = "it/audits.rs"]
 mod audits;
+#[path = "it/caching.rs"]
+mod caching;
 #[path = "it/checklist.rs"]
 mod checklist;
 #[path = "it/checkpoint.rs"]
 mod checkpoint;
 #[path = "it/clients.rs"]
 mod clients;
+#[path = "it/corefile.rs"]
+mod corefile;
+#[path = "it/corefile_program.rs"]
+mod corefile_program;
+#[path = "it/dashboard.rs"]
+mod dashboard;
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "it/deploy.rs"]
+mod deploy;
 #[path = "it/edns.rs"]
 mod edns;
 #[path = "it/events.rs"]
@@ -25,12 +35,20 @@ mod events;
 mod examples;
 #[path = "it/exchange.rs"]
 mod exchange;
+#[path = "it/expressions.rs"]
+mod expressions;
+#[path = "it/forwarding.rs"]
+mod forwarding;
 #[path = "it/identity.rs"]
 mod identity;
+#[path = "it/image.rs"]
+mod image;
 #[path = "it/judging.rs"]
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
+#[path = "it/liar.rs"]
+mod liar;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

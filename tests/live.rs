@@ -23,6 +23,8 @@ mod coredns;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
 #[path = "it/decode.rs"]
 mod decode;
+#[path = "live/deploy.rs"]
+mod deploy;
 #[path = "live/differential.rs"]
 mod differential;
 #[path = "live/encodings.rs"]

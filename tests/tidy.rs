@@ -46,10 +46,11 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire answer audit snapshot chain tenancy ring",
         "foldhash",
     ),
+    ("querylog", "wire observe", "regex serde serde_json"),
     ("drain", "", "*"),
     (
         "config",
-        "admin chain limits model observe server tenancy tls wire zone",
+        "admin cache chain forward limits model observe querylog server tap tenancy tls wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (

@@ -2,7 +2,7 @@
 
 use super::page::Routes;
 use super::tls::{Offer, Pair, PairError};
-use super::{Door, Options};
+use super::{Door, Guarded, Options};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -18,6 +18,8 @@ const OFFER: Offer = Offer {
     table: "[admin]",
     protocols: &["http/1.1"],
 };
+/// The table of the administrator's pages.
+const ADMIN: &str = "admin";
 
 /// Why a listener can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +42,55 @@ pub enum BindError {
 }
 
 /// The open sockets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
-    pub(super) listeners: Vec<(Listener, Routes)>,
+    pub(super) listeners: Vec<(Place, Listener, Routes)>,
+}
+
+/// What a listener is known by, whether or not it is open.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// An address, and the first table that asks for it.
+    Tcp(SocketAddr, &'static str),
+    Unix(PathBuf),
+    Tls(Guarded),
+}
+
+impl Place {
+    /// Returns whether a listener of one serves the other as well.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            // Port 0 is another port each time.
+            (Self::Tcp(a, of), Self::Tcp(b, by)) => a == b && (a.port() != 0 || of == by),
+            (Self::Unix(a), Self::Unix(b)) => a == b,
+            (Self::Tls(a), Self::Tls(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// Returns what the options ask for.
+pub(super) fn asked(options: &Options) -> Vec<(Place, Routes)> {
+    let mut asked: Vec<(Place, Routes)> = Vec::new();
+    for (address, table, routes) in [
+        (options.health, "health", Routes::HEALTH),
+        (options.ready, "ready", Routes::READY),
+        (options.metrics, "metrics", Routes::METRICS),
+    ] {
+        let Some(address) = address else { continue };
+        let place = Place::Tcp(address, table);
+        match asked.iter_mut().find(|(other, _)| other.is(&place)) {
+            Some((_, shared)) => *shared = shared.and(routes),
+            None => asked.push((place, routes)),
+        }
+    }
+    // Never shared: its pages are not for who asks the others.
+    asked.extend(options.admin.as_ref().map(|door| match door {
+        Door::Loopback(address) => (Place::Tcp(*address, ADMIN), Routes::ADMIN),
+        Door::Unix(path) => (Place::Unix(path.clone()), Routes::ADMIN),
+        Door::Guarded(guarded) => (Place::Tls(guarded.clone()), Routes::GUARDED),
+    }));
+    asked
 }
 
 /// An open socket.
@@ -65,7 +113,7 @@ impl Bound {
 
     /// Returns the addresses with their ports, those of 0 too, and the paths that each serves.
     pub fn local_addresses(&self) -> impl Iterator<Item = (SocketAddr, Routes)> {
-        let address = |(listener, routes): &(Listener, Routes)| match listener {
+        let address = |(_, listener, routes): &(Place, Listener, Routes)| match listener {
             Listener::Tcp(socket) | Listener::Tls(socket, _) => {
                 Some((socket.local_addr().ok()?, *routes))
             }
@@ -78,7 +126,7 @@ impl Bound {
     pub fn local_sockets(&self) -> impl Iterator<Item = (&Path, Routes)> {
         self.listeners
             .iter()
-            .filter_map(|(listener, routes)| match listener {
+            .filter_map(|(_, listener, routes)| match listener {
                 Listener::Tcp(_) | Listener::Tls(..) => None,
                 Listener::Unix(_, file) => Some((&*file.0, *routes)),
             })
@@ -90,45 +138,52 @@ impl Bound {
 /// # Errors
 /// The first that can't be opened.
 pub fn bind(options: &Options) -> Result<Bound, BindError> {
-    let mut asked: Vec<(SocketAddr, &'static str, Routes)> = Vec::new();
-    for (address, table, routes) in [
-        (options.health, "health", Routes::HEALTH),
-        (options.ready, "ready", Routes::READY),
-        (options.metrics, "metrics", Routes::METRICS),
-    ] {
-        let Some(address) = address else { continue };
-        // Port 0 is another port each time.
-        match asked.iter_mut().find(|a| a.0 == address && a.0.port() != 0) {
-            Some(shared) => shared.2 = shared.2.and(routes),
-            None => asked.push((address, table, routes)),
-        }
-    }
-    let listeners = asked.into_iter().map(|(address, table, routes)| {
-        let socket = open(address).map_err(refused(format!("{address}/tcp"), table))?;
-        Ok((Listener::Tcp(socket), routes))
+    bind_with(options, Vec::new())
+}
+
+/// Opens one socket for each address, but for those that a predecessor had open: by the address that
+/// it was asked for.
+///
+/// # Errors
+/// The first that can't be opened.
+pub fn bind_with(
+    options: &Options,
+    mut inherited: Vec<(SocketAddr, TcpListener)>,
+) -> Result<Bound, BindError> {
+    let listeners = asked(options).into_iter().map(|(place, routes)| {
+        let own = match &place {
+            Place::Tcp(address, _) | Place::Tls(Guarded { address, .. }) => {
+                let at = inherited.iter().position(|(other, _)| other == address);
+                at.map(|at| inherited.swap_remove(at).1)
+            }
+            Place::Unix(_) => None,
+        };
+        let listener = open_place(&place, own)?;
+        Ok((place, listener, routes))
     });
-    let mut listeners = listeners.collect::<Result<Vec<_>, BindError>>()?;
-    // Never shared: its pages are not for who asks the others.
-    if let Some(door) = &options.admin {
-        listeners.push(open_door(door)?);
-    }
+    let listeners = listeners.collect::<Result<Vec<_>, BindError>>()?;
     Ok(Bound { listeners })
 }
 
-/// Opens where the administrator comes in.
-fn open_door(door: &Door) -> Result<(Listener, Routes), BindError> {
-    let tcp =
-        |address: &SocketAddr| open(*address).map_err(refused(format!("{address}/tcp"), "admin"));
-    Ok(match door {
-        Door::Loopback(address) => (Listener::Tcp(tcp(address)?), Routes::ADMIN),
-        Door::Unix(path) => {
-            let refused = refused(path.display().to_string(), "admin");
-            (open_unix(path).map_err(refused)?, Routes::ADMIN)
+/// Opens a place; of an address `inherited` is its socket.
+pub(super) fn open_place(
+    place: &Place,
+    inherited: Option<TcpListener>,
+) -> Result<Listener, BindError> {
+    let tcp = |address: &SocketAddr, table| match inherited {
+        Some(socket) => Ok(socket),
+        None => open(*address).map_err(refused(format!("{address}/tcp"), table)),
+    };
+    Ok(match place {
+        Place::Tcp(address, table) => Listener::Tcp(tcp(address, table)?),
+        Place::Unix(path) => {
+            let refused = refused(path.display().to_string(), ADMIN);
+            open_unix(path).map_err(refused)?
         }
-        Door::Guarded(guarded) => {
+        Place::Tls(guarded) => {
             let pair = Pair::open(&guarded.pair.clone().into(), OFFER);
             let pair = pair.map_err(BindError::Pair)?;
-            (Listener::Tls(tcp(&guarded.address)?, pair), Routes::GUARDED)
+            Listener::Tls(tcp(&guarded.address, ADMIN)?, pair)
         }
     })
 }

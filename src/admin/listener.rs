@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -136,7 +137,7 @@ impl Places {
 }
 
 /// Serves until the runtime ends.
-pub(super) async fn run(listener: Running, routes: Routes, shown: Shown) {
+pub(super) async fn run(listener: Running, routes: watch::Receiver<Routes>, shown: Shown) {
     let mut places = Places::default();
     loop {
         let Ok((taken, peer)) = listener.accept().await else {
@@ -144,7 +145,7 @@ pub(super) async fn run(listener: Running, routes: Routes, shown: Shown) {
             continue;
         };
         places.make_room();
-        let shown = shown.clone();
+        let (shown, routes) = (shown.clone(), *routes.borrow());
         let connection = tokio::spawn(async move {
             // What a client does wrong is its own to know.
             let _ = timeout(CONNECTION, serve(taken, routes, shown)).await;

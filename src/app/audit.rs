@@ -4,6 +4,7 @@
 mod follow;
 mod listen;
 
+use super::changes::changes;
 use super::feed::Feed;
 use super::ledger::Ledger;
 use super::progress::Progress;
@@ -85,7 +86,15 @@ fn follow_objects(
     let drain = drain.clone();
     let body = move || {
         let (read, _) = oneshot::channel();
-        let result = feed.follow(publisher, &drain, &Progress::default(), read, questions);
+        // Judged by the configuration that it was started with.
+        let (_, changes) = changes();
+        let result = feed.follow(
+            publisher,
+            &drain,
+            &Progress::default(),
+            read,
+            (questions, changes),
+        );
         // By objects of the past nothing is judged.
         drain.start();
         result

@@ -44,7 +44,7 @@ impl Details {
 
 impl admin::Details for Details {
     fn metrics(&self) -> String {
-        let gathered = self.pages.gathered.as_ref().map(|read| read());
+        let gathered = self.pages.gathered.read();
         let readings = self.pages.readings(gathered.as_ref());
         let series = series(gathered.as_ref(), &self.summary());
         metrics::detailed_text(&readings, &series)

@@ -1,5 +1,6 @@
 //! Where objects come from, as one thing to start and to follow.
 
+use super::changes::{Change, Changes, Next};
 use super::conditions::Said;
 #[cfg(feature = "kubernetes")]
 use super::live::Live;
@@ -43,6 +44,18 @@ impl Feed {
         Ok(Self::Manifests(Box::new(offline)))
     }
 
+    /// Returns what the index is made for by another configuration of the same source.
+    ///
+    /// # Errors
+    /// The host's addresses can't be read.
+    pub(super) fn next(config: &Config) -> anyhow::Result<Next> {
+        #[cfg(feature = "kubernetes")]
+        if config.source.manifests.is_empty() {
+            return super::live::next(config);
+        }
+        super::offline::next(config)
+    }
+
     /// Returns the snapshot of what has been read so far.
     pub(super) fn snapshot(&mut self) -> Snapshot {
         match self {
@@ -63,7 +76,7 @@ impl Feed {
         drain: &Drain,
         progress: &Progress,
         synced: oneshot::Sender<()>,
-        questions: Questions,
+        (questions, changes): (Questions, Changes),
     ) -> anyhow::Result<()> {
         match self {
             Self::Manifests(offline) => {
@@ -78,13 +91,15 @@ impl Feed {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_time()
                     .build()?;
-                let follow =
-                    follow_manifests(*offline, publisher, drain, (progress, said), questions);
+                let asked = (questions, changes);
+                let follow = follow_manifests(*offline, publisher, drain, (progress, said), asked);
                 runtime.block_on(follow);
                 Ok(())
             }
             #[cfg(feature = "kubernetes")]
-            Self::Api(live) => live.follow(publisher, drain, progress, synced, questions),
+            Self::Api(live) => {
+                live.follow(publisher, drain, progress, synced, (questions, changes))
+            }
         }
     }
 }
@@ -94,8 +109,9 @@ async fn follow_manifests(
     mut publisher: Publisher,
     drain: &Drain,
     (progress, mut said): (&Progress, Said),
-    mut questions: Questions,
+    (mut questions, mut changes): (Questions, Changes),
 ) {
+    let mut next: Option<Box<Next>> = None;
     let mut poll = tokio::time::interval(POLL);
     // After a pause that was too long there is one look, not many.
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -104,6 +120,32 @@ async fn follow_manifests(
             () = drain.started() => return,
             question = questions.next() => {
                 questions.answer(question, &offline.index);
+                continue;
+            }
+            change = changes.next() => {
+                match change {
+                    Change::Prepare(prepared, done) => {
+                        if offline.prepare(&prepared.configuration) {
+                            publisher.publish(offline.snapshot());
+                        }
+                        next = Some(prepared);
+                        // Whoever waits may have been told to stop instead.
+                        let _ = done.send(());
+                    }
+                    Change::Exchange(done) => {
+                        if let Some(next) = next.take() {
+                            let tenancy = next.configuration.tenancy.clone();
+                            offline.index.exchange(next.configuration);
+                            publisher.publish(offline.snapshot());
+                            progress.update(|state| state.published(offline.index.objects()));
+                            for finding in findings(&tenancy, offline.index.objects()) {
+                                tracing::warn!("{finding}");
+                            }
+                            said.tell(&offline, progress);
+                        }
+                        let _ = done.send(());
+                    }
+                }
                 continue;
             }
             _ = poll.tick() => {}

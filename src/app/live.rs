@@ -1,5 +1,6 @@
 //! The live source with its index: the API's events in, snapshots published.
 
+mod change;
 mod follow;
 mod freshness;
 mod restore;
@@ -7,13 +8,14 @@ mod save;
 #[cfg(test)]
 mod tests;
 
+use super::changes::{Changes, Next};
 use super::progress::{KindState, Progress};
 use super::questions::Questions;
 use super::review::connection;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::drain::Drain;
-use crate::index::{Event, Index};
+use crate::index::{Configuration, Event, Index};
 use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::Publisher;
 use crate::tenancy::{self, Mode};
@@ -42,23 +44,28 @@ impl Live {
     /// # Errors
     /// The host's addresses can't be read, or no thread be had.
     pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
-        let kinds = kinds(config);
-        let blocks = super::blocks_with_own_addresses(config)?;
+        let Next {
+            configuration,
+            startup_timeout,
+            identity_max_age,
+        } = next(config)?;
+        let Configuration {
+            blocks,
+            tenancy,
+            kinds,
+        } = configuration;
         let seed = Seed::random();
-        let tenancy = tenancy::Options {
-            own_namespace: own_namespace(),
-            ..config.tenancy.clone()
-        };
-        let index = Index::new(&blocks, tenancy, kinds.clone(), &seed).with_labels_on_demand();
+        let index = Index::new(&blocks, tenancy.clone(), kinds.clone(), &seed);
+        let index = index.with_labels_on_demand();
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),
             node: source.node().map(Into::into),
             strict: config.tenancy.mode == Mode::Enforce,
-            startup_timeout: startup_timeout(config),
-            identity_max_age: source.identity_max_age,
+            startup_timeout,
+            identity_max_age,
             checkpoint: source.checkpoint.clone(),
-            tenancy: config.tenancy.clone(),
+            tenancy,
         };
         if settings.strict && settings.checkpoint.is_some() && settings.identity_max_age.is_none() {
             tracing::warn!(
@@ -91,7 +98,7 @@ impl Live {
         drain: &Drain,
         progress: &Progress,
         serving: oneshot::Sender<()>,
-        questions: Questions,
+        (questions, changes): (Questions, Changes),
     ) -> anyhow::Result<()> {
         let Self {
             index,
@@ -111,7 +118,8 @@ impl Live {
             });
             let (progress, drain) = (progress.clone(), drain.clone());
             let follower = Follower::new(index, publisher, progress, serving, settings)
-                .with_questions(questions);
+                .with_questions(questions)
+                .with_changes(changes);
             // A task of its own: waking what is blocked on takes another turn of the runtime, with a
             // system call.
             let task = tokio::spawn(async move { follower.run(&mut watch, &drain).await });
@@ -131,13 +139,36 @@ impl Source for Watch {
         &mut self.events
     }
 
-    fn relist(&self, kind: Kind) {
-        Self::relist(self, kind);
+    fn list(&mut self, kind: Kind) {
+        Self::list(self, kind);
+    }
+
+    fn stop(&mut self, kind: Kind) {
+        Self::stop(self, kind);
     }
 
     fn tell(&self, statuses: Vec<PolicyStatus>) {
         self.conditions.want(statuses);
     }
+}
+
+/// Returns what the index is made for by a configuration.
+///
+/// # Errors
+/// The host's addresses can't be read.
+pub(super) fn next(config: &Config) -> anyhow::Result<Next> {
+    Ok(Next {
+        configuration: Configuration {
+            blocks: super::blocks_with_own_addresses(config)?,
+            tenancy: tenancy::Options {
+                own_namespace: own_namespace(),
+                ..config.tenancy.clone()
+            },
+            kinds: kinds(config),
+        },
+        startup_timeout: startup_timeout(config),
+        identity_max_age: config.source.kubernetes.identity_max_age,
+    })
 }
 
 /// Returns the namespace that the server runs in: what the downward API puts into `POD_NAMESPACE`, or

@@ -1,11 +1,13 @@
 //! The offline source with its index: manifests in, snapshots out.
 
+use super::changes::Next;
 use crate::config::Config;
 use crate::cow::Seed;
-use crate::index::Index;
+use crate::index::{Configuration, Index};
 use crate::manifests::Source;
 use crate::model::Kind;
 use crate::snapshot::Snapshot;
+use std::time::Duration;
 
 /// Manifests and what they add up to.
 pub(super) struct Offline {
@@ -20,8 +22,12 @@ impl Offline {
     /// A path does not exist, or nothing in them can be used.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let source = Source::open(&config.source.manifests)?;
-        let blocks = super::blocks_with_own_addresses(config)?;
-        let index = Index::new(&blocks, config.tenancy.clone(), Kind::ALL, &Seed::random());
+        let Configuration {
+            blocks,
+            tenancy,
+            kinds,
+        } = next(config)?.configuration;
+        let index = Index::new(&blocks, tenancy, kinds, &Seed::random());
         let mut offline = Self { source, index };
         offline.poll();
         Ok(offline)
@@ -35,8 +41,42 @@ impl Offline {
         changed
     }
 
+    /// Reads what `next` needs of the objects beside what is known of them.
+    pub(super) fn prepare(&mut self, next: &Configuration) -> bool {
+        let changed = self.poll();
+        loop {
+            let kinds = self.index.prepare(next);
+            if kinds.is_empty() {
+                return changed;
+            }
+            let events = self.source.everything().into_iter();
+            events
+                .filter(|event| kinds.contains(&event.kind()))
+                .for_each(|event| self.index.apply(event));
+            for kind in kinds {
+                self.index.given_anew(kind);
+            }
+        }
+    }
+
     /// Returns the snapshot of now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
         self.index.snapshot(super::now())
     }
+}
+
+/// Returns what the index is made for by a configuration.
+///
+/// # Errors
+/// The host's addresses can't be read.
+pub(super) fn next(config: &Config) -> anyhow::Result<Next> {
+    Ok(Next {
+        configuration: Configuration {
+            blocks: super::blocks_with_own_addresses(config)?,
+            tenancy: config.tenancy.clone(),
+            kinds: Kind::ALL.into(),
+        },
+        startup_timeout: Duration::ZERO,
+        identity_max_age: None,
+    })
 }

@@ -1,17 +1,23 @@
 //! What the HTTP listeners say: readiness from the index's progress, the series from what everybody
 //! counts. No name of a tenant, a namespace or a service gets into either.
 
+use super::coredns;
+use super::journal::Losses;
 use super::progress::{KindState, Progress};
+use super::reloads::Reloads;
+use super::upstream::Upstreams;
 use crate::admin;
 use crate::canary::{Seen, Sightings};
+use crate::config::Monitor;
 use crate::drain::Drain;
+use crate::metrics::coredns::{CoreDns, Reload};
 use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watched};
 use crate::model::Kind;
-use crate::observe::Gathered;
+use crate::observe::{Gathered, TrafficReader};
 use crate::server::{Count, Stats};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the pages are made of.
@@ -19,10 +25,51 @@ pub(super) struct Pages {
     pub(super) progress: Progress,
     pub(super) stats: Stats,
     pub(super) drain: Drain,
+    /// Reads what was gathered of the answers, where anything is.
+    pub(super) gathered: Gathering,
+    /// Reads what the server blocks were asked, where it is counted.
+    pub(super) traffic: Option<TrafficReader>,
+    /// What could not be written down of the answers.
+    pub(super) losses: Losses,
+    /// What the configuration in force says.
+    pub(super) configured: Mutex<Configured>,
+    /// How often the configuration was changed, and to which.
+    pub(super) reloads: Reloads,
+}
+
+/// What pages show of the configuration in force.
+#[derive(Default)]
+pub(super) struct Configured {
     /// What was seen of caches in front, where there are forwarders.
     pub(super) sightings: Option<Arc<Sightings>>,
-    /// Reads what was gathered of the answers, where anything is.
-    pub(super) gathered: Option<Box<dyn Fn() -> Gathered + Send + Sync>>,
+    /// Whom to ask for names that are not ours.
+    pub(super) upstreams: Upstreams,
+    /// The tables of the server blocks.
+    pub(super) enabled: Vec<coredns::Enabled>,
+    /// Whether readiness is taken back.
+    pub(super) monitor: Monitor,
+}
+
+/// Reads what was gathered of the answers: by whoever gathers now, where anybody does.
+#[derive(Clone, Default)]
+pub(super) struct Gathering(Arc<Mutex<Option<ReadGathered>>>);
+
+/// Reads what was gathered so far.
+pub(super) type ReadGathered = Box<dyn Fn() -> Gathered + Send + Sync>;
+
+impl Gathering {
+    pub(super) fn read(&self) -> Option<Gathered> {
+        locked(&self.0).as_ref().map(|read| read())
+    }
+
+    pub(super) fn change(&self, read: Option<ReadGathered>) {
+        *locked(&self.0) = read;
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole whatever happened to who held it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl admin::Pages for Pages {
@@ -30,17 +77,35 @@ impl admin::Pages for Pages {
         let state = self.progress.state();
         let stopping = self.drain.is_started();
         let kinds = state.kinds(Instant::now());
-        let text = readiness(state.ready, stopping, &kinds);
-        (state.ready && !stopping, text)
+        let (monitor, loops) = {
+            let configured = locked(&self.configured);
+            (configured.monitor, configured.upstreams.loops())
+        };
+        let held = match monitor {
+            Monitor::UntilReady => true,
+            Monitor::Continuously => !state.expired,
+        };
+        let ready = state.ready && held && loops.is_empty();
+        let mut text = readiness(ready, stopping, &kinds);
+        for upstream in loops {
+            // Writing to a text can't fail.
+            let _ = writeln!(text, "forward: {upstream} leads back to this server");
+        }
+        (ready && !stopping, text)
     }
 
     fn metrics(&self) -> String {
-        let gathered = self.gathered.as_ref().map(|read| read());
+        let gathered = self.gathered.read();
         metrics::text(&self.readings(gathered.as_ref()))
     }
 }
 
 impl Pages {
+    /// Shows another configuration.
+    pub(super) fn configure(&self, change: impl FnOnce(&mut Configured)) {
+        change(&mut locked(&self.configured));
+    }
+
     /// Returns what everybody counts, and nothing that names a tenant.
     pub(super) fn readings(&self, gathered: Option<&Gathered>) -> Readings {
         let state = self.progress.state();
@@ -60,6 +125,7 @@ impl Pages {
             });
         }
         let objects = state.objects.iter();
+        let sightings = locked(&self.configured).sightings.clone();
         Readings {
             version: env!("CARGO_PKG_VERSION"),
             queries: queries(&self.stats),
@@ -76,12 +142,36 @@ impl Pages {
                 writes: checkpoint.writes,
                 errors: checkpoint.errors,
             }),
-            canary: self.sightings.as_ref().map(|sightings| Canary {
+            canary: sightings.map(|sightings| Canary {
                 detected: sightings.detected(),
                 clear: sightings.count(Seen::Clear),
                 cached: sightings.count(Seen::Cached),
                 silent: sightings.count(Seen::Silent),
             }),
+            unwritten: self.losses.read(),
+            coredns: self.coredns(),
+        }
+    }
+}
+
+impl Pages {
+    fn reload(&self) -> Reload {
+        let reloaded = self.reloads.read();
+        Reload {
+            failed: reloaded.failed,
+            hash: "sha512",
+            value: reloaded.configuration,
+        }
+    }
+
+    fn coredns(&self) -> CoreDns {
+        let traffic = self.traffic.as_ref();
+        let enabled = locked(&self.configured).enabled.clone();
+        CoreDns {
+            blocks: traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &enabled)),
+            plugins: enabled,
+            reload: Some(self.reload()),
+            ..CoreDns::default()
         }
     }
 }
@@ -193,8 +283,11 @@ mod tests {
             progress,
             stats: Stats::default(),
             drain: Drain::new(),
-            sightings: None,
-            gathered: None,
+            gathered: Gathering::default(),
+            traffic: None,
+            losses: Losses::default(),
+            configured: Mutex::default(),
+            reloads: Reloads::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::admin::{self, Door, Review, Reviewing};
 use crate::config::{Config, Kubernetes};
-use crate::watch::{Access, Connection, Reviews};
+use crate::watch::{Access, ApiServer, Connection, Reviews};
 use std::sync::Arc;
 
 /// Returns how to reach the configured API.
@@ -11,6 +11,11 @@ pub(super) fn connection(source: &Kubernetes) -> Connection {
     Connection {
         kubeconfig: source.kubeconfig.clone(),
         context: source.context.as_deref().map(str::to_owned),
+        server: source.server.as_ref().map(|server| ApiServer {
+            url: server.url.to_string(),
+            pair: server.pair.clone(),
+            ca: server.ca.clone(),
+        }),
     }
 }
 

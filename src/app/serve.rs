@@ -1,85 +1,112 @@
 //! `serve`: sockets, threads and the end of them, one after the other. What each of them is has a file
 //! of its own.
 
+mod change;
 mod doors;
+mod fixed;
+mod handover;
 mod index_thread;
 mod lifecycle;
 mod observation;
+mod reload;
+mod running;
+mod signals;
 
-use super::canary;
-use super::details::Details;
-use super::feed::Feed;
-use super::pages::Pages;
-use super::progress::Progress;
-use super::questions::questions;
-use crate::admin::{self, Admin};
-use crate::config::Config;
-use crate::drain::Drain;
-use crate::limits::Limits;
-use crate::server::{Server, Setup, Timeouts, bind};
-use crate::snapshot::cell;
+use crate::admin;
+use crate::config::{Args, Config};
+use crate::server::{Bound, bind};
 use anyhow::Context;
-use index_thread::IndexThread;
-use observation::Observation;
-use std::sync::{Arc, Mutex};
-use tokio::sync::oneshot;
+use handover::Handed;
+use lifecycle::{Event, Life, lameduck, say_listening};
+use reload::Reloader;
+use running::Running;
+use signals::{Signal, Signals};
 
-/// Serves until SIGTERM or SIGINT.
-pub(super) fn serve(config: &Config) -> anyhow::Result<()> {
-    let bound = bind(&config.server)?;
-    let addresses: Vec<_> = bound
-        .local_addresses()
-        .map(|(_, address)| address)
-        .collect();
-    let doors = admin::bind(&config.admin)?;
-    let mut feed = Feed::open(config)?;
-    let (publisher, reader) = cell(feed.snapshot());
-    let (asking, questions) = questions(reader.clone());
-    let canary = canary::begin(config, &reader);
-    let drain = Drain::new();
-    let mut observation = Observation::start(config, &reader, &asking)?;
-    let setup = Setup {
-        options: config.server.clone(),
-        timeouts: Timeouts::default(),
-        reader: reader.clone(),
-        drain: drain.clone(),
-        upstream: None,
-        limits: Limits::new(&config.limits).map(Arc::new),
-        answerer: observation.answerer(),
-    };
+/// Serves until it is told to stop.
+pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime for signals")?;
-    let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
-    let progress = Progress::default();
-    doors::say(&doors);
-    let pages = Arc::new(Pages {
-        progress: progress.clone(),
-        stats: server.stats().clone(),
-        drain: drain.clone(),
-        sightings: canary.as_ref().map(|canary| canary.sightings.clone()),
-        gathered: observation.take_reader(),
-    });
-    let details = Details {
-        pages,
-        reader,
-        asking,
-        last: Mutex::default(),
+    let mut signals = Signals::take(&runtime)?;
+    // Where another server has the sockets, they are asked for once this one can answer.
+    let mut waits = handover::has_predecessor(&config, &runtime);
+    let (bound, doors) = match waits {
+        true => (Bound::default(), admin::Bound::default()),
+        false => (bind(&config.server)?, admin::bind(&config.admin)?),
     };
-    let admin = doors::open(doors, config, details)?;
-    let (synced, ready) = oneshot::channel();
-    let index = IndexThread::start(feed, publisher, &drain, progress, synced, questions)?;
-    let canary = canary.map(|canary| canary.start(&drain)).transpose()?;
-    let asked = runtime.block_on(lifecycle::live(&addresses, ready, &drain));
-    drain.start();
-    let ended = server.join() & canary.is_none_or(|canary| canary.join().is_ok());
-    index.join()?;
-    let observed = observation.close();
-    // Last: until here the process lives, and what it counted can be read.
-    let closed = admin.is_none_or(Admin::close) & observed;
-    let reason = asked.context("waiting for signals")?;
+    let door = match waits {
+        true => None,
+        false => handover::open_door(&config, &runtime)?,
+    };
+    let (mut running, ready) = Running::start(config, bound, doors)?;
+    running.handover = door;
+    let mut life = Life::new(ready, running.drain.clone());
+    let mut reloader = Reloader::new(args);
+    life.look_again(&running.config.lifecycle);
+    let mut event = None;
+    let reason = loop {
+        let happened = match event.take() {
+            Some(event) => event,
+            None => {
+                let door = running.handover.as_ref();
+                runtime.block_on(life.next(&mut signals, door))
+            }
+        };
+        let told = match happened {
+            Event::Ready => {
+                if std::mem::take(&mut waits)
+                    && let Err(error) = handover::take_over(&mut running, &runtime)
+                {
+                    // The predecessor serves on; what went wrong is what there is to say.
+                    let _ = running.stop();
+                    return Err(error);
+                }
+                if !running.config.quiet {
+                    say_listening(running.server.listeners().map(|(_, address)| address));
+                }
+                continue;
+            }
+            Event::Ended => break "the source has ended",
+            Event::Signal(Signal::Stop(name)) => break name,
+            Event::Signal(Signal::Quit) => end_at_once(),
+            Event::Successor(stream) => {
+                match handover::hand_over(&running, stream, (&runtime, &mut signals)) {
+                    Handed::Not => {}
+                    Handed::Interrupted(signal) => event = Some(Event::Signal(signal)),
+                    Handed::Over(successor) => {
+                        handover::leave(&mut running, successor, &runtime);
+                        break "a successor has taken over";
+                    }
+                }
+                continue;
+            }
+            Event::Signal(Signal::Reload(name)) => Some(name),
+            Event::Look => None,
+        };
+        // Until then the sockets are another server's, and so is the configuration that counts.
+        if !waits {
+            let interrupted = reloader.look(&mut running, told, (&runtime, &mut signals));
+            event = interrupted.map(Event::Signal);
+        }
+        life.look_again(&running.config.lifecycle);
+    };
+    // Who has answered nobody is asked by nobody, and neither is who has handed over.
+    if life.is_ready() && !running.stopping.is_started() {
+        running.stopping.start();
+        let time = running.config.lifecycle.lameduck;
+        let drain = running.drain.clone();
+        if runtime.block_on(lameduck(time, &mut signals, &drain)) == Some(Signal::Quit) {
+            end_at_once();
+        }
+    }
+    running.stop()?;
     tracing::info!(reason, "stopped");
-    anyhow::ensure!(ended && closed, "a thread of the server ended with a panic");
     Ok(())
+}
+
+/// Ends the process: what has been asked and not answered stays so.
+fn end_at_once() -> ! {
+    tracing::info!(reason = "SIGQUIT", "ended at once");
+    std::process::exit(i32::from(crate::config::EXIT_DONE))
 }

@@ -1,13 +1,16 @@
 //! The command line as values. Not carrying it out: that is the program's.
 
 mod audit;
+mod coredns;
 
 pub use audit::{AuditCommand, GateArgs, PolicySuggest, Share, Tap, TapAddress};
+pub use coredns::{CoreDns, CorefileFrom};
 
 use super::text::{listener, object_name};
 use crate::server::Endpoint;
 use crate::wire::{Name, RType};
 use clap::builder::ArgGroup;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,6 +34,26 @@ pub struct Args {
 }
 
 impl Args {
+    /// Reads the program's command line: ours, or CoreDNS's. Where it is neither, says so and exits.
+    pub fn of_process() -> Self {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        Self::read(&arguments).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// It is neither ours nor CoreDNS's; or it asks for the help, which is then the error.
+    pub fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        match coredns::read(arguments.get(1..).unwrap_or_default()) {
+            None => <Self as clap::Parser>::try_parse_from(arguments),
+            Some(read) => read.map_err(|message| {
+                let kind = clap::error::ErrorKind::UnknownArgument;
+                clap::Error::raw(kind, format!("{message}\n"))
+            }),
+        }
+    }
+
     /// Returns what says where the configuration and the objects are, where the command has one
     /// configuration.
     pub fn inputs(&self) -> Option<&Inputs> {
@@ -41,7 +64,10 @@ impl Args {
             Command::Audit(audit) => Some(&audit.inputs),
             Command::Check(check) => Some(&check.inputs),
             Command::Policy(Policy::Admission(admission)) => Some(&admission.inputs),
-            Command::Policy(_) | Command::Probe(_) => None,
+            Command::Policy(_)
+            | Command::Probe(_)
+            | Command::ImportCorefile(_)
+            | Command::CoreDns(_) => None,
         }
     }
 }
@@ -64,6 +90,22 @@ pub enum Command {
     Probe(Probe),
     /// Check a configuration and manifests; every error has file, line, column and key
     Check(Check),
+    /// Print the configuration that means what a Corefile means; refuse by line what can't be kept
+    ImportCorefile(ImportCorefile),
+    /// CoreDNS's own command line.
+    #[command(skip)]
+    CoreDns(CoreDns),
+}
+
+/// `import-corefile`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ImportCorefile {
+    /// Corefile; a ConfigMap with one, or kube-dns's; `stdin` for the standard input
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// Port of zones that name none
+    #[arg(long, value_name = "N", default_value_t = 53)]
+    pub port: u16,
 }
 
 /// Where the configuration and the objects are.

@@ -68,7 +68,7 @@ pub struct Problem {
     pub file: Box<str>,
     /// Line, from 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 where the line alone is known, in a Corefile.
     pub column: usize,
     /// The key with its tables, as in `tenancy.tenant_from[1].name`; empty where the text is no
     /// TOML.
@@ -79,11 +79,24 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match self.column {
+            0 => write!(f, "{}:{}: ", self.file, self.line)?,
+            column => write!(f, "{}:{}:{column}: ", self.file, self.line)?,
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)
+    }
+}
+
+/// What is not wrong in a configuration, and to be said all the same: `FILE:LINE: TEXT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(pub Box<str>);
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -3,11 +3,15 @@
 
 use super::document::{Placed, Section};
 use super::kubernetes::{self, Around, flat, report_repeated};
+use super::lifecycle::Lifecycle;
+use super::log::Written;
 use super::text::listener;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
+use crate::cache::{self, Isolation};
 use crate::chain::{BlockOptions, ListenerId};
+use crate::forward;
 use crate::observe;
 use crate::server::{self, Endpoint, ListenAddress};
 use crate::tenancy::{Mode, Profile};
@@ -18,24 +22,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &[
-    "cache",
-    "dnstap",
-    "forward",
-    "k8s_external",
-    "log",
-    "transfer",
-];
-const LATER_BLOCK: &[&str] = &[
-    "cache",
-    "forward",
-    "k8s_external",
-    "log",
-    "transfer",
-    "view",
-];
-const LATER_SERVER: &[&str] = &["handover"];
-
+const LATER: &[&str] = &["k8s_external", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 
@@ -46,18 +34,22 @@ pub(super) struct Overrides {
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
+    pub(super) lameduck: Option<Duration>,
 }
 
 /// Reads the whole document.
 pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
-    let (mut server, listen) = read_server(root.table("server"), overrides);
+    let mut lifecycle = Lifecycle::default();
+    let (mut server, listen) = read_server(root.table("server"), overrides, &mut lifecycle);
     let source = root.table("source");
     let mut observe = observe::Options::default();
-    let (admin, guarded) = super::pages::read(&mut root, &mut observe);
+    let (admin, guarded) = super::pages::read(&mut root, &mut observe, &mut lifecycle);
+    lifecycle.read_reload(root.table("reload"));
+    lifecycle.lameduck = overrides.lameduck.unwrap_or(lifecycle.lameduck);
     let admin = overrides.admin.clone().unwrap_or(admin);
     let limits = super::limits::read(root.table("limits"), &mut observe);
     let audit = super::audit::read(root.table("audit"));
-    let tenancy = super::tenancy::read(root.table("tenancy"));
+    let mut tenancy = super::tenancy::read(root.table("tenancy"));
     let max_age = tenancy.profile.and_then(Profile::identity_max_age);
     let (source, node_scope) = source::read(source, max_age, overrides);
     // Manifests of the command line are another matter: what is served is not what they are tried with.
@@ -71,8 +63,17 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server: &mut server,
         claimed: Vec::new(),
         done: Vec::new(),
+        forward: Vec::new(),
+        caches: Vec::new(),
         mode: tenancy.mode,
+        isolation: match tenancy.profile {
+            Some(Profile::Kaas) => Isolation::Tenant,
+            _ => Isolation::Shared,
+        },
+        written: Vec::new(),
     };
+    let written = super::log::read(&mut root);
+    blocks.written.push(written);
     blocks.add_top_level(&mut root, &listen);
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
@@ -82,7 +83,15 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             }
         }
     }
-    let blocks = blocks.done;
+    let Blocks {
+        done: blocks,
+        forward,
+        caches,
+        written,
+        ..
+    } = blocks;
+    let zones = forward.iter().map(|table| &table.zone);
+    super::tenancy::reserve_stub_domains(&mut tenancy, zones);
     let verified = |block: &BlockOptions| {
         let zone = block.kubernetes.as_ref();
         zone.is_some_and(|zone| zone.pods == PodMode::Verified)
@@ -97,15 +106,26 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         server,
         source,
         blocks,
+        forward,
+        caches,
+        written,
         tenancy,
         limits,
         observe,
         audit,
         admin,
+        lifecycle,
+        read: Vec::new(),
+        notes: Vec::new(),
+        quiet: false,
     }
 }
 
-fn read_server(mut table: Section<'_>, overrides: &Overrides) -> (server::Options, Vec<Endpoint>) {
+fn read_server(
+    mut table: Section<'_>,
+    overrides: &Overrides,
+    lifecycle: &mut Lifecycle,
+) -> (server::Options, Vec<Endpoint>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
     let listen = overrides
@@ -137,7 +157,8 @@ fn read_server(mut table: Section<'_>, overrides: &Overrides) -> (server::Option
         Duration::from_millis(1)..=Duration::from_secs(3600),
         "it is `1ms` to `1h`",
     );
-    table.finish(LATER_SERVER);
+    lifecycle.read_server(&mut table);
+    table.finish(&[]);
     (options, listen)
 }
 
@@ -195,7 +216,12 @@ struct Blocks<'s> {
     /// Which block's zones are taken on which listener.
     claimed: Vec<(ListenerId, Name)>,
     done: Vec<BlockOptions>,
+    forward: Vec<forward::Options>,
+    caches: Vec<cache::Options>,
+    /// What is written down of each.
+    written: Vec<Written>,
     mode: Mode,
+    isolation: Isolation,
 }
 
 impl Blocks<'_> {
@@ -215,13 +241,16 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
-        let kubernetes = kubernetes::read(root.table("kubernetes"), options, &around);
+        let table = root.table("kubernetes");
+        let says_fallthrough = table.has("fallthrough");
+        let kubernetes = kubernetes::read(table, options, &around);
         let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(root, &zones, &mut block);
+        self.read_forward(root, says_fallthrough, &mut block);
         self.done.push(BlockOptions { zones, ..block });
     }
 
@@ -245,15 +274,34 @@ impl Blocks<'_> {
             own_addresses: explicit(&listen),
             ..zone::Options::default()
         };
+        let says_fallthrough = kubernetes.has("fallthrough");
         let kubernetes = kubernetes::read(kubernetes, options, &around);
+        self.written.push(super::log::read(&mut table));
         let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
+        self.read_forward(&mut table, says_fallthrough, &mut block);
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions { zones, ..block });
+    }
+
+    /// Reads whom a block asks for what is not in its zones, and what is kept of it.
+    fn read_forward(
+        &mut self,
+        tables: &mut Section<'_>,
+        says_fallthrough: bool,
+        block: &mut BlockOptions,
+    ) {
+        let cache = super::cache::read(tables.table("cache"), self.isolation);
+        let id = cache.map(|options| {
+            self.caches.push(options);
+            u16::try_from(self.caches.len() - 1).unwrap_or(u16::MAX)
+        });
+        super::forward::read(tables, id, block, &mut self.forward);
+        super::forward::fall_through(says_fallthrough, block);
     }
 
     fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {

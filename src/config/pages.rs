@@ -1,6 +1,7 @@
 //! `[health]`, `[ready]`, `[metrics]` and `[admin]`: where pages are served over HTTP.
 
 use super::document::{Field, Section};
+use super::lifecycle::Lifecycle;
 use super::text::{Place, http_listener, place};
 use crate::admin::{Door, Guarded};
 use crate::tls::PairFiles;
@@ -19,12 +20,13 @@ const TENANTS: &str = "it is 1 to 10000";
 pub(super) fn read<'a>(
     root: &mut Section<'a>,
     observe: &mut observe::Options,
+    lifecycle: &mut Lifecycle,
 ) -> (admin::Options, Option<Field<'a>>) {
     let mut options = admin::Options::default();
-    for (name, target, later) in [
-        ("health", &mut options.health, &["lameduck"][..]),
-        ("ready", &mut options.ready, &[]),
-        ("metrics", &mut options.metrics, &[]),
+    for (name, target) in [
+        ("health", &mut options.health),
+        ("ready", &mut options.ready),
+        ("metrics", &mut options.metrics),
     ] {
         let mut table = root.table(name);
         table.parsed("listen", target, WANT, |text| {
@@ -33,7 +35,12 @@ pub(super) fn read<'a>(
             }
             http_listener(text).map(Some)
         });
-        table.finish(later);
+        match name {
+            "health" => lifecycle.read_health(&mut table),
+            "ready" => lifecycle.read_ready(&mut table),
+            _ => {}
+        }
+        table.finish(&[]);
     }
     let taken = [
         ("health", options.health),

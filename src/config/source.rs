@@ -3,7 +3,8 @@
 
 use super::document::{Field, Section};
 use super::file::Overrides;
-use super::{IdentityScope, Kubernetes, Source};
+use super::text::shown;
+use super::{ApiServer, IdentityScope, Kubernetes, Source};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(super) fn read<'a>(
     table.finish(&[]);
     if let Some(kubeconfig) = &overrides.kubeconfig {
         kubernetes.kubeconfig = Some(kubeconfig.clone());
+        kubernetes.server = None;
     }
     if let Some(given) = &overrides.manifests {
         manifests.clone_from(given);
@@ -53,6 +55,7 @@ fn read_kubernetes(
     table.parsed("context", &mut kubernetes.context, "a name", |text| {
         Ok::<_, &str>((!text.is_empty()).then(|| text.into()))
     });
+    kubernetes.server = read_server(&mut table);
     let words = [
         ("cluster", IdentityScope::Cluster),
         ("node", IdentityScope::Node),
@@ -97,14 +100,57 @@ fn read_kubernetes(
     (kubernetes, scope)
 }
 
+/// Reads an API server's address, and the certificates that it needs.
+fn read_server(table: &mut Section<'_>) -> Option<ApiServer> {
+    let mut url = Box::<str>::default();
+    table.parsed("server", &mut url, "an address", |text| {
+        let has_host = |scheme| {
+            text.strip_prefix(scheme)
+                .is_some_and(|host: &str| !host.is_empty())
+        };
+        let is_url = text.is_empty() || has_host("http://") || has_host("https://");
+        let wrong = || {
+            format!(
+                "`{}` is not an address, as in `https://10.0.0.1:6443`",
+                shown(text)
+            )
+        };
+        is_url.then(|| text.into()).ok_or_else(wrong)
+    });
+    let mut file = |key| {
+        let mut path = None;
+        table.parsed(key, &mut path, "a path", |text| {
+            Ok::<_, &str>((!text.is_empty()).then(|| PathBuf::from(text)))
+        });
+        path
+    };
+    let (certificate, key, ca) = (file("certificate"), file("key"), file("ca"));
+    if certificate.is_some() != key.is_some() {
+        table.problem("has one of `certificate` and `key`; they go together");
+    }
+    if url.is_empty() {
+        for key in ["certificate", "key", "ca"] {
+            if let Some(field) = table.said(key) {
+                field.problem("is for a `server`, which is missing; a kubeconfig names its own");
+            }
+        }
+        return None;
+    }
+    if let Some(field) = table.said("kubeconfig") {
+        field.problem("can't stand beside `server`: a kubeconfig names its own");
+    }
+    Some(ApiServer {
+        url,
+        pair: certificate.zip(key),
+        ca,
+    })
+}
+
 /// Parses the name of a Node (RFC 1123 subdomain).
 pub(super) fn node_name(text: &str) -> Result<Box<str>, String> {
     let part = |part: &str| super::text::object_name(part).is_ok();
     if text.len() <= 253 && text.split('.').all(part) {
         return Ok(text.into());
     }
-    Err(format!(
-        "`{}` is not a node's name",
-        super::text::shown(text)
-    ))
+    Err(format!("`{}` is not a node's name", shown(text)))
 }

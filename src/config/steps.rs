@@ -270,7 +270,7 @@ fn read_zones(table: &mut Section<'_>, key: &'static str) -> Option<Vec<Name>> {
 }
 
 /// Parses a response code by its mnemonic or number.
-fn rcode(text: &str) -> Result<Rcode, String> {
+pub(super) fn rcode(text: &str) -> Result<Rcode, String> {
     const CODES: [(&str, u16); 13] = [
         ("NOERROR", 0),
         ("FORMERR", 1),

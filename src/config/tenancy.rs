@@ -7,11 +7,12 @@ mod sources;
 
 use super::document::Section;
 use super::kubernetes::SELECTOR;
-use super::text::{pattern, service, tenant};
+use super::text::{object_name, pattern, service, tenant};
 use crate::model::Selector;
 use crate::tenancy::{
     Conflict, Exporting, Mode, NodeView, Options, Profile, SoaSerial, Unknown, Untenanted, Wildcard,
 };
+use crate::wire::{Name, labels};
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
@@ -93,6 +94,26 @@ pub(super) fn read(mut table: Section<'_>) -> Options {
     options.clients = rules::read_clients(&mut table);
     table.finish(LATER);
     options
+}
+
+/// Reserves the last label of each `[[forward]]` zone where names for special use are: a tenant's
+/// namespace of that name would answer for what is asked there.
+pub(super) fn reserve_stub_domains<'a>(
+    options: &mut Options,
+    zones: impl Iterator<Item = &'a Name>,
+) {
+    let names = &mut options.reserved_namespaces;
+    if !reserved::has_special_use(names) {
+        return;
+    }
+    for zone in zones {
+        let last = labels(zone.as_wire()).last().map(String::from_utf8_lossy);
+        if let Some(Ok(name)) = last.map(|label| object_name(&label)) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names.dedup();
 }
 
 /// Reads which lists of names a table takes.

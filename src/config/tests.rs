@@ -2,8 +2,11 @@
 //! their own.
 
 mod arguments;
+mod coredns;
 mod errors;
+mod forward;
 mod forwarders;
+mod lifecycle;
 mod reference;
 mod tenancy;
 
@@ -121,6 +124,17 @@ fn keys_of_the_live_source_reach_it() {
             ..Kubernetes::default()
         };
     });
+    check(
+        "a server by its address",
+        "[source.kubernetes]\nserver = \"https://10.0.0.1:6443\"\ncertificate = \"c\"\nkey = \"k\"\nca = \"a\"",
+        |c| {
+            c.source.kubernetes.server = Some(ApiServer {
+                url: "https://10.0.0.1:6443".into(),
+                pair: Some(("c".into(), "k".into())),
+                ca: Some("a".into()),
+            });
+        },
+    );
     check(
         "no limit is written as 0",
         "[source.kubernetes]\nidentity_max_age = \"0\"",

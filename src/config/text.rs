@@ -137,17 +137,22 @@ pub(super) enum Place {
 /// Parses where the administrator comes in: an address, or `unix:` and a path.
 pub(super) fn place(text: &str) -> Result<Place, String> {
     if let Some(path) = text.strip_prefix("unix:") {
-        // What the kernel's address of a socket holds, without its final zero.
-        const LONGEST: usize = 107;
-        if !path.starts_with('/') || path.len() > LONGEST || path.contains('\0') {
-            return Err(format!(
-                "`{}` is not the path of a socket: it starts with `/` and has at most {LONGEST} octets",
-                shown(path)
-            ));
-        }
-        return Ok(Place::Unix(path.into()));
+        return socket_path(path).map(Place::Unix);
     }
     address(text, 9154).map(Place::Address)
+}
+
+/// Parses the path of a Unix socket.
+pub(super) fn socket_path(path: &str) -> Result<PathBuf, String> {
+    // What the kernel's address of a socket holds, without its final zero.
+    const LONGEST: usize = 107;
+    if !path.starts_with('/') || path.len() > LONGEST || path.contains('\0') {
+        return Err(format!(
+            "`{}` is not the path of a socket: it starts with `/` and has at most {LONGEST} octets",
+            shown(path)
+        ));
+    }
+    Ok(path.into())
 }
 
 /// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address; with what is

@@ -125,14 +125,18 @@ impl Target {
         let source = self.options.source_address;
         let open = Connection::open(self.address, proto, source, self.tls.as_ref(), &self.stats);
         let opened = timeout(self.dial_timeout(), open).await;
-        let took = start.elapsed().as_secs_f64();
-        let before = self.dial.get();
-        self.dial
-            .set(before + (took - before) / f64::from(DIAL_WEIGHT));
+        self.dialed(start.elapsed());
         opened.unwrap_or(Err(Failure::Upstream))
     }
 
-    fn dial_timeout(&self) -> Duration {
+    /// Notes how long opening a connection took.
+    pub(super) fn dialed(&self, took: Duration) {
+        let (took, before) = (took.as_secs_f64(), self.dial.get());
+        self.dial
+            .set(before + (took - before) / f64::from(DIAL_WEIGHT));
+    }
+
+    pub(super) fn dial_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.dial.get() * 2.0).clamp(*DIAL.start(), *DIAL.end())
     }
 
@@ -163,6 +167,14 @@ impl Target {
         {
             queue.push_back(connection);
         }
+    }
+
+    /// Takes a socket and gives it back, as for a question.
+    #[cfg(test)]
+    pub(super) async fn use_once(&self, proto: Proto) {
+        let mut connection = self.take(proto).await.expect("a socket");
+        connection.used = Instant::now();
+        self.give_back(proto, connection);
     }
 
     /// Closes what was idle for too long.

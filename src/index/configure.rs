@@ -112,6 +112,11 @@ impl Index {
         self.wanted.is_empty()
     }
 
+    /// Notes that a source that gives no lists has given every object of a kind anew.
+    pub fn given_anew(&mut self, kind: Kind) {
+        self.wanted.lists.remove(&kind);
+    }
+
     /// Puts another configuration in force, with the next [`Index::snapshot`]. What is not known yet is
     /// waited for as at the start.
     pub fn exchange(&mut self, next: Configuration) -> Exchanged {

@@ -141,6 +141,18 @@ impl Source {
         events
     }
 
+    /// Returns every object that is in force, as the last [`Source::poll`] left them, in its order: for
+    /// whoever reads more of them than before.
+    pub fn everything(&self) -> Vec<Event> {
+        let named = self.holders.keys().cloned();
+        let implied = self.members.keys();
+        let implied =
+            implied.map(|name| ObjectId::new(Kind::Namespace, ObjectKey::cluster(name.clone())));
+        let all: BTreeSet<ObjectId> = named.chain(implied).collect();
+        let objects = all.iter().filter_map(|id| self.in_force(id));
+        objects.map(Event::Apply).collect()
+    }
+
     /// Returns everything that is wrong with the files as they are now.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut twice: Vec<&ObjectId> = Vec::new();

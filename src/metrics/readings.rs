@@ -1,5 +1,6 @@
 //! What the rest of the program has counted, as plain values, and which series each one is.
 
+use super::coredns::CoreDns;
 use super::page::Page;
 use super::series;
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub struct Readings {
     pub checkpoint: Option<Checkpoint>,
     /// What was seen of caches in front, where there are forwarders.
     pub canary: Option<Canary>,
+    /// Answers that the query log lost, and those that dnstap did.
+    pub unwritten: [u64; 2],
+    /// CoreDNS's series.
+    pub coredns: CoreDns,
 }
 
 /// What the server's threads count.
@@ -140,6 +145,10 @@ impl Readings {
     pub(super) fn write(&self, page: &mut Page) {
         page.count(&series::BUILD, &[self.version], 1);
         self.queries.write(page);
+        let [log, tap] = self.unwritten;
+        page.count(&series::UNWRITTEN, &["log"], log);
+        page.count(&series::UNWRITTEN, &["dnstap"], tap);
+        self.coredns.write(self.version, self.queries.panics, page);
         page.count(&series::PUBLISHED, &[], self.published);
         page.count(&series::TRUSTED, &[], self.trusted.into());
         for (kind, count) in &self.objects {

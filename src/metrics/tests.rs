@@ -1,5 +1,6 @@
 //! The page, and that docs/metrics.md says what is on it.
 
+use super::coredns::{Acl, Api, Block, Cache, CoreDns, Forward, Health, Hosts, Reload, Upstream};
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -46,6 +47,114 @@ fn everything() -> Readings {
             limited: vec![("tenant", "dropped", 13)],
             ..Queries::default()
         },
+        unwritten: [18, 19],
+        coredns: coredns(),
+    }
+}
+
+/// Two values: one in the second bucket, one above the last.
+fn two() -> Histogram {
+    Histogram {
+        bounds: vec![0.5, 100.0],
+        counts: vec![0, 1, 1],
+        sum: 1234.5,
+    }
+}
+
+/// CoreDNS's series, none of which is left out.
+fn coredns() -> CoreDns {
+    let server = || Box::from("dns://:53");
+    CoreDns {
+        blocks: vec![Block {
+            server: server(),
+            zone: ".".into(),
+            requests: vec![("udp", "1", "A".to_owned(), 41)],
+            dnssec_ok: 42,
+            times: two(),
+            request_sizes: vec![("udp", two())],
+            response_sizes: vec![("tcp", two())],
+            responses: vec![("NXDOMAIN".to_owned(), "kubernetes", 43)],
+            acl: Some(Acl {
+                blocked: 44,
+                filtered: 45,
+                dropped: 46,
+                allowed: 47,
+            }),
+            templates: vec![("IN".into(), "ANY".into(), 48)],
+        }],
+        plugins: vec![(server(), ".".into(), "kubernetes".into())],
+        caches: vec![Cache {
+            server: server(),
+            zones: ".".into(),
+            entries: [51, 52],
+            hits: [53, 54],
+            misses: 55,
+            ..Cache::default()
+        }],
+        forward: Some(Forward {
+            broken: 61,
+            rejects: 62,
+            upstreams: vec![Upstream {
+                to: "192.0.2.1:53".into(),
+                replies: vec![("NOERROR".to_owned(), two())],
+                connection_hits: vec![("udp", 63)],
+                connection_misses: vec![("tcp", 64)],
+                ..Upstream::default()
+            }],
+        }),
+        api: Some(Api {
+            host: "10.96.0.1:443".into(),
+            times: vec![("GET", two())],
+            requests: vec![("200".into(), "GET", 71)],
+            programming: vec![("cluster_ip", two())],
+        }),
+        health: Some(Health {
+            times: two(),
+            failures: 72,
+        }),
+        reload: Some(Reload {
+            failed: 73,
+            hash: "sha512",
+            value: "abc".into(),
+        }),
+        hosts: Some(Hosts {
+            entries: vec![("/etc/hosts".into(), 74)],
+            reloaded: 75.0,
+        }),
+        autopath: vec![(server(), 76)],
+        localhost: Some(77),
+    }
+}
+
+#[test]
+fn corednss_series_are_written_as_it_writes_them() {
+    let text = text(&everything());
+    for line in [
+        "coredns_build_info{version=\"1.2.3\",revision=\"\",goversion=\"rust\"} 1",
+        "coredns_panics_total 0",
+        "coredns_plugin_enabled{server=\"dns://:53\",zone=\".\",view=\"\",name=\"kubernetes\"} 1",
+        "coredns_dns_requests_total{server=\"dns://:53\",zone=\".\",view=\"\",proto=\"udp\",family=\"1\",type=\"A\"} 41",
+        "coredns_dns_do_requests_total{server=\"dns://:53\",zone=\".\",view=\"\"} 42",
+        "coredns_dns_responses_total{server=\"dns://:53\",zone=\".\",view=\"\",rcode=\"NXDOMAIN\",plugin=\"kubernetes\"} 43",
+        "coredns_dns_request_duration_seconds_bucket{server=\"dns://:53\",zone=\".\",view=\"\",le=\"0.5\"} 0",
+        "coredns_dns_request_duration_seconds_bucket{server=\"dns://:53\",zone=\".\",view=\"\",le=\"100\"} 1",
+        "coredns_dns_request_duration_seconds_bucket{server=\"dns://:53\",zone=\".\",view=\"\",le=\"+Inf\"} 2",
+        "coredns_dns_request_duration_seconds_sum{server=\"dns://:53\",zone=\".\",view=\"\"} 1234.5",
+        "coredns_dns_request_duration_seconds_count{server=\"dns://:53\",zone=\".\",view=\"\"} 2",
+        "coredns_dns_response_size_bytes_count{server=\"dns://:53\",zone=\".\",view=\"\",proto=\"tcp\"} 2",
+        "coredns_acl_allowed_requests_total{server=\"dns://:53\",view=\"\"} 47",
+        "coredns_cache_hits_total{server=\"dns://:53\",type=\"denial\",zones=\".\",view=\"\"} 54",
+        "coredns_cache_requests_total{server=\"dns://:53\",zones=\".\",view=\"\"} 162",
+        "coredns_proxy_request_duration_seconds_count{proxy_name=\"forward\",to=\"192.0.2.1:53\",rcode=\"NOERROR\"} 2",
+        "coredns_forward_responses_total{to=\"192.0.2.1:53\",rcode=\"NOERROR\"} 2",
+        "coredns_kubernetes_dns_programming_duration_seconds_count{service_kind=\"cluster_ip\"} 2",
+        "coredns_kubernetes_rest_client_requests_total{code=\"200\",method=\"GET\",host=\"10.96.0.1:443\"} 71",
+        "coredns_health_request_failures_total 72",
+        "coredns_reload_version_info{hash=\"sha512\",value=\"abc\"} 1",
+        "coredns_hosts_entries{hostsfile=\"/etc/hosts\"} 74",
+        "coredns_template_matches_total{server=\"dns://:53\",zone=\".\",view=\"\",class=\"IN\",type=\"ANY\"} 48",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
 }
 
@@ -87,9 +196,12 @@ fn tenants_are_named_to_the_administrator_alone() {
         .iter()
         .flat_map(|[_, _, labels, _]| labels.split(", "));
     for label in labels.filter(|label| !label.is_empty()) {
-        // Kinds, reasons, results and protocols are words of ours.
-        let known = ["kind", "protocol", "reason", "result", "version"];
-        assert!(known.contains(&label), "{label}");
+        // Kinds, reasons, results and protocols are words of ours; servers, zones, files and upstreams
+        // the administrator's; the rest is the protocol's.
+        let known = "kind protocol reason result version revision goversion server zone zones view name \
+                     proto family type rcode plugin class proxy_name to service_kind verb host code method \
+                     hash value hostsfile";
+        assert!(known.split(' ').any(|known| known == label), "{label}");
     }
     assert_eq!(all.len() - public.len(), 7);
 }
@@ -111,6 +223,8 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_canary_looks_total{result=\"silent\"} 15",
         "tenantdns_limited_queries_total{reason=\"tenant\",result=\"dropped\"} 13",
         "tenantdns_panics_total 0",
+        "tenantdns_unwritten_answers_total{kind=\"log\"} 18",
+        "tenantdns_unwritten_answers_total{kind=\"dnstap\"} 19",
         "tenantdns_snapshots_published_total 7",
         "tenantdns_identities_trusted 1",
         "tenantdns_index_objects{kind=\"Pod\"} 3",
@@ -147,6 +261,11 @@ fn what_is_not_known_has_no_sample() {
         "invalid_objects",
         "canary",
         "cache",
+        "coredns_forward",
+        "coredns_proxy",
+        "coredns_health",
+        "coredns_reload",
+        "coredns_hosts",
         "sweep",
         "records_lost",
     ] {
@@ -170,15 +289,18 @@ fn described(text: &str) -> BTreeSet<[String; 4]> {
     };
     let names = lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     let series = |name: &str| {
-        let start = format!("{name}{{");
-        let labels = lines().find_map(|line| line.strip_prefix(&start));
+        let labels = ["", "_bucket"].into_iter().find_map(|end| {
+            let start = format!("{name}{end}{{");
+            lines().find_map(|line| line.strip_prefix(&start))
+        });
         let labels = labels.map_or_else(String::new, |labels| {
             let keys = labels
                 .split('"')
                 .step_by(2)
                 .filter_map(|part| part.split_once('='));
             let keys = keys.map(|(key, _)| key.trim_start_matches(','));
-            keys.collect::<Vec<_>>().join(", ")
+            let own = keys.filter(|key| *key != "le");
+            own.collect::<Vec<_>>().join(", ")
         });
         [
             name.to_owned(),

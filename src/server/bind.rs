@@ -5,6 +5,7 @@
 //! the group join it. So there is no moment at which the port is free.
 
 use super::Options;
+use super::handover::{Given, Inherited};
 use super::options::{Endpoint, ListenAddress, Scheme, TimeoutOptions};
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
@@ -103,7 +104,7 @@ pub enum BindError {
 /// The open sockets of every listener. Queries queue in them until [`Server::start`].
 ///
 /// [`Server::start`]: super::Server::start
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
     pub(super) listeners: Vec<Listener>,
 }
@@ -141,6 +142,21 @@ pub struct Sockets<'a> {
 }
 
 impl Listener {
+    fn without_sockets(id: ListenerId, asked: Endpoint, address: SocketAddr) -> Self {
+        Self {
+            id,
+            asked,
+            address,
+            udp: Vec::new(),
+            tcp: None,
+            quic: None,
+            shows: None,
+            pair: None,
+            timeouts: TimeoutOptions::default(),
+            taken_over: false,
+        }
+    }
+
     pub(super) fn asked(&self) -> ListenAddress {
         ListenAddress {
             id: self.id,
@@ -160,6 +176,13 @@ impl Listener {
 }
 
 impl Bound {
+    /// Returns the listeners: each as it was asked for, and its address.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenAddress, SocketAddr)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.asked(), listener.address))
+    }
+
     /// Returns the address of every listener, with the port that it got where 0 was asked for.
     pub fn local_addresses(&self) -> impl Iterator<Item = (ListenerId, SocketAddr)> {
         self.listeners
@@ -174,17 +197,47 @@ impl Bound {
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
 pub fn bind(options: &Options) -> Result<Bound, BindError> {
+    bind_beside(options, &[], Inherited::default())
+}
+
+/// Opens the sockets of every listener, but for those that a predecessor had open. Of these there may be
+/// more than workers were asked for: none may be closed while queries wait in it.
+///
+/// # Errors
+/// As [`bind()`].
+pub fn bind_with(options: &Options, inherited: Inherited) -> Result<Bound, BindError> {
+    bind_beside(options, &[], inherited)
+}
+
+/// Opens the sockets of the listeners that are not served already, each at the address that it was
+/// asked for and the one that it has.
+pub(super) fn bind_beside(
+    options: &Options,
+    served: &[(ListenAddress, SocketAddr)],
+    mut inherited: Inherited,
+) -> Result<Bound, BindError> {
     let workers = match options.threads {
         // Knows the cgroup's quota.
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    let served_at = served
+        .iter()
+        .map(|(asked, address)| (asked.scheme, *address));
+    let mut taken: Vec<_> = served_at.collect();
     let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
     for listen in &options.listen {
+        if served.iter().any(|(asked, _)| asked == listen) {
+            continue;
+        }
         let endpoint = listen.endpoint();
         let pair = pair(options, endpoint)?;
-        let listener =
-            bind_listener(listen, workers).map_err(|failure| failure.explain(&listeners))?;
+        let opened = match inherited.take(endpoint) {
+            Some(given) => take_over(listen, given, workers),
+            None => bind_listener(listen, workers),
+        };
+        let listener = opened.map_err(|failure| failure.explain(&taken))?;
+        taken.push((endpoint.scheme, listener.address));
         listeners.push(Listener {
             shows: options.tls_of(endpoint).cloned(),
             pair,
@@ -225,7 +278,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn explain(self, earlier: &[Listener]) -> BindError {
+    fn explain(self, earlier: &[(Scheme, SocketAddr)]) -> BindError {
         let Self {
             address,
             protocol,
@@ -233,17 +286,17 @@ impl Failure {
         } = self;
         match error.kind() {
             ErrorKind::AddrInUse => {
-                let own = earlier.iter().find(|listener| {
-                    let (a, b) = (listener.address.ip(), address.ip());
+                let own = earlier.iter().find(|(scheme, earlier)| {
+                    let (a, b) = (earlier.ip(), address.ip());
                     let taken = match protocol {
-                        "udp" => listener.asked.scheme.takes_udp(),
-                        _ => listener.asked.scheme.takes_tcp(),
+                        "udp" => scheme.takes_udp(),
+                        _ => scheme.takes_tcp(),
                     };
                     taken
-                        && listener.address.port() == address.port()
+                        && earlier.port() == address.port()
                         && (a == b || a.is_unspecified() || b.is_unspecified())
                 });
-                match own.map(|listener| listener.address) {
+                match own.map(|(_, other)| *other) {
                     Some(other) => BindError::Covered {
                         address,
                         protocol,
@@ -297,6 +350,39 @@ fn is_without_ipv6(failure: &Failure) -> bool {
             || failure.error.kind() == ErrorKind::AddrNotAvailable)
 }
 
+/// Makes a listener of a predecessor's sockets, and opens as many more as workers are missing.
+fn take_over(listen: &ListenAddress, given: Given, workers: usize) -> Result<Listener, Failure> {
+    let failed = |error| Failure {
+        address: listen.address,
+        protocol: "udp",
+        error,
+    };
+    let bound = match (given.udp.first(), &given.tcp) {
+        (Some(udp), _) => udp.local_addr(),
+        (None, Some(tcp)) => tcp.local_addr(),
+        (None, None) => Ok(listen.address),
+    };
+    let address = bound.map_err(failed)?;
+    let mut listener = Listener::without_sockets(listen.id, listen.endpoint(), address);
+    listener.tcp = given.tcp;
+    listener.taken_over = true;
+    let mut sockets = given.udp.into_iter();
+    match listen.scheme {
+        Scheme::Dns => {
+            let udp = sockets.map(|socket| Arc::new(Datagrams::new(socket, address.ip())));
+            listener.udp = udp.collect();
+            while listener.udp.len() < workers {
+                let next = udp_socket(address, true).map_err(failed)?;
+                let next = Datagrams::new(next.into(), address.ip());
+                listener.udp.push(Arc::new(next));
+            }
+        }
+        Scheme::Quic => listener.quic = sockets.next(),
+        Scheme::Tls | Scheme::Https => {}
+    }
+    Ok(listener)
+}
+
 fn open(
     id: ListenerId,
     scheme: Scheme,
@@ -310,21 +396,11 @@ fn open(
             error,
         }
     };
-    let mut listener = Listener {
-        id,
-        asked: Endpoint {
-            scheme,
-            address: asked,
-        },
+    let endpoint = Endpoint {
+        scheme,
         address: asked,
-        udp: Vec::new(),
-        tcp: None,
-        quic: None,
-        shows: None,
-        pair: None,
-        timeouts: TimeoutOptions::default(),
-        taken_over: false,
     };
+    let mut listener = Listener::without_sockets(id, endpoint, asked);
     if scheme.takes_udp() {
         let first = match scheme {
             Scheme::Quic => quic_socket(asked),

@@ -38,6 +38,11 @@ pub trait Answerer: Clone + Send + 'static {
     ) -> Outcome {
         resume(snapshot, request, replies, out)
     }
+    /// Is told when the queries came that are answered next.
+    fn received(&mut self, _at: Instant) {}
+
+    /// Is told that the answers were sent that were given since [`Answerer::received`].
+    fn sent(&mut self) {}
 
     /// Returns the address that a held query waits to be somebody's.
     fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
@@ -81,7 +86,13 @@ impl Clock {
     }
 
     pub(super) fn now(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.at(Instant::now())
+    }
+
+    /// Returns what it says at another moment.
+    pub(super) fn at(self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.0);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -186,6 +197,18 @@ impl<A: Answerer> Engine<A> {
 
     pub(super) fn entropy(&mut self) -> u64 {
         self.entropy.next()
+    }
+
+    /// Says when the queries came that are answered next.
+    #[inline]
+    pub(super) fn received(&mut self, at: Instant) {
+        self.answerer.received(at);
+    }
+
+    /// Says that the answers to them were sent.
+    #[inline]
+    pub(super) fn sent(&mut self) {
+        self.answerer.sent();
     }
 
     pub(super) fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {

@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc::OwnedPermit;
 
 /// A query kept past the batch or the read that it came with.
@@ -22,6 +23,7 @@ pub struct HeldQuery {
     client: IpAddr,
     transport: Transport,
     received: u64,
+    since: Instant,
     bytes: Box<[u8]>,
     reply: ReplyTo,
 }
@@ -121,6 +123,11 @@ impl Inquiry {
         self.query.request(now, 0, false)
     }
 
+    /// Returns when the query came.
+    pub(super) fn since(&self) -> Instant {
+        self.query.since()
+    }
+
     /// Returns the snapshot that it is answered from.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -174,6 +181,7 @@ impl HeldQuery {
             client,
             transport: request.transport,
             received: request.now,
+            since: Instant::now(),
             bytes: request.bytes.into(),
             reply,
         }
@@ -202,6 +210,11 @@ impl HeldQuery {
     /// Returns the time at which it was received, on the clock of [`Request::now`].
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Returns when it was put aside: what [`Answerer::received`](super::Answerer::received) is told.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
     /// Returns the address whose owner must be known for an answer.

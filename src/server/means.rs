@@ -35,8 +35,11 @@ impl<A: Clone> Means<A> {
 /// What threads take from: cheap to clone, all clones are one.
 #[derive(Clone)]
 pub(super) struct Supply<A> {
-    kept: Arc<Mutex<VecDeque<(u32, Means<A>)>>>,
+    kept: Arc<Mutex<VecDeque<Numbered<A>>>>,
 }
+
+/// The means of the configuration of this number.
+type Numbered<A> = (u32, Means<A>);
 
 impl<A: Clone> Supply<A> {
     pub(super) fn new(configuration: u32, means: Means<A>) -> Self {

@@ -4,6 +4,7 @@ use crate::chain::ListenerId;
 use crate::tls;
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Where to listen and with how much.
@@ -158,6 +159,23 @@ impl From<SocketAddr> for Endpoint {
             scheme: Scheme::Dns,
             address,
         }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = ();
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (scheme, address) = match text.split_once("://") {
+            None => (Scheme::Dns, text),
+            Some((name, address)) => {
+                let known = Scheme::ALL.iter().find(|known| known.as_str() == name);
+                (*known.ok_or(())?, address)
+            }
+        };
+        let address = address.parse().map_err(|_| ())?;
+        Ok(Self { scheme, address })
     }
 }
 

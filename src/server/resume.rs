@@ -35,6 +35,7 @@ impl<A: Answerer> Resume for Resumer<A> {
             Transport::Tcp => MAX_MESSAGE,
         };
         let out = &mut self.out[..room];
+        self.engine.received(inquiry.since());
         let replies = inquiry.replied(reply);
         let answered = self
             .engine
@@ -54,6 +55,7 @@ impl<A: Answerer> Resume for Resumer<A> {
         if length > 0 && !inquiry.into_query().reply(&out[..length]) {
             self.engine.counters.add(Count::UdpSendFailed, 1);
         }
+        self.engine.sent();
         None
     }
 }

@@ -275,7 +275,7 @@ pub(super) fn closed(stream: &mut TcpStream) -> Duration {
     let mut buffer = [0; 1024];
     match stream.read(&mut buffer) {
         Ok(0) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
         other => panic!("neither closed nor silent: {other:?}"),
     }
     start.elapsed()
@@ -302,6 +302,7 @@ fn verdict() -> Verdict {
         named: None,
         asker: Client::Unknown,
         qtype: None,
+        dnssec_ok: false,
         qname: 0,
     }
 }

@@ -12,8 +12,7 @@
 mod host;
 mod message;
 
-pub use host::descriptor_limit;
-pub use host::interface_addresses;
+pub use host::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub(super) use message::{Route, canonical};
 
 use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in6};

@@ -140,6 +140,8 @@ pub(super) struct Listen {
     pub(super) receiving: Drain,
     /// Ends those that were taken.
     pub(super) connections: Drain,
+    /// Held until the last of those has ended.
+    pub(super) open: Arc<()>,
 }
 
 /// What a listener takes connections from.
@@ -250,6 +252,7 @@ async fn serve<A: Answerer>(shared: Rc<Shared<A>>, listen: Listen) {
         .retain(|_, known| known.strong_count() > 0);
     let of_id = Rc::downgrade(&serving);
     shared.listeners.borrow_mut().insert(listen.id, of_id);
+    let _open = listen.open;
     match listen.socket {
         Socket::Tcp(socket) => {
             let stops = (listen.receiving, listen.connections);

@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a worker sleeps in the kernel before it looks at the signal to stop: with the last
 /// sweep it ends within 250 ms.
@@ -70,7 +70,9 @@ impl<A: Answerer> Worker<A> {
     }
 
     fn answer(&mut self, received: usize, receiver: &Receiver, sender: &mut Sender) {
-        let now = self.engine.clock.now();
+        let received_at = Instant::now();
+        let now = self.engine.clock.at(received_at);
+        self.engine.received(received_at);
         let snapshot = self.engine.reader.load();
         self.engine.adopt(&snapshot);
         let speak_proxy = snapshot.forwarders.speak_proxy();
@@ -137,6 +139,7 @@ impl<A: Answerer> Worker<A> {
         }
         drop(snapshot);
         let sent = sender.flush(&self.socket);
+        self.engine.sent();
         let counters = &self.engine.counters;
         counters.add(Count::UdpQueries, received as u64);
         counters.add(Count::UdpUnanswerable, unanswerable);

@@ -207,6 +207,7 @@ impl<A: Answerer> Waiting<A> {
         let out = &mut self.out[..room];
         let snapshot = Arc::clone(&self.engine.reader.load());
         self.engine.adopt(&snapshot);
+        self.engine.received(query.since());
         let length = match self.engine.answer_once(&snapshot, &request, out) {
             Answered::Hold if may_wait => return Some(query),
             Answered::Reply(length) => length,
@@ -230,10 +231,11 @@ impl<A: Answerer> Waiting<A> {
         None
     }
 
-    fn send(&self, query: HeldQuery, length: usize) {
+    fn send(&mut self, query: HeldQuery, length: usize) {
         if length > 0 && !query.reply(&self.out[..length]) {
             self.engine.counters.add(Count::UdpSendFailed, 1);
         }
+        self.engine.sent();
     }
 }
 

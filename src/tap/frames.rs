@@ -12,13 +12,13 @@ const LARGEST: usize = 256 * 1024;
 /// The largest control frame (fstrm.h: FSTRM_CONTROL_FRAME_LENGTH_MAX).
 const LARGEST_CONTROL: usize = 512;
 
-const ACCEPT: u32 = 1;
-const START: u32 = 2;
-const STOP: u32 = 3;
-const READY: u32 = 4;
-const FINISH: u32 = 5;
+pub(super) const ACCEPT: u32 = 1;
+pub(super) const START: u32 = 2;
+pub(super) const STOP: u32 = 3;
+pub(super) const READY: u32 = 4;
+pub(super) const FINISH: u32 = 5;
 /// The only field of control frames.
-const FIELD_CONTENT_TYPE: u32 = 1;
+pub(super) const FIELD_CONTENT_TYPE: u32 = 1;
 
 /// What a sender did that no sender of dnstap does. The stream can't be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -180,7 +180,7 @@ fn accept() -> Vec<u8> {
     control_frame(&body)
 }
 
-fn control_frame(body: &[u8]) -> Vec<u8> {
+pub(super) fn control_frame(body: &[u8]) -> Vec<u8> {
     [&[0; 4], &(body.len() as u32).to_be_bytes(), body].concat()
 }
 

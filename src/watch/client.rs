@@ -7,7 +7,10 @@ use super::tcp;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{
+    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster,
+    NamedContext,
+};
 use kube::{Client, Config};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +25,19 @@ pub struct Connection {
     pub kubeconfig: Option<PathBuf>,
     /// The context in it; `None` for its current one.
     pub context: Option<String>,
+    /// A server instead, where no file is named.
+    pub server: Option<ApiServer>,
+}
+
+/// An API server, and what a client certificate needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiServer {
+    /// Its address, as in `https://10.0.0.1:6443`.
+    pub url: String,
+    /// The client's certificate and its key.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// The authority of the server's certificate.
+    pub ca: Option<PathBuf>,
 }
 
 /// Why there is no client.
@@ -35,6 +51,9 @@ pub enum ClientError {
         /// What is wrong with it.
         error: kube::config::KubeconfigError,
     },
+    /// The server's address or certificates can't be used.
+    #[error("`server` in [source.kubernetes]: {0}")]
+    Server(kube::config::KubeconfigError),
     /// There is no service account.
     #[error("no service account in this pod ({0}); outside a cluster give --kubeconfig FILE")]
     InCluster(kube::config::InClusterError),
@@ -51,6 +70,9 @@ pub enum ClientError {
 
 /// How often credentials are read again at most.
 const RENEW: Duration = Duration::from_secs(60);
+/// Octets that a connection reads ahead, and has for headers: a list needs no more to be read at full
+/// speed, and what it took stays with the watch after it.
+const READ: usize = 64 << 10;
 
 /// The API. Cheap to clone: all clones are one.
 #[derive(Clone)]
@@ -128,8 +150,8 @@ impl Api {
 }
 
 async fn client(connection: &Connection) -> Result<Client, ClientError> {
-    let config = match &connection.kubeconfig {
-        Some(path) => {
+    let config = match (&connection.kubeconfig, &connection.server) {
+        (Some(path), _) => {
             let error = |error| ClientError::Kubeconfig {
                 path: path.clone(),
                 error,
@@ -143,8 +165,14 @@ async fn client(connection: &Connection) -> Result<Client, ClientError> {
                 .await
                 .map_err(error)?
         }
+        (None, Some(server)) => {
+            let options = KubeConfigOptions::default();
+            Config::from_custom_kubeconfig(as_kubeconfig(server), &options)
+                .await
+                .map_err(ClientError::Server)?
+        }
         // By address: asking DNS for the API would make the DNS server need itself.
-        None => Config::incluster_env().map_err(ClientError::InCluster)?,
+        (None, None) => Config::incluster_env().map_err(ClientError::InCluster)?,
     };
     if let Some(proxy) = config.proxy_url {
         return Err(ClientError::Proxy(proxy.to_string()));
@@ -152,12 +180,52 @@ async fn client(connection: &Connection) -> Result<Client, ClientError> {
     build(&config).map_err(|error| ClientError::Client(Box::new(error)))
 }
 
+/// Returns the file that says the same.
+fn as_kubeconfig(server: &ApiServer) -> Kubeconfig {
+    const NAME: &str = "server";
+    let text = |path: &PathBuf| path.display().to_string();
+    let certificate = server.pair.as_ref().map(|(certificate, _)| certificate);
+    let key = server.pair.as_ref().map(|(_, key)| key);
+    let mut file = Kubeconfig::default();
+    file.clusters.push(NamedCluster {
+        name: NAME.into(),
+        cluster: Some(Cluster {
+            server: Some(server.url.clone()),
+            certificate_authority: server.ca.as_ref().map(text),
+            ..Cluster::default()
+        }),
+        ..NamedCluster::default()
+    });
+    file.auth_infos.push(NamedAuthInfo {
+        name: NAME.into(),
+        auth_info: Some(AuthInfo {
+            client_certificate: certificate.map(text),
+            client_key: key.map(text),
+            ..AuthInfo::default()
+        }),
+        ..NamedAuthInfo::default()
+    });
+    file.contexts.push(NamedContext {
+        name: NAME.into(),
+        context: Some(Context {
+            cluster: NAME.into(),
+            user: Some(NAME.into()),
+            ..Context::default()
+        }),
+        ..NamedContext::default()
+    });
+    file.current_context = Some(NAME.into());
+    file
+}
+
 /// What [`Client::try_from`] does, without its retries (the watch backs off by itself, and says
 /// why) and with a connection that is checked.
 fn build(config: &Config) -> Result<Client, kube::Error> {
     let tcp = tcp::connector().map_response(tcp::Stream::new);
     let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(tls);
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new())
+        .http1_max_buf_size(READ)
+        .build(tls);
     let http = http.map_err(BoxError::from);
     let builder = ClientBuilder::new(http, config.default_namespace.clone())
         .with_layer(&config.extra_headers_layer()?);

@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use crate::model::Kind;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ pub struct Counts {
 }
 
 /// How each kind is doing. Cheap to clone: all clones are one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Health {
     kinds: Arc<Mutex<BTreeMap<Kind, Record>>>,
 }
@@ -89,11 +89,14 @@ fn now() -> Instant {
 }
 
 impl Health {
-    pub(super) fn new(kinds: &BTreeSet<Kind>) -> Self {
-        let kinds = kinds.iter().map(|kind| (*kind, Record::default()));
-        Self {
-            kinds: Arc::new(Mutex::new(kinds.collect())),
-        }
+    /// Begins with a kind.
+    pub(super) fn begin(&self, kind: Kind) {
+        self.lock().insert(kind, Record::default());
+    }
+
+    /// Forgets a kind that is not watched any more.
+    pub(super) fn end(&self, kind: Kind) {
+        self.lock().remove(&kind);
     }
 
     /// Returns how each kind is doing.
@@ -186,7 +189,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn trouble_is_said_once_a_minute_and_ends_with_the_next_word() {
-        let health = Health::new(&BTreeSet::from([Kind::Pod]));
+        let health = Health::default();
+        health.begin(Kind::Pod);
         let (cut, silent) = (Fault::Cut(String::new()), Fault::Silent(REPEAT));
         let say = |fault: &Fault| health.trouble(Kind::Pod, fault, fault.sort().to_owned());
         assert!(say(&cut) && !say(&cut) && say(&silent) && !say(&cut));
@@ -206,7 +210,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_ages_until_the_api_is_heard_of() {
-        let health = Health::new(&BTreeSet::from([Kind::Pod]));
+        let health = Health::default();
+        health.begin(Kind::Pod);
         let age = || health.statuses()[&Kind::Pod].age();
         assert_eq!(age(), None);
         health.synced(Kind::Pod);

@@ -60,7 +60,9 @@ enum Trouble {
     Silent,
     #[error("the API does not accept our credentials")]
     Credentials,
-    #[error("not permitted; the ClusterRole needs the verb create on {0} (deploy/rbac-admin.yaml)")]
+    #[error(
+        "not permitted; the ClusterRole needs the verb create on {0} (deploy/components/admin/rbac.yaml)"
+    )]
     Forbidden(&'static str),
     #[error("the API answers {0} to create {1}")]
     Refused(u16, &'static str),

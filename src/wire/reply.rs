@@ -73,6 +73,21 @@ impl<'a> Reply<'a> {
             .flatten()
     }
 
+    /// Returns the types of the records in the authority section of a reply without answers, up to the
+    /// first that can't be read; none where there are answers.
+    pub fn authority_types(self) -> impl Iterator<Item = RType> {
+        let [_, answers, authority, _] = self.header.counts;
+        let count = if answers == 0 { authority } else { 0 };
+        let mut at = self.answers_at;
+        (0..count).map_while(move |_| {
+            let (_, fixed_at) = read_name(self.message, at)?;
+            let fixed = self.message.get(fixed_at..)?.first_chunk::<10>()?;
+            let [t0, t1, .., n0, n1] = *fixed;
+            at = fixed_at + 10 + usize::from(u16::from_be_bytes([n0, n1]));
+            Some(RType(u16::from_be_bytes([t0, t1])))
+        })
+    }
+
     /// Returns the serial of the SOA record that comes first in the authority section, where one does
     /// and there are no answers: that of a negative answer.
     pub fn soa_serial(self) -> Option<u32> {

@@ -27,11 +27,11 @@ fn configurations() -> Vec<Cluster> {
              tenant_from = [{{ parent_label = \"hnc\" }}]\n\
              platform = {{ namespaces = [\"a1\"], except = \"tier=inner\" }}\n[kubernetes]\n{ZONES}"
         ),
-        format!(
+        String::from(
             "[tenancy]\nsoa_serial = \"static\"\n[[tenancy.rule]]\neffect = \"allow\"\n\
-             from = {{ tenants = [\"*\"] }}\n\
-             to = {{ namespaces = [\"u1\", \"shared\", \"a1\"], service_selector = \"tier=inner\" }}\n[kubernetes]\n\
-             noendpoints = true\nzones = [\"cluster.local\", \"in-addr.arpa\"]\n"
+             from = { tenants = [\"*\"] }\n\
+             to = { namespaces = [\"u1\", \"shared\", \"a1\"], service_selector = \"tier=inner\" }\n[kubernetes]\n\
+             noendpoints = true\nzones = [\"cluster.local\", \"in-addr.arpa\"]\n",
         ),
     ];
     let cluster = |text: &String| Cluster::of(Vec::new(), text).own_addresses(&[OWN]);
@@ -117,7 +117,7 @@ fn an_exchanged_configuration_is_the_one_that_the_index_would_have_been_made_for
             prop_assert!(exchanged.lists.is_empty());
             let idle = configuration(&all[from]).kinds;
             let idle: BTreeSet<Kind> = idle.difference(&next.kinds).copied().collect();
-            prop_assert_eq!(exchanged.idle, idle.clone());
+            prop_assert_eq!(&exchanged.idle, &idle);
             let snapshot = changed.snapshot(7);
             prop_assert_eq!(snapshot.configuration, 1);
             prop_assert!(snapshot.synced);

@@ -3,12 +3,16 @@
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 use tenantdns::answer::Transport;
 use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
+use tenantdns::forward::Forwarder;
 use tenantdns::index::Index;
-use tenantdns::server::{ListenAddress, Options, Scheme, Server, bind};
+use tenantdns::server::{
+    Core, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
+};
 use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
 
@@ -19,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Live {
     pub(crate) address: SocketAddr,
     pub(crate) index: Index,
+    /// What asks upstreams, where there are any.
+    pub(crate) forwarder: Option<Arc<Forwarder>>,
     publisher: Publisher,
     drain: Drain,
     server: Option<Server>,
@@ -42,10 +48,23 @@ impl Live {
         let bound = bind(&options).unwrap();
         let (_, address) = bound.local_addresses().next().unwrap();
         let drain = Drain::new();
-        let server = Server::start(bound, options, reader, drain.clone()).unwrap();
+        let config = &cluster.config;
+        let forwarder = (!config.forward.is_empty())
+            .then(|| Arc::new(Forwarder::new(&config.forward, &config.caches, &[]).unwrap()));
+        let setup = Setup {
+            options,
+            timeouts: Timeouts::default(),
+            reader,
+            drain: drain.clone(),
+            upstream: forwarder.clone().map(|f| f as Arc<dyn Upstream>),
+            limits: None,
+            answerer: Core,
+        };
+        let server = Server::start_with(bound, &setup).unwrap();
         Self {
             address,
             index,
+            forwarder,
             publisher,
             drain,
             server: Some(server),

@@ -17,8 +17,8 @@ use ureq::Agent;
 use ureq::http::Method;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-const RBAC: &str = include_str!("../../deploy/rbac.yaml");
-const RBAC_ADMIN: &str = include_str!("../../deploy/rbac-admin.yaml");
+const RBAC: &str = include_str!("../../deploy/base/rbac.yaml");
+const RBAC_ADMIN: &str = include_str!("../../deploy/components/admin/rbac.yaml");
 const READER: &str = "tenantdns-admin-reader";
 
 /// A tenantdns whose administrator's pages are at every address of the host.

@@ -246,11 +246,17 @@ users:
     /// Creates the object, or gives it these fields, by server-side apply.
     pub(crate) fn apply(&self, object: &Value) -> Value {
         let path = format!("{}?fieldManager=test", resource(object));
-        let content = "application/apply-patch+yaml";
-        match self.send(Method::PATCH, &path, ADMIN, content, Some(object)) {
-            Ok((200 | 201, answer)) => answer,
+        match self.patch(&path, object) {
+            (200 | 201, answer) => answer,
             other => panic!("{path}: {other:?}\n{object}"),
         }
+    }
+
+    /// Sends a server-side apply to a path with its query; the status and the answer.
+    pub(crate) fn patch(&self, path: &str, object: &Value) -> (u16, Value) {
+        let content = "application/apply-patch+yaml";
+        self.send(Method::PATCH, path, ADMIN, content, Some(object))
+            .unwrap()
     }
 
     /// Creates the object, then writes its status, as the kubelet and controllers would.

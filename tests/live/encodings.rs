@@ -194,7 +194,7 @@ impl Reader {
             .unwrap();
         let connection = Connection {
             kubeconfig: Some(proxy.kubeconfig()),
-            context: None,
+            ..Connection::default()
         };
         let options = Options {
             kinds: BTreeSet::from(KINDS),

@@ -11,7 +11,7 @@ use std::path::Path;
 use ureq::http::Method;
 
 const CRDS: &str = include_str!("../../deploy/crds.yaml");
-const ROLES: &str = include_str!("../../deploy/rbac-policy.yaml");
+const ROLES: &str = include_str!("../../deploy/components/policy/rbac.yaml");
 
 /// Looks for what is not there every second.
 const CONFIG: &str = "[source.kubernetes]\naudit_interval = \"5s\"\n\

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use tenantdns::wire::RType;
 use ureq::http::Method;
 
-pub(crate) const RBAC: &str = include_str!("../../deploy/rbac.yaml");
-const TENANCY_OFF: &str = include_str!("../../deploy/rbac-tenancy-off.yaml");
-const MULTICLUSTER: &str = include_str!("../../deploy/rbac-multicluster.yaml");
+pub(crate) const RBAC: &str = include_str!("../../deploy/base/rbac.yaml");
+const TENANCY_OFF: &str = include_str!("../../deploy/components/tenancy-off/rbac.yaml");
+const MULTICLUSTER: &str = include_str!("../../deploy/components/multicluster/rbac.yaml");
 
 /// One verb on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]

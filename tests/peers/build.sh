@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the programs that the live tests start (`make peers`): kube-apiserver with etcd, and CoreDNS.
+# Builds the programs that the live tests start (`make peers`): kube-apiserver with etcd, CoreDNS, and
+# kustomize, which renders deploy/.
 #
 # They go to $TENANTDNS_PEERS, by default target/peers; a relative path starts at the repository.
 # A program is built again only when its sources, its version or the Go toolchain changed.
@@ -7,6 +8,7 @@ set -eu
 
 COREDNS=v1.14.7
 KUBERNETES=v1.36.3
+KUSTOMIZE=v5.8.1
 
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -57,6 +59,10 @@ coredns() {
 	GOBIN=$1 go install -trimpath -ldflags '-s -w' "github.com/coredns/coredns@$COREDNS"
 }
 
+kustomize() {
+	GOBIN=$1 go install -trimpath -ldflags '-s -w' "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE"
+}
+
 go=$(go env GOVERSION)
 sources=$(cat "$here/apiserver/main.go" "$here/apiserver/go.mod" "$here/apiserver/go.sum" | cksum)
 grep -q "k8s.io/kubernetes $KUBERNETES\$" "$here/apiserver/go.mod" || {
@@ -65,3 +71,4 @@ grep -q "k8s.io/kubernetes $KUBERNETES\$" "$here/apiserver/go.mod" || {
 }
 build apiserver "$KUBERNETES $go $sources" apiserver
 build coredns "$COREDNS $go" coredns
+build kustomize "$KUSTOMIZE $go" kustomize

@@ -2,9 +2,11 @@
 //! the end of the patience at the start, identities that grow too old, a checkpoint that is due.
 //! Not where events come from.
 
+use super::change::Preparing;
 use super::freshness::{Freshness, Judgment, News};
 use super::restore::Restore;
 use super::save::{Saver, Step};
+use crate::app::changes::{Change, Changes};
 use crate::app::pages::Ago;
 use crate::app::progress::{Aged, Checkpoint, KindState, PolicyCounts, Progress};
 use crate::app::questions::{Question, Questions};
@@ -24,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 /// Events that one snapshot takes in at most: it shows at once when the API is quiet, and gathers
 /// when it is not.
 const BATCH: usize = 4096;
+/// Events there is room for between two batches.
+const ROOM: usize = 64;
 /// How often a snapshot is published before everything has been read: nobody is answered much of it.
 const UNSYNCED: Duration = Duration::from_millis(250);
 /// How often it is looked what time has brought.
@@ -35,16 +39,19 @@ const IDENTITY: [Kind; 2] = [Kind::Namespace, Kind::Pod];
 
 /// What the thread works with.
 pub(super) struct Follower {
-    index: Index,
+    pub(super) index: Index,
     publisher: Publisher,
-    progress: Progress,
+    pub(super) progress: Progress,
     /// Told when queries are answered.
     serving: Option<oneshot::Sender<()>>,
-    settings: Settings,
+    pub(super) settings: Settings,
     questions: Option<Questions>,
-    restore: Option<Restore>,
-    saver: Option<Saver>,
-    freshness: Freshness,
+    changes: Option<Changes>,
+    /// The configuration that is prepared.
+    pub(super) next: Option<Preparing>,
+    pub(super) restore: Option<Restore>,
+    pub(super) saver: Option<Saver>,
+    pub(super) freshness: Freshness,
     identities: Identities,
     /// Something has changed since the last snapshot.
     dirty: bool,
@@ -84,8 +91,12 @@ pub(super) trait Source {
     /// Returns the events.
     fn events(&mut self) -> &mut mpsc::Receiver<Event>;
 
-    /// Has a kind listed again, because what is known of it is not what there is.
-    fn relist(&self, kind: Kind);
+    /// Has a kind listed again, because what is known of it is not what there is. One that is not
+    /// watched is from now on.
+    fn list(&mut self, kind: Kind);
+
+    /// Watches a kind no more.
+    fn stop(&mut self, kind: Kind);
 
     /// Says how objects of our own kinds fare.
     fn tell(&self, statuses: Vec<PolicyStatus>);
@@ -122,6 +133,8 @@ impl Follower {
             serving: Some(serving),
             settings,
             questions: None,
+            changes: None,
+            next: None,
             identities: Identities::default(),
             dirty: false,
             published: None,
@@ -140,6 +153,14 @@ impl Follower {
         }
     }
 
+    /// Takes other configurations as they come.
+    pub(super) fn with_changes(self, changes: Changes) -> Self {
+        Self {
+            changes: Some(changes),
+            ..self
+        }
+    }
+
     /// Follows a source until `drain` is set.
     ///
     /// # Errors
@@ -149,7 +170,7 @@ impl Follower {
         source: &mut impl Source,
         drain: &Drain,
     ) -> anyhow::Result<()> {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(ROOM);
         // Kept from turn to turn: a new timer for each costs more than most events.
         let mut alarm = pin!(tokio::time::sleep_until(self.wake().into()));
         loop {
@@ -165,12 +186,14 @@ impl Follower {
                 }
                 () = &mut alarm => {}
                 step = next(&mut self.saver) => self.save(step),
+                change = changed(&mut self.changes) => self.change(change),
                 question = asked(&mut self.questions) => {
                     if let Some(questions) = &self.questions {
                         questions.answer(question, &self.index);
                     }
                 }
             }
+            self.advance(source);
             self.turn(now());
             self.tell(source);
         }
@@ -181,7 +204,8 @@ impl Follower {
     }
 
     /// Takes in what has arrived.
-    fn apply(&mut self, batch: &mut Vec<Event>, source: &impl Source) {
+    fn apply(&mut self, batch: &mut Vec<Event>, source: &mut impl Source) {
+        let taken = batch.len();
         for event in batch.drain(..) {
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
@@ -189,6 +213,10 @@ impl Follower {
                 });
             }
             self.index.apply(event);
+        }
+        if taken <= ROOM {
+            // What a list needed is given back once it has ended.
+            batch.shrink_to(ROOM);
         }
         self.dirty = true;
         if let Some(saver) = &mut self.saver {
@@ -199,7 +227,7 @@ impl Follower {
                 kind = kind.as_str(),
                 "a DnsGrant selects by labels that were left out: listing again"
             );
-            source.relist(kind);
+            source.list(kind);
         }
         for (kind, objects) in self.index.take_repairs() {
             let name = kind.as_str();
@@ -211,7 +239,7 @@ impl Follower {
             self.progress.update(|state| {
                 *state.repairs.entry(kind).or_default() += objects as u64;
             });
-            source.relist(kind);
+            source.list(kind);
         }
     }
 
@@ -281,7 +309,7 @@ impl Follower {
         sooner.map_or(self.look, |sooner| sooner.min(self.look))
     }
 
-    fn publish(&mut self, now: Instant) {
+    pub(super) fn publish(&mut self, now: Instant) {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
@@ -441,6 +469,13 @@ impl Follower {
             let step = next(&mut self.saver).await;
             self.save(step);
         }
+    }
+}
+
+async fn changed(changes: &mut Option<Changes>) -> Change {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -43,7 +43,9 @@ impl Source for Received {
         &mut self.0
     }
 
-    fn relist(&self, _kind: Kind) {}
+    fn list(&mut self, _: Kind) {}
+
+    fn stop(&mut self, _: Kind) {}
 
     fn tell(&self, _statuses: Vec<PolicyStatus>) {}
 }

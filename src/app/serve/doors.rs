@@ -14,13 +14,13 @@ use std::sync::Arc;
 pub(super) fn open(
     doors: Bound,
     config: &Config,
-    details: Details,
+    details: &Arc<Details>,
 ) -> anyhow::Result<Option<Admin>> {
     if doors.is_empty() {
         return Ok(None);
     }
     let pages = details.pages.clone();
-    let started = doors.start(pages, Arc::new(details), reviewer(config));
+    let started = doors.start(pages, details.clone(), reviewer(config));
     Ok(Some(started.context("starting the HTTP listeners")?))
 }
 
@@ -41,13 +41,14 @@ pub(super) fn say(doors: &Bound) {
     }
 }
 
+/// Returns whom they ask, where they ask anybody.
 #[cfg(feature = "kubernetes")]
-fn reviewer(config: &Config) -> Option<Arc<dyn Reviewer>> {
+pub(super) fn reviewer(config: &Config) -> Option<Arc<dyn Reviewer>> {
     crate::app::review::reviewer(config)
 }
 
 /// Objects come from manifests, and the configuration lets nobody need a cluster.
 #[cfg(not(feature = "kubernetes"))]
-fn reviewer(_: &Config) -> Option<Arc<dyn Reviewer>> {
+pub(super) fn reviewer(_: &Config) -> Option<Arc<dyn Reviewer>> {
     None
 }

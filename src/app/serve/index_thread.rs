@@ -1,5 +1,6 @@
 //! The thread that owns the index, from its start to its end.
 
+use crate::app::changes::Changes;
 use crate::app::feed::Feed;
 use crate::app::progress::Progress;
 use crate::app::questions::Questions;
@@ -23,11 +24,11 @@ impl IndexThread {
         drain: &Drain,
         progress: Progress,
         synced: oneshot::Sender<()>,
-        questions: Questions,
+        asked: (Questions, Changes),
     ) -> anyhow::Result<Self> {
         let drain = drain.clone();
         let body = move || {
-            let result = feed.follow(publisher, &drain, &progress, synced, questions);
+            let result = feed.follow(publisher, &drain, &progress, synced, asked);
             // Without its source the server would serve the past for ever.
             drain.start();
             result

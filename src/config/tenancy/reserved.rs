@@ -33,3 +33,10 @@ pub(super) fn names(text: &str) -> Result<Vec<Box<str>>, String> {
 pub(super) fn everything() -> impl Iterator<Item = Box<str>> {
     SPECIAL_USE.into_iter().chain(TLDS.lines()).map(Into::into)
 }
+
+/// Returns whether all names for special use are among these.
+pub(super) fn has_special_use(names: &[Box<str>]) -> bool {
+    SPECIAL_USE
+        .iter()
+        .all(|name| names.iter().any(|known| **known == **name))
+}

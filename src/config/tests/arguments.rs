@@ -92,7 +92,14 @@ fn arguments_win_over_the_file() {
         ["[::]:53"],
         "a file's default is not the trial's"
     );
-    assert_eq!(load("check").unwrap(), Config::default());
+    let mut checked = load("check").unwrap();
+    let read = std::mem::take(&mut checked.read);
+    assert_eq!(checked, Config::default());
+    let [read] = read.as_slice() else {
+        panic!("{read:?}")
+    };
+    assert_eq!(*read.path, *file);
+    assert_eq!(*read.text, *std::fs::read_to_string(file).unwrap());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is wrong in a file is said with its line, column and key.
 
+mod forward;
 mod forwarders;
 mod keys;
 mod tables;

@@ -266,6 +266,8 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
         };
         let (mut read, mut filled, mut queries) = (0, 0, 0);
         let encrypted = self.origin.scheme.is_encrypted();
+        let received_at = std::time::Instant::now();
+        engine.received(received_at);
         let step = loop {
             let rest = &self.input[read..];
             let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
@@ -291,7 +293,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                     Named::Nobody | Named::Malformed => None,
                 },
                 transport: Transport::Tcp,
-                now: engine.clock.now(),
+                now: engine.clock.at(received_at),
                 entropy: engine.entropy(),
                 may_wait: true,
                 bytes: message,
@@ -351,6 +353,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
             }
         }
+        engine.sent();
         Ok(step)
     }
 

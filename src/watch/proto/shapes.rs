@@ -14,8 +14,12 @@ use std::borrow::Cow;
 type Read<T> = Result<T, Malformed>;
 
 /// Takes each field of a message in turn; a message that comes in parts is their sum.
+#[inline]
 fn each<'a>(message: &'a [u8], mut take: impl FnMut(&Field<'a>) -> Read<()>) -> Read<()> {
-    fields(message).try_for_each(|field| take(&field?))
+    for field in fields(message) {
+        take(&field?)?;
+    }
+    Ok(())
 }
 
 fn push<T>(list: &mut Option<Vec<T>>, entry: T) {

@@ -69,7 +69,7 @@ async fn a_comparison_that_fails_is_said_and_makes_nothing_older() {
 async fn while_a_list_is_under_way_nothing_is_compared() {
     let mut rig = Rig::start(Kind::Pod);
     let mut stream = rig.listed(7).await;
-    rig.watch.relist(Kind::Pod);
+    rig.watch.list(Kind::Pod);
     let mut relist = rig.asked("stream since 7").await.answer(JSON);
     stream.send(&bookmark(8)).await;
     rig.expect(&["list"]).await;

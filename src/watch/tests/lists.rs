@@ -37,7 +37,7 @@ async fn both_encodings_are_read_by_what_came() {
     let mut stream = rig.asked("watch since 7").await.answer(JSON);
     stream.send(&added("b", 8)).await;
     rig.expect(&["+shop/b 8"]).await;
-    rig.watch.relist(Kind::Pod);
+    rig.watch.list(Kind::Pod);
     rig.asked("stream since 8")
         .await
         .refuse(422, "sendInitialEvents is forbidden")
@@ -165,7 +165,7 @@ async fn a_streamed_list_that_ends_before_its_end_is_listed() {
 async fn a_list_older_than_asked_for_takes_nothing_away() {
     let mut rig = Rig::start(Kind::Pod);
     let stream = rig.listed(7).await;
-    rig.watch.relist(Kind::Pod);
+    rig.watch.list(Kind::Pod);
     let mut stale = rig.asked("stream since 7").await.answer(JSON);
     stale.send(&(added("a", 3) + &end_of_list(6))).await;
     rig.expect(&["list", "+shop/a 3"]).await;
@@ -219,7 +219,7 @@ async fn a_list_in_pages_is_one_list() {
 async fn a_server_that_is_behind_is_waited_for_and_one_with_another_history_believed() {
     let mut rig = Rig::start(Kind::Pod);
     let stream = rig.listed(900).await;
-    rig.watch.relist(Kind::Pod);
+    rig.watch.list(Kind::Pod);
     drop(stream);
     let behind = "Too large resource version: 900, current: 700";
     for _ in 0..4 {

@@ -83,7 +83,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         (
             "\"a\\nb\" = 5\n",
             "1:1: a\\nb: unknown key; the keys here are `server`, `source`, `health`, \
-             `ready`, `metrics`, `admin`, `limits`, `audit`, `tenancy`, `kubernetes`, `block`",
+             `ready`, `metrics`, `admin`, `reload`, `limits`, `audit`, `tenancy`, `kubernetes`, `block`",
         ),
         (
             "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\nttll = 5\n",
@@ -99,7 +99,6 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
     for key in [
         "acl",
         "autopath",
-        "cache",
         "hosts",
         "k8s_external",
         "log",
@@ -111,27 +110,11 @@ fn keys_of_later_versions_are_told_from_unknown_ones() {
         check(key, &format!("[{key}]\n"), &[&expected]);
     }
     for (text, place, key) in [
-        ("[[forward]]\nzone = \".\"", "1:3: forward", "forward"),
         ("[[rewrite]]\n", "1:3: rewrite", "rewrite"),
-        (
-            "[server]\nhandover = \"\"",
-            "2:1: server.handover",
-            "handover",
-        ),
-        (
-            "[health]\nlameduck = \"15s\"",
-            "2:1: health.lameduck",
-            "lameduck",
-        ),
         (
             "[kubernetes]\nzonal = true",
             "2:1: kubernetes.zonal",
             "zonal",
-        ),
-        (
-            "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n[[block.forward]]",
-            "4:9: block[0].forward",
-            "forward",
         ),
         (
             "[[block]]\nview = \"\"\nzones = [\"a\"]\n[block.kubernetes]",

@@ -389,3 +389,32 @@ fn what_names_tenants_has_an_address_of_its_own() {
         ],
     );
 }
+
+#[test]
+fn an_api_server_has_its_address_and_a_pair_of_files() {
+    let table = "[source.kubernetes]\n";
+    for (fact, keys, expected) in [
+        (
+            "an address has a scheme",
+            "server = \"10.0.0.1:6443\"",
+            "2:10: source.kubernetes.server: `10.0.0.1:6443` is not an address, as in `https://10.0.0.1:6443`",
+        ),
+        (
+            "a certificate has a key",
+            "server = \"https://a\"\ncertificate = \"c\"",
+            "1:9: source.kubernetes: has one of `certificate` and `key`; they go together",
+        ),
+        (
+            "an authority is a server's",
+            "ca = \"a\"",
+            "2:6: source.kubernetes.ca: is for a `server`, which is missing; a kubeconfig names its own",
+        ),
+        (
+            "one of two",
+            "kubeconfig = \"k\"\nserver = \"https://a\"",
+            "2:14: source.kubernetes.kubeconfig: can't stand beside `server`: a kubeconfig names its own",
+        ),
+    ] {
+        check(fact, &format!("{table}{keys}\n"), &[expected]);
+    }
+}

@@ -36,6 +36,30 @@ fn numbers_and_durations_have_a_range() {
             "`0` is out of range; it is `1ms` to `1h`",
         ),
         (
+            "health",
+            "lameduck",
+            "\"61m\"",
+            "`61m` is out of range; it is `0` (stop at once) to `1h`",
+        ),
+        (
+            "reload",
+            "interval",
+            "\"1s\"",
+            "`1s` is out of range; it is `0` (only when told) or `2s` to `24h`",
+        ),
+        (
+            "reload",
+            "jitter",
+            "\"900ms\"",
+            "`900ms` is out of range; it is `0` or `1s` to `24h`",
+        ),
+        (
+            "server",
+            "handover",
+            "\"run/socket\"",
+            "`run/socket` is not the path of a socket: it starts with `/` and has at most 107 octets",
+        ),
+        (
             "kubernetes",
             "ttl",
             "3601",

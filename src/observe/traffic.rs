@@ -1,0 +1,256 @@
+//! What each server block was asked and what it said, counted as CoreDNS counts it
+//! (plugin/metrics). Not under which names it is shown.
+//!
+//! ```text
+//! Traffic (a worker's)  ─► its own rows, one for each listener and zone of a block
+//! TrafficReader         ◄─ the rows of all of them, added up when somebody asks
+//! ```
+//!
+//! A query costs a handful of additions to places that no other thread writes. How long the queries
+//! of a batch took is counted once for all of them, when they have been answered.
+
+mod row;
+pub use row::{Counts, RCODES, SIZES, TIMES, TYPES, WAYS};
+
+use crate::answer::{Request, Transport, Verdict};
+use crate::chain::Chain;
+use crate::snapshot::Snapshot;
+use crate::wire::{HEADER_LEN, Name, QName, QNameBuffer, Rcode};
+use row::Row;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What CoreDNS calls the zone of queries that no block answers: no name of a zone, for want of a dot.
+const DROPPED: &str = "dropped";
+
+/// The series of one row: CoreDNS's `server` and `zone`.
+type Labels = (Arc<str>, Arc<str>);
+/// One thread's rows.
+type Rows = BTreeMap<Labels, Arc<Row>>;
+
+/// Counts one thread's queries. A clone is the next thread's, with rows of its own.
+#[derive(Debug)]
+pub struct Traffic {
+    shared: Arc<Shared>,
+    own: Arc<Mutex<Rows>>,
+    /// The blocks that the slots are for. Kept, so that no other chain can have its address.
+    chain: Arc<Chain>,
+    /// Slots of one listener: one a block, and one for what no block answers.
+    stride: usize,
+    slots: Vec<Slot>,
+    /// The slots that have queries of which it is not counted yet how long they took.
+    touched: Vec<u32>,
+    began: Instant,
+}
+
+#[derive(Debug)]
+struct Slot {
+    row: Arc<Row>,
+    /// Queries since the last [`Traffic::sent`].
+    pending: u64,
+    /// Where a block has several zones: they, and the slot of the first of them.
+    zones: Option<(Box<[Name]>, usize)>,
+}
+
+/// What all threads have together.
+#[derive(Debug, Default)]
+struct Shared {
+    /// What each listener is called, by its number.
+    servers: Mutex<Vec<Arc<str>>>,
+    threads: Mutex<Vec<Arc<Mutex<Rows>>>>,
+}
+
+/// Reads what all threads have counted.
+#[derive(Debug, Clone)]
+pub struct TrafficReader(Arc<Shared>);
+
+impl Traffic {
+    /// Returns what the first thread counts with, for others to be cloned from. `servers` are the
+    /// listeners' names ([`server_text`]), by their numbers.
+    pub fn new(servers: impl IntoIterator<Item = String>) -> Self {
+        let shared = Arc::new(Shared::default());
+        *locked(&shared.servers) = servers.into_iter().map(Into::into).collect();
+        Self::with(shared)
+    }
+
+    fn with(shared: Arc<Shared>) -> Self {
+        let own = Arc::<Mutex<Rows>>::default();
+        locked(&shared.threads).push(own.clone());
+        Self {
+            shared,
+            own,
+            chain: Arc::default(),
+            stride: 0,
+            slots: Vec::new(),
+            touched: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Returns who reads the counts of all threads.
+    pub fn reader(&self) -> TrafficReader {
+        TrafficReader(self.shared.clone())
+    }
+
+    /// Says when the queries came that are counted from now on.
+    #[inline]
+    pub fn received(&mut self, at: Instant) {
+        self.began = at;
+    }
+
+    /// Counts an answer of so many octets.
+    #[inline]
+    pub fn saw(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        length: usize,
+    ) {
+        // What can't be read, CoreDNS does not count either; nor an EDNS version of the future.
+        let Some(qtype) = verdict.qtype.filter(|_| verdict.rcode != Rcode::BADVERS) else {
+            return;
+        };
+        if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
+            self.lay_out(&snapshot.chain);
+        }
+        let block = block_of(verdict).min(self.stride.saturating_sub(1));
+        let place = usize::from(request.listener.0) * self.stride + block;
+        let Some(slot) = self.slots.get(place) else {
+            return;
+        };
+        let place = match &slot.zones {
+            None => place,
+            Some((zones, first)) => longest(zones, request).map_or(place, |at| first + at),
+        };
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
+        };
+        let tcp = request.transport != Transport::Udp;
+        let v6 = matches!(request.peer.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none());
+        slot.row.add(
+            (tcp, v6, verdict.dnssec_ok),
+            qtype,
+            (verdict.rcode, verdict.plugin),
+            [request.bytes.len(), length],
+        );
+        if slot.pending == 0 {
+            self.touched.push(place as u32);
+        }
+        slot.pending += 1;
+    }
+
+    /// Counts how long the queries took whose answers were sent just now.
+    #[inline]
+    pub fn sent(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
+        let took = self.began.elapsed();
+        for place in self.touched.drain(..) {
+            if let Some(slot) = self.slots.get_mut(place as usize) {
+                slot.row.took(took, std::mem::take(&mut slot.pending));
+            }
+        }
+    }
+
+    /// Finds or makes the rows of a configuration's blocks.
+    #[cold]
+    #[inline(never)]
+    fn lay_out(&mut self, chain: &Arc<Chain>) {
+        self.sent();
+        let servers = locked(&self.shared.servers).clone();
+        let mut rows = locked(&self.own);
+        let mut row = |server: &Arc<str>, zone: &str| {
+            let labels = (server.clone(), zone.into());
+            rows.entry(labels).or_default().clone()
+        };
+        let slot = |row| Slot {
+            row,
+            pending: 0,
+            zones: None,
+        };
+        let blocks = chain.blocks();
+        self.stride = blocks.len() + 1;
+        let direct = servers.len() * self.stride;
+        let (mut slots, mut more) = (Vec::with_capacity(direct), Vec::new());
+        for server in &servers {
+            for block in blocks {
+                let zones = block.zones();
+                let mut first = match zones {
+                    [zone, ..] => slot(row(server, &zone.to_string())),
+                    [] => slot(row(server, DROPPED)),
+                };
+                if zones.len() > 1 {
+                    first.zones = Some((zones.into(), direct + more.len()));
+                    let each = zones
+                        .iter()
+                        .map(|zone| slot(row(server, &zone.to_string())));
+                    more.extend(each);
+                }
+                slots.push(first);
+            }
+            slots.push(slot(row(server, DROPPED)));
+        }
+        slots.append(&mut more);
+        drop(rows);
+        self.touched.reserve(slots.len());
+        self.slots = slots;
+        self.chain = chain.clone();
+    }
+}
+
+impl Clone for Traffic {
+    fn clone(&self) -> Self {
+        Self::with(self.shared.clone())
+    }
+}
+
+impl TrafficReader {
+    /// Returns the counts of all threads, by server and zone. Rows that have counted nothing yet are
+    /// left out, as CoreDNS's are.
+    pub fn read(&self) -> BTreeMap<Labels, Counts> {
+        let mut sums = BTreeMap::<Labels, Counts>::new();
+        for thread in locked(&self.0.threads).iter() {
+            for (labels, row) in locked(thread).iter() {
+                row.add_to(sums.entry(labels.clone()).or_default());
+            }
+        }
+        sums.retain(|_, counts| !counts.is_empty());
+        sums
+    }
+
+    /// Calls the listeners otherwise, from the next configuration on.
+    pub fn rename(&self, servers: impl IntoIterator<Item = String>) {
+        *locked(&self.0.servers) = servers.into_iter().map(Into::into).collect();
+    }
+}
+
+/// Returns what CoreDNS calls the server that listens at an address.
+pub fn server_text(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("dns://:{}", address.port()),
+        false => format!("dns://{address}"),
+    }
+}
+
+/// Returns the number of a block that has counted the query, or a greater one where none has.
+fn block_of(verdict: &Verdict) -> usize {
+    verdict.block.map_or(usize::MAX, |block| block.0.into())
+}
+
+/// Returns which zone of a block a query is for.
+#[inline(never)]
+fn longest(zones: &[Name], request: &Request<'_>) -> Option<usize> {
+    let mut buffer = QNameBuffer::default();
+    let (qname, _) = QName::parse(request.bytes.get(HEADER_LEN..)?, &mut buffer)?;
+    let found = qname.longest_suffix(zones)?;
+    zones.iter().position(|zone| zone == found)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Lists are whole whatever happened to who held one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,17 @@
+//! The query log: which answers get a line, and what it says. CoreDNS's `log` and `errors`. Not where
+//! lines go, nor who asked: that is asked of whoever knows the clients.
+
+mod entry;
+mod errors;
+mod format;
+mod json;
+mod kind;
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Asker, Entry};
+pub use errors::{Consolidate, ErrorLines, Level};
+pub use format::Format;
+pub use kind::{Class, Kind};
+pub use options::{Classes, Output, Rule};
