@@ -28,6 +28,7 @@ mod source;
 mod steps;
 mod tenancy;
 mod text;
+mod tls;
 mod zones;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod coredns;
 pub use audit::{AuditCommand, GateArgs, PolicySuggest, Share, Tap, TapAddress};
 pub use coredns::{CoreDns, CorefileFrom};
 
-use super::text::{listener, object_name};
+use super::text::{object_name, plain_listener};
 use crate::server::Endpoint;
 use crate::wire::{Name, RType};
 use clap::builder::ArgGroup;
@@ -128,8 +128,8 @@ pub struct Serve {
     /// Serve the objects of this kubeconfig's API instead of manifests
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     pub kubeconfig: Option<PathBuf>,
-    /// Address to listen on, UDP and TCP, or `tls://ADDR`, `https://ADDR`, `quic://ADDR`; repeatable; replaces `listen` of the file's server table
-    #[arg(long, value_name = "ADDR", value_parser = listener)]
+    /// Address to listen on, UDP and TCP; repeatable; replaces `listen` of the file's server table
+    #[arg(long, value_name = "ADDR", value_parser = plain_listener)]
     pub listen: Vec<Endpoint>,
 }
 

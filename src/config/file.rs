@@ -6,6 +6,7 @@ use super::kubernetes::{self, Around, flat, report_repeated};
 use super::lifecycle::Lifecycle;
 use super::log::Written;
 use super::text::listener;
+use super::tls::Service;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
@@ -71,6 +72,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             _ => Isolation::Shared,
         },
         written: Vec::new(),
+        service: super::tls::read(&mut root, &Service::default()),
     };
     let written = super::log::read(&mut root);
     blocks.written.push(written);
@@ -222,6 +224,8 @@ struct Blocks<'s> {
     written: Vec<Written>,
     mode: Mode,
     isolation: Isolation,
+    /// What the tables beside `[server]` say of listeners.
+    service: Service,
 }
 
 impl Blocks<'_> {
@@ -241,6 +245,7 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
+        super::tls::enter(root, &self.service, listen, self.server);
         let table = root.table("kubernetes");
         let says_fallthrough = table.has("fallthrough");
         let kubernetes = kubernetes::read(table, options, &around);
@@ -259,6 +264,8 @@ impl Blocks<'_> {
         let listen =
             read_listen(&mut table, &self.server.listen).unwrap_or_else(|| default_listen.to_vec());
         let listeners = self.listeners(&listen);
+        let service = super::tls::read(&mut table, &self.service);
+        super::tls::enter(&table, &service, &listen, self.server);
         let zones = self.read_zones(&mut table, &listeners);
         let kubernetes = table.table("kubernetes");
         if !kubernetes.is_present() {
