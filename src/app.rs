@@ -19,6 +19,7 @@ mod pages;
 mod policy;
 mod probe;
 mod progress;
+mod pulse;
 mod questions;
 mod reloads;
 #[cfg(feature = "kubernetes")]

@@ -68,7 +68,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("cache", "wire", "arrayvec foldhash quick_cache"),
     (
         "forward",
-        "wire answer cache chain drain server snapshot",
+        "wire answer cache server snapshot tenancy",
         "ring_crypto rustls_native_certs thiserror tokio tokio_rustls tracing",
     ),
     ("metrics", "", "prometheus"),

@@ -138,7 +138,11 @@ impl Serving<'_> {
             Step::Dns64(options) => self.dns64(options, question, next()?),
             Step::Any if question.qtype == RType::ANY => Ok(self.any(question)),
             Step::Any => next(),
-            Step::Chaos(options) => self.chaos(options, question).map_or_else(next, Ok),
+            Step::Chaos(options) => match self.chaos(options, question) {
+                Some(reply) => Ok(reply),
+                None if question.qclass == QClass::IN => next(),
+                None => Ok(self.unwritten(Rcode::REFUSED, None)),
+            },
             Step::Rewrite(rules) => self.rewrite(rules, at, question),
             Step::Autopath(options) => self.autopath(options, at, question, &qname),
             Step::Acl(tables) => {

@@ -272,6 +272,8 @@ impl<'a> Section<'a> {
                 unavailable(name)
             } else if let Some(near) = closest(name, &self.known) {
                 format!("unknown key; did you mean `{near}`?")
+            } else if self.known.is_empty() {
+                "unknown key; this table has none".to_owned()
             } else {
                 let known = listed(self.known.iter().copied());
                 format!("unknown key; the keys here are {known}")

@@ -7,7 +7,9 @@ mod errors;
 mod forward;
 mod forwarders;
 mod lifecycle;
+mod log;
 mod reference;
+mod steps;
 mod tenancy;
 
 use super::*;

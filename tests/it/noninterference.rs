@@ -19,6 +19,48 @@ use tenantdns::tenancy::{Client, ServiceId, Sight, View};
 use tenantdns::testing::{Cluster, ask, request};
 use tenantdns::wire::RType;
 
+/// Tables of a block that change questions or answers. `short` is another name of the cluster's zone,
+/// names below `alias.test` are aliases of the cluster's.
+const STEPS: [&str; 12] = [
+    "[any]\n[local]\n[minimal]\n[loadbalance]\n",
+    "[minimal]\n",
+    "[nsid]\nid = \"x\"\n[chaos]\n",
+    "[bufsize]\nsize = 512\n",
+    "[dns64]\nallow_ipv4 = true\n",
+    "[dns64]\nallow_ipv4 = true\ntranslate_all = true\n",
+    "[[header]]\naction = \"set\"\nflags = [\"ra\", \"aa\"]\n",
+    "[[acl]]\nrules = [{ action = \"filter\", types = [\"SRV\"], nets = [\"10.244.0.0/24\"] }, \
+     { action = \"block\", nets = [\"203.0.113.0/24\"] }]\n",
+    "[autopath]\n",
+    "[hosts]\ninline = [\"192.0.2.1 nope.a1.svc.cluster.local www.example\", \"192.0.2.77 a.example\"]\n\
+     fallthrough = [\".\"]\n",
+    "[[template]]\ntype = \"ANY\"\nzones = [\"alias.test\"]\nmatch = ['^(.*)\\.alias\\.test\\.$']\n\
+     answer = [\"{{ .Name }} 5 IN CNAME {{ index .Match 1 }}.svc.cluster.local.\"]\n",
+    "[[rewrite]]\nmode = \"continue\"\nmatch = \"suffix\"\nfrom = \".short\"\nto = \".cluster.local\"\n\
+     answer = [{ kind = \"auto\" }]\n[[rewrite]]\nfield = \"ttl\"\nmatch = \"substring\"\nfrom = \"cluster.local\"\nto = \"-3\"\n",
+];
+
+fn steps() -> impl Strategy<Value = String> {
+    let tables = prop::sample::subsequence(STEPS.to_vec(), 0..=STEPS.len());
+    let is_there = prop::bool::weighted(0.4);
+    (tables, is_there).prop_map(|(tables, is_there)| {
+        let mut text = String::new();
+        let mut written = BTreeSet::new();
+        for table in tables.into_iter().filter(|_| is_there) {
+            // A table that is no list stands once.
+            let names: Vec<&str> = table.lines().filter(|l| l.starts_with('[')).collect();
+            if names
+                .iter()
+                .all(|name| name.starts_with("[[") || !written.contains(name))
+            {
+                written.extend(names);
+                text.push_str(table);
+            }
+        }
+        text
+    })
+}
+
 fn settings() -> impl Strategy<Value = String> {
     let of = |key: &'static str, values: &[&'static str]| {
         select(values.to_vec()).prop_map(move |value| format!("{key} = {value:?}\n"))
@@ -32,11 +74,11 @@ fn settings() -> impl Strategy<Value = String> {
         of("exports", &["off", "named", "named", "mutual"]),
     );
     let pods = of("pods", &["disabled", "verified"]);
-    (tenancy, pods, select(&EXCEPTIONS)).prop_map(|((a, b, c, d, e, f), pods, exceptions)| {
+    (tenancy, pods, select(&EXCEPTIONS), steps()).prop_map(|((a, b, c, d, e, f), pods, exceptions, steps)| {
         format!(
             "[tenancy]\nmode = \"enforce\"\n{a}{b}{c}{d}{e}{f}{TENANCY}{exceptions}[kubernetes]\n{pods}\
              zones = [\"cluster.local\", \"clusterset.local\", \"in-addr.arpa\", \"ip6.arpa\"]\n\
-             multicluster = [\"clusterset.local\"]\n"
+             multicluster = [\"clusterset.local\"]\n{steps}"
         )
     })
 }
@@ -191,6 +233,27 @@ fn is(snapshot: &Snapshot, client: IpAddr) -> String {
     format!("{} {namespace}", view.class().as_str())
 }
 
+/// Returns a name that steps may make of this one, now and then.
+fn by_another_way(
+    picker: &mut Picker,
+    name: &str,
+    snapshot: &Snapshot,
+    client: IpAddr,
+) -> Option<String> {
+    let view = snapshot.view(snapshot.identify(client));
+    let own = String::from_utf8_lossy(view.own_namespace().unwrap_or(b"a1"));
+    let front = name.strip_suffix("cluster.local.")?;
+    match *picker.pick(&["as it is", "as it is", "short", "alias", "searched"]) {
+        "short" => Some(format!("{front}short.")),
+        "alias" => Some(format!("{}alias.test.", front.strip_suffix("svc.")?)),
+        "searched" => {
+            let front = front.strip_suffix("svc.").unwrap_or(front);
+            Some(format!("{front}{own}.svc.cluster.local."))
+        }
+        _ => None,
+    }
+}
+
 #[test]
 fn i11_what_a_client_cannot_see_changes_no_byte() {
     let names = names();
@@ -220,6 +283,8 @@ fn i11_what_a_client_cannot_see_changes_no_byte() {
             let mut picker = Picker::new(seed);
             for turn in 0..80 {
                 let name = picker.pick(if turn % 2 == 0 { &names } else { &near });
+                let other = by_another_way(&mut picker, name, &g, client);
+                let name = other.as_ref().unwrap_or(name);
                 for rtype in TYPES {
                     let (before, after) = (
                         answers(&g, client, name, rtype),
@@ -251,6 +316,23 @@ fn i11_what_a_client_cannot_see_changes_no_byte() {
 
 // === hidden and absent ===
 
+/// Replaces each label of one name by that of the other where they differ, wherever they stand.
+fn replaced(mut reply: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    for (from, to) in from.split('.').zip(to.split('.')).filter(|(a, b)| a != b) {
+        let (from, to) = (from.as_bytes(), to.as_bytes());
+        if from.is_empty() || from.len() != to.len() {
+            continue;
+        }
+        for at in 12..reply.len().saturating_sub(from.len()) {
+            let label = at..at + from.len();
+            if usize::from(reply[at - 1]) == from.len() && reply[label.clone()] == *from {
+                reply[label].copy_from_slice(to);
+            }
+        }
+    }
+    reply
+}
+
 /// Replaces what the question says by zeros: beside it, equally long names make equal messages.
 pub(crate) fn without_question(mut reply: Vec<u8>, name: &str) -> Vec<u8> {
     let name: tenantdns::wire::Name = name.parse().unwrap();
@@ -279,8 +361,10 @@ fn i3_hidden_equals_absent_byte_for_byte() {
                 let a = ask(&snapshot, client, *transport, a).unwrap();
                 let b = ask(&snapshot, client, *transport, &b).unwrap();
                 let shown = || (decode(&a), decode(&b));
+                // An alias says where it leads.
+                let b = replaced(b.clone(), absent, hidden);
                 let same =
-                    without_question(a.clone(), hidden) == without_question(b.clone(), absent);
+                    without_question(a.clone(), hidden) == without_question(b.clone(), hidden);
                 prop_assert!(
                     same,
                     "{hidden} {rtype} from {client} and {absent} are {:?}\n{config}",
@@ -344,6 +428,17 @@ fn i3_hidden_equals_absent_byte_for_byte() {
                     compare(
                         &format!("{front}{service}.{ns}.svc.{zone}."),
                         &format!("{front}{other}.{ns}.svc.{zone}."),
+                        rtype,
+                    )?;
+                    let own = String::from_utf8_lossy(view.own_namespace().unwrap_or(b"a1"));
+                    let end = match *picker.pick(&["short", "alias", "searched"]) {
+                        "short" => "svc.short.".to_owned(),
+                        "alias" => "alias.test.".to_owned(),
+                        _ => format!("{own}.svc.cluster.local."),
+                    };
+                    compare(
+                        &format!("{front}{service}.{ns}.{end}"),
+                        &format!("{front}{other}.{ns}.{end}"),
                         rtype,
                     )?;
                     if sight == Sight::Hidden && !wild {

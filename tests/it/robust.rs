@@ -3,7 +3,7 @@
 use hickory_proto::op::Message;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Transport, respond, resume};
+use tenantdns::answer::{DropReason, MAX_ASKS, Outcome, Plan, Replied, Transport, respond, resume};
 use tenantdns::chain::{ForwardOptions, UpstreamId};
 use tenantdns::model::Kind;
 use tenantdns::snapshot::Snapshot;
@@ -129,7 +129,7 @@ fn manifests() -> String {
     text
 }
 
-const CONFIGS: [&str; 7] = [
+const CONFIGS: [&str; 9] = [
     "[kubernetes]\npods = \"verified\"\n",
     "[tenancy]\nmode = \"off\"\nwildcard = \"filtered\"\n[kubernetes]\npods = \"insecure\"\nendpoint_pod_names = true\n",
     "[tenancy]\nmode = \"audit\"\nwildcard = \"filtered\"\n[kubernetes]\npods = \"verified\"\nfallthrough = [\".\"]\n",
@@ -137,6 +137,62 @@ const CONFIGS: [&str; 7] = [
     "[tenancy]\nunknown = \"refused\"\nuntenanted = \"open\"\nwildcard = \"off\"\nnode = \"deny\"\n[kubernetes]\nnoendpoints = true\n",
     "[tenancy]\nunknown = \"allow\"\nnode = \"platform\"\nuntenanted = \"platform\"\n[kubernetes]\nttl = 0\nignore_empty_service = true\nnamespaces = [\"shop\"]\n",
     "[kubernetes]\nzones = [\".\"]\npods = \"verified\"\n",
+    r#"
+[kubernetes]
+pods = "verified"
+[nsid]
+id = "replica"
+[local]
+[any]
+[chaos]
+authors = ["A", "B"]
+[minimal]
+[bufsize]
+size = 600
+[dns64]
+allow_ipv4 = true
+[autopath]
+[[acl]]
+rules = [{ action = "drop", types = ["MX"] }, { action = "filter", types = ["TXT"], nets = ["10.244.0.7"] }]
+[hosts]
+inline = ["192.0.2.1 www.example.org out.example", "10.96.0.1 name.example"]
+fallthrough = ["."]
+"#,
+    r#"
+[tenancy]
+wildcard = "filtered"
+[[header]]
+action = "set"
+flags = ["ra"]
+[[rewrite]]
+mode = "continue"
+match = "suffix"
+from = ".example.org"
+to = ".shop.svc.cluster.local"
+answer = [{ kind = "auto" }]
+[[rewrite]]
+match = "regex"
+from = '^(.*)\.h\.cluster\.local\.$'
+to = "{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}.{1}"
+answer = [{ kind = "value", from = '(.*)', to = "a.{1}" }]
+[[rewrite]]
+match = "substring"
+from = "db"
+to = "dbdb"
+[[rewrite]]
+field = "rcode"
+match = "regex"
+from = ".*"
+old = "NXDOMAIN"
+to = "NOERROR"
+[[template]]
+type = "ANY"
+zones = ["cluster.local"]
+match = ['^10-(.*)\.cluster\.local\.$', '^alias\.']
+answer = ["{{ .Name }} 60 IN CNAME {{ .Name }}", "{{ .Name }} 60 IN CNAME www.example.org.", "{{ index .Match 1 }} TXT \"x\""]
+additional = ["x. 5 MX 1 y."]
+fallthrough = ["."]
+"#,
 ];
 
 /// Each configuration with and without an upstream, and one that has not read everything yet.
@@ -338,6 +394,7 @@ struct Tally {
     cut: usize,
     asks: usize,
     holds: usize,
+    drops: usize,
 }
 
 fn check(snapshot: &Snapshot, random: &mut Random, bytes: &[u8], tally: &mut Tally) {
@@ -408,6 +465,7 @@ fn check(snapshot: &Snapshot, random: &mut Random, bytes: &[u8], tally: &mut Tal
                 tally.cut += usize::from(message.truncation);
             }
         }
+        Outcome::Drop(DropReason::Policy) => tally.drops += 1,
         Outcome::Drop(_) => assert!(bytes.len() < 12 || bytes[2] & 0x80 != 0, "dropped"),
         Outcome::Hold => {
             assert!(request.may_wait);

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) fn read_hosts(mut table: Section<'_>, zones: &[Name]) -> Option<HostsOptions> {
     let is_present = table.is_present();
     let mut options = HostsOptions::default();
+    let lists = table.says("file") || table.says("inline");
     table.parsed("file", &mut options.file, "a file", |text| {
         Ok::<_, Infallible>(text.into())
     });
@@ -31,7 +32,7 @@ pub(super) fn read_hosts(mut table: Section<'_>, zones: &[Name]) -> Option<Hosts
         "it is `0` (never) to `24h`",
     );
     options.fallthrough = read_zones(&mut table, "fallthrough").unwrap_or_default();
-    if is_present && options.file.is_empty() && options.inline.is_empty() {
+    if is_present && !lists {
         table.problem("lists nothing: it needs a `file` or lines in `inline`");
     }
     table.finish(&[]);

@@ -3,6 +3,7 @@
 mod forward;
 mod forwarders;
 mod keys;
+mod steps;
 mod tables;
 mod values;
 

@@ -45,6 +45,9 @@ fn known_keys(text: &str, path: &[String], is_list: bool) -> BTreeSet<String> {
         header => text.replacen(header, &format!("{header}{unknown}"), 1),
     };
     let error = Config::from_toml(&probe, "f.toml").expect_err("an unknown key is refused");
+    if error.to_string().ends_with("this table has none") {
+        return BTreeSet::new();
+    }
     let (_, list) = error
         .to_string()
         .split_once("the keys here are ")
@@ -58,13 +61,14 @@ fn known_keys(text: &str, path: &[String], is_list: bool) -> BTreeSet<String> {
 }
 
 fn compare_keys(text: &str, table: &toml::de::DeTable<'_>, path: &[String], is_list: bool) {
-    let written: BTreeSet<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
-    assert_eq!(
-        written,
-        known_keys(text, path, is_list),
-        "keys of [{}]",
-        path.join(".")
-    );
+    let mut written: BTreeSet<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
+    let known = known_keys(text, path, is_list);
+    if path == ["block"] {
+        // What stands at the top level may stand in a block, and is told there.
+        let top = known_keys(text, &[], false);
+        written.extend(known.intersection(&top).cloned());
+    }
+    assert_eq!(written, known, "keys of [{}]", path.join("."));
     for (key, value) in table.iter() {
         let mut below = path.to_vec();
         below.push(key.get_ref().to_string());
