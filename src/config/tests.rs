@@ -13,10 +13,11 @@ mod steps;
 mod tenancy;
 
 use super::*;
-use crate::admin::{Door, Guarded, PairFiles};
+use crate::admin::{Door, Guarded};
 use crate::limits::Rate;
 use crate::model::Selector;
 use crate::tenancy::Mode;
+use crate::tls::PairFiles;
 use crate::zone::PodMode;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
