@@ -27,7 +27,7 @@ verify-isolation: ## Tries what isolation promises on SAMPLES pairs of answers, 
 	TENANTDNS_SAMPLES=$(or $(SAMPLES),1000000) $(CARGO) test --profile quick --test it -- --nocapture \
 		i3_hidden i11_what in_every_history
 
-peers: ## Builds the API server and the CoreDNS of the live tests (needs Go)
+peers: ## Builds the API server, the CoreDNS and the kustomize of the live tests (needs Go)
 	tests/peers/build.sh
 
 test-live: peers ## Runs the tests against a real API server and CoreDNS

@@ -119,6 +119,8 @@ pub struct Verdict {
     pub asker: Client,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
+    /// Whether `autopath` found the name in the client's search list.
+    pub searched: bool,
     /// Whether the query has the DO bit (RFC 3225).
     pub dnssec_ok: bool,
     /// Octets of the QNAME, which stands behind the header; 0 where the message could not be read.
@@ -138,6 +140,7 @@ impl Verdict {
             named: None,
             asker,
             qtype: None,
+            searched: false,
             dnssec_ok: false,
             qname: 0,
         }
@@ -226,11 +229,8 @@ enum Source {
 impl<'a> Asked<'a> {
     /// Returns the block that is for a name.
     fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
-        let chain = &self.snapshot.chain;
-        chain.select(self.request.listener, qname, |shown| {
-            let view = self.snapshot.view(self.client);
-            shown.is_for(view.own_tenant(), view.own_namespace())
-        })
+        self.snapshot
+            .block(self.request.listener, qname, self.client)
     }
 
     /// Returns whether the query waits to know which block is for its client.
@@ -285,6 +285,8 @@ struct By {
     plugin: Option<Plugin>,
     /// With the kind of client that it is for.
     zone: Option<(ZoneId, ClientClass)>,
+    /// The name was found in the client's search list.
+    searched: bool,
 }
 
 #[inline(always)]
@@ -407,6 +409,7 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
         named: asked.named(),
         asker: asked.client,
         qtype: Some(asked.query.qtype),
+        searched: by.searched,
         dnssec_ok: asked.query.edns.is_some_and(|edns| edns.dnssec_ok),
         qname: asked.query.qname.as_wire().len() as u8,
     }

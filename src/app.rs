@@ -21,6 +21,7 @@ mod pages;
 mod policy;
 mod probe;
 mod progress;
+mod pulse;
 mod questions;
 mod reloads;
 #[cfg(feature = "kubernetes")]

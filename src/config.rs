@@ -349,8 +349,24 @@ impl Config {
         Self::of_inputs(inputs, overrides)?.with_source()
     }
 
+    /// Returns whether anything that is answered depends on a cluster's objects.
+    pub fn needs_objects(&self) -> bool {
+        let has_zone = self.blocks.iter().any(|block| block.kubernetes.is_some());
+        let has_clients =
+            self.tenancy.mode != policy::Mode::Off || !self.tenancy.forwarders.is_empty();
+        has_zone || has_clients
+    }
+
+    /// Returns whether objects come from an API.
+    pub fn follows_api(&self) -> bool {
+        self.source.manifests.is_empty() && self.needs_objects()
+    }
+
     /// Checks that there is something to follow.
     fn with_source(mut self) -> Result<Self, ConfigError> {
+        if !self.needs_objects() {
+            return Ok(self);
+        }
         if !self.source.is_given(std::env::var_os(IN_POD).is_some()) {
             return Err(ConfigError::NoSource);
         }

@@ -88,6 +88,14 @@ pub struct Index {
 /// The serial of every SOA where it does not follow changes.
 const STATIC_SERIAL: u32 = 1;
 
+/// Returns the serial before anything has changed.
+fn first_serial(tenancy: &tenancy::Options) -> u32 {
+    match tenancy.serial_follows_changes() {
+        true => 0,
+        false => STATIC_SERIAL,
+    }
+}
+
 impl Index {
     /// Returns an index without objects. It is synced once every kind of `awaited` is.
     pub fn new(
@@ -126,11 +134,7 @@ impl Index {
             unlabeled: Unlabeled::default(),
             generation: 0,
             hosts: Arc::default(),
-            serial: if tenancy.serial_follows_changes() {
-                0
-            } else {
-                STATIC_SERIAL
-            },
+            serial: first_serial(&tenancy),
             compiler: Compiler::new(tenancy),
         }
     }

@@ -15,7 +15,7 @@ mod selector;
 mod service;
 mod slice_endpoints;
 
-pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, SliceOwner};
+pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, LAST_CHANGE, SliceOwner};
 pub use labels::Labels;
 pub use namespace::Namespace;
 pub use node::Node;

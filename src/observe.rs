@@ -24,7 +24,9 @@ pub use exchange::{Exchange, Exchanges, Recorder, Wanted};
 pub use gather::{Gatherer, Round, Suspicion};
 pub use gathered::{Gathered, TenantCounts};
 pub use sweep::Sort;
-pub use traffic::{Counts, RCODES, SIZES, TIMES, TYPES, Traffic, TrafficReader, WAYS, server_text};
+pub use traffic::{
+    Counts, RCODES, Rare, SIZES, TIMES, TYPES, Traffic, TrafficReader, WAYS, server_text,
+};
 
 use crate::answer::{Request, Verdict};
 use crate::ring::{Consumer, Producer, ring};

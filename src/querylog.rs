@@ -9,9 +9,11 @@ mod kind;
 mod options;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use entry::{Asker, Entry};
 pub use errors::{Consolidate, ErrorLines, Level};
 pub use format::Format;
 pub use kind::{Class, Kind};
 pub use options::{Classes, Output, Rule};
+pub use types::type_name;

@@ -23,6 +23,7 @@ mod link;
 mod list;
 mod pace;
 mod proto;
+mod requests;
 mod resource;
 mod review;
 mod status;
@@ -34,6 +35,7 @@ pub use client::{Api, ApiServer, ClientError, Connection, connect};
 pub use conditions::Conditions;
 pub use health::{Counts, Health, Status};
 pub use pace::Timers;
+pub use requests::{BOUNDS, Counts as RequestCounts, Requests};
 pub use review::{Access, Reviews};
 
 use crate::index::Event;

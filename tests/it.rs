@@ -43,12 +43,16 @@ mod forwarding;
 mod identity;
 #[path = "it/image.rs"]
 mod image;
+#[path = "it/journal.rs"]
+mod journal;
 #[path = "it/judging.rs"]
 mod judging;
 #[path = "it/labels.rs"]
 mod labels;
 #[path = "it/liar.rs"]
 mod liar;
+#[path = "it/lifecycle.rs"]
+mod lifecycle;
 #[path = "it/live.rs"]
 mod live;
 #[path = "it/malformed.rs"]

@@ -20,6 +20,8 @@ mod audit;
 mod checkpoint;
 #[path = "live/coredns.rs"]
 mod coredns;
+#[path = "live/corefiles.rs"]
+mod corefiles;
 #[allow(dead_code, reason = "the worked examples use what is not used here")]
 #[path = "it/decode.rs"]
 mod decode;
@@ -31,6 +33,10 @@ mod differential;
 mod encodings;
 #[path = "live/faults.rs"]
 mod faults;
+#[path = "live/forward.rs"]
+mod forward;
+#[path = "live/metrics.rs"]
+mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/plugins.rs"]

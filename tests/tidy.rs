@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     ("chain", "wire zone tenancy", "ipnet regex thiserror"),
-    ("snapshot", "zone tenancy chain cow", "arc_swap"),
+    ("snapshot", "wire zone tenancy chain cow", "arc_swap"),
     (
         "index",
         "model zone tenancy chain snapshot cow wire",
@@ -67,7 +67,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("cache", "wire", "arrayvec foldhash quick_cache"),
     (
         "forward",
-        "wire answer cache chain drain server snapshot",
+        "wire answer cache server snapshot tenancy",
         "ring_crypto rustls_native_certs thiserror tokio tokio_rustls tracing",
     ),
     ("metrics", "", "prometheus"),

@@ -27,6 +27,7 @@ pub(super) fn answer<'a>(
         block: None,
         plugin: Some(Plugin::Kubernetes),
         zone: Some((id, view.class())),
+        searched: false,
     });
     if view.is_enforced() && !snapshot.synced {
         failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);

@@ -68,6 +68,7 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
         block: Some(BlockId(0)),
         plugin: Some(Plugin::Kubernetes),
         zone: Some((id, view.class())),
+        searched: false,
     };
     Some(finish(builder, asked, by))
 }

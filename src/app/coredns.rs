@@ -1,15 +1,31 @@
 //! CoreDNS's series from what everybody counts.
 
-use crate::chain::{BlockOptions, Plugin};
-use crate::config::Config;
-use crate::metrics::Histogram;
-use crate::metrics::coredns::{Acl, Block};
-use crate::observe::{Counts, RCODES, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
-use crate::wire::Rcode;
-use std::net::SocketAddr;
+mod upstreams;
 
-/// A table of a server block: server, zone, plugin.
-pub(super) type Enabled = (Box<str>, Box<str>, Box<str>);
+pub(super) use upstreams::{CacheLabels, cache_labels, caches, forward};
+
+use super::progress::{ProgrammingTimes, State};
+use crate::chain::{BlockOptions, HostsTable, Plugin};
+use crate::config::{Config, Written};
+use crate::metrics::Histogram;
+use crate::metrics::coredns::{Acl, Api, Block, Hosts};
+use crate::observe::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
+use crate::querylog::type_name;
+use crate::snapshot::Snapshot;
+use crate::wire::Rcode;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::UNIX_EPOCH;
+
+/// A table of a server block that is one of CoreDNS's plugins, for one listener and zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Enabled {
+    server: Box<str>,
+    zone: Box<str>,
+    plugin: &'static str,
+    /// Of the block's zones it is the first one.
+    is_first: bool,
+}
 
 /// Returns what each server and zone was asked.
 pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block> {
@@ -18,8 +34,9 @@ pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block>
         .iter()
         .map(|((server, zone), counts)| {
             let has = |plugin: Plugin| {
-                enabled.iter().any(|(s, z, name)| {
-                    **s == **server && **z == **zone && **name == *plugin.as_str()
+                enabled.iter().any(|table| {
+                    let here = *table.server == **server && *table.zone == **zone;
+                    here && table.plugin == plugin.as_str()
                 })
             };
             Block {
@@ -30,32 +47,113 @@ pub(super) fn blocks(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<Block>
         .collect()
 }
 
+/// Returns the queries that were answered with a name of the client's search list, by server, where an
+/// `autopath` table is.
+pub(super) fn searched(traffic: &TrafficReader, enabled: &[Enabled]) -> Vec<(Box<str>, u64)> {
+    let mut servers = BTreeMap::<Box<str>, u64>::new();
+    let tables = enabled.iter().filter(|table| table.plugin == "autopath");
+    servers.extend(tables.map(|table| (table.server.clone(), 0)));
+    for ((server, _), counts) in traffic.read() {
+        if let Some(sum) = servers.get_mut(&*server) {
+            *sum += counts.rare[Rare::Searched as usize];
+        }
+    }
+    servers.into_iter().collect()
+}
+
+/// Returns the queries for names of the host's own, where a `local` table is.
+pub(super) fn local(blocks: &[Block], enabled: &[Enabled]) -> Option<u64> {
+    let is_local = |(_, plugin, _): &&(String, &str, u64)| *plugin == Plugin::Local.as_str();
+    let answers = blocks.iter().flat_map(|block| &block.responses);
+    let count = answers.filter(is_local).map(|(.., count)| count).sum();
+    enabled
+        .iter()
+        .any(|table| table.plugin == Plugin::Local.as_str())
+        .then_some(count)
+}
+
+/// Returns what hosts files list, where there are any.
+pub(super) fn hosts(snapshot: &Snapshot) -> Option<Hosts> {
+    let mut hosts = Hosts::default();
+    for (id, options) in snapshot.chain.hosts_files() {
+        let count = snapshot.hosts(id).map_or(0, HostsTable::len);
+        let inline = options.table(&options.inline.join("\n")).len();
+        hosts
+            .entries
+            .push((options.file.clone(), (count + inline) as u64));
+        let written = std::fs::metadata(&*options.file).and_then(|file| file.modified());
+        let since = written.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default());
+        if let Ok(since) = since {
+            hosts.reloaded = hosts.reloaded.max(since.as_secs_f64());
+        }
+    }
+    (!hosts.entries.is_empty()).then_some(hosts)
+}
+
+/// Returns the tables as CoreDNS shows them: a block of several zones has those of the first one.
+pub(super) fn shown(enabled: &[Enabled]) -> Vec<(Box<str>, Box<str>, Box<str>)> {
+    let first = enabled.iter().filter(|table| table.is_first);
+    first
+        .map(|table| {
+            (
+                table.server.clone(),
+                table.zone.clone(),
+                table.plugin.into(),
+            )
+        })
+        .collect()
+}
+
 /// Returns the tables of each server block that are CoreDNS's plugins, under the names of the servers.
 pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
     let mut enabled = Vec::new();
-    for block in &config.blocks {
+    let nothing = Written::default();
+    for (at, block) in config.blocks.iter().enumerate() {
+        let written = config.written.get(at).unwrap_or(&nothing);
         for listener in &block.listeners {
             let Some(address) = servers.get(usize::from(listener.0)) else {
                 continue;
             };
-            for zone in &block.zones {
-                let row = |plugin: &'static str| {
-                    let server = server_text(*address);
-                    (server.into(), zone.to_string().into(), plugin.into())
+            for (place, zone) in block.zones.iter().enumerate() {
+                let row = |plugin| Enabled {
+                    server: server_text(*address).into(),
+                    zone: zone.to_string().into(),
+                    plugin,
+                    is_first: place == 0,
                 };
-                enabled.extend(plugins(config, block).into_iter().map(row));
+                enabled.extend(plugins(config, block, written).into_iter().map(row));
             }
         }
     }
     enabled
 }
 
-fn plugins(config: &Config, block: &BlockOptions) -> Vec<&'static str> {
+fn plugins(config: &Config, block: &BlockOptions, written: &Written) -> Vec<&'static str> {
     let mut plugins = Vec::new();
     let mut has = |name, is: bool| plugins.extend(is.then_some(name));
     has("prometheus", config.admin.metrics.is_some());
     has("kubernetes", block.kubernetes.is_some());
+    has("nsid", block.nsid.is_some());
+    has("bufsize", block.bufsize.is_some());
+    has("local", block.local);
+    has("dns64", block.dns64.is_some());
+    has("any", block.any);
+    has("chaos", block.chaos.is_some());
+    has("loadbalance", block.loadbalance);
+    has("rewrite", !block.rewrite.is_empty());
+    has("autopath", block.autopath.is_some());
+    has("acl", !block.acl.is_empty());
+    has("header", block.header.is_some());
+    has("minimal", block.minimal);
+    has("template", !block.template.is_empty());
+    has("hosts", block.hosts.is_some());
     has("forward", !block.forward.is_empty());
+    let tables = block.forward.iter();
+    let mut tables = tables.filter_map(|table| config.forward.get(usize::from(table.upstream.0)));
+    has("cache", tables.any(|table| table.cache.is_some()));
+    has("log", !written.log.is_empty());
+    has("errors", written.errors.is_some());
+    has("dnstap", written.dnstap.is_some());
     plugins
 }
 
@@ -63,9 +161,7 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
     let mut requests = Vec::new();
     for ((stream, v6), by_type) in WAYS.into_iter().zip(&counts.requests) {
         for (place, count) in by_type.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let rtype = TYPES
-                .get(place)
-                .map_or_else(|| "other".to_owned(), ToString::to_string);
+            let rtype = type_text(place);
             let family = if v6 { "2" } else { "1" };
             requests.push((protocol(stream), family, rtype, *count));
         }
@@ -78,6 +174,9 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
             responses.push((rcode_text(rcode), plugin, *count));
         }
     }
+    let templates = counts.templates.iter().enumerate();
+    let templates = templates.filter(|(_, count)| **count > 0);
+    let templates = templates.map(|(place, count)| ("IN".into(), type_text(place).into(), *count));
     let sizes = |sizes: &[[u64; SIZES.len() + 2]; 2]| {
         let each = [false, true]
             .into_iter()
@@ -102,7 +201,7 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
         response_sizes: sizes(&counts.response_sizes),
         responses,
         acl: None,
-        templates: Vec::new(),
+        templates: templates.collect(),
     }
 }
 
@@ -110,12 +209,13 @@ fn acl(counts: &Counts) -> Acl {
     let by = &counts.responses[Plugin::Acl as usize + 1];
     let blocked = by[usize::from(Rcode::REFUSED.0)];
     let filtered = by[usize::from(Rcode::NOERROR.0)];
+    let dropped = counts.rare[Rare::Dropped as usize];
     let all: u64 = counts.requests.as_flattened().iter().sum();
     Acl {
         blocked,
         filtered,
-        dropped: 0,
-        allowed: all.saturating_sub(blocked + filtered),
+        dropped,
+        allowed: all.saturating_sub(blocked + filtered + dropped),
     }
 }
 
@@ -131,8 +231,51 @@ pub(super) fn histogram(bounds: Vec<f64>, places: &[u64], units: f64) -> Histogr
     }
 }
 
+/// Returns what was asked of the API, and how long changes took to be served; `None` where it is not
+/// followed.
+pub(super) fn api(state: &State) -> Option<Api> {
+    let asked = state.asked.as_ref()?();
+    let times = asked.times.into_iter().map(|(verb, counts, sum)| {
+        let bounds = asked.bounds.clone();
+        (
+            verb,
+            Histogram {
+                bounds,
+                counts,
+                sum,
+            },
+        )
+    });
+    let outcomes = asked.outcomes.into_iter();
+    let programming = state.programming.iter().map(|(kind, times)| {
+        let times = Histogram {
+            bounds: ProgrammingTimes::bounds().collect(),
+            counts: times.places.to_vec(),
+            sum: times.sum.as_secs_f64(),
+        };
+        (*kind, times)
+    });
+    Some(Api {
+        host: asked.host,
+        times: times.collect(),
+        requests: outcomes
+            .map(|(method, code, count)| (code, method, count))
+            .collect(),
+        programming: programming.collect(),
+    })
+}
+
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
+}
+
+/// Returns the type that is counted at a place.
+fn type_text(place: usize) -> String {
+    let rtype = TYPES.get(place);
+    rtype.map_or_else(
+        || "other".to_owned(),
+        |rtype| type_name(*rtype).into_owned(),
+    )
 }
 
 fn protocol(stream: bool) -> &'static str {

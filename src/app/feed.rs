@@ -34,7 +34,7 @@ impl Feed {
     /// Manifests that can't be read. The API need not be there yet.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         #[cfg(feature = "kubernetes")]
-        if config.source.manifests.is_empty() {
+        if config.follows_api() {
             return Ok(Self::Api(Box::new(Live::new(config)?)));
         }
         let offline = Offline::open(config)?;
@@ -50,7 +50,7 @@ impl Feed {
     /// The host's addresses can't be read.
     pub(super) fn next(config: &Config) -> anyhow::Result<Next> {
         #[cfg(feature = "kubernetes")]
-        if config.source.manifests.is_empty() {
+        if config.follows_api() {
             return super::live::next(config);
         }
         super::offline::next(config)

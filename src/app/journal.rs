@@ -7,7 +7,7 @@ mod tap;
 use super::questions::Asking;
 use crate::config::Written;
 use crate::drain::Drain;
-use crate::observe::{Exchanges, Recorder, Wanted};
+use crate::observe::{Recorder, Wanted};
 use crate::querylog::Output;
 use crate::snapshot::SnapshotReader;
 use crate::tap::TapOptions;
@@ -31,20 +31,12 @@ pub(super) struct Journal {
 
 /// What was lost: copies of answers that the log did not take, and those that dnstap did not.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Losses(Arc<[AtomicU64; 2]>);
+pub(super) struct Losses([Arc<AtomicU64>; 2]);
 
 impl Losses {
     /// Returns the answers that have no line although they should, and those that were not sent.
     pub(super) fn read(&self) -> [u64; 2] {
         self.0.each_ref().map(|count| count.load(Ordering::Relaxed))
-    }
-
-    fn log(&self) -> &AtomicU64 {
-        &self.0[0]
-    }
-
-    fn tap(&self) -> &AtomicU64 {
-        &self.0[1]
     }
 }
 
@@ -85,20 +77,16 @@ impl Journal {
         if wanted != Wanted::NONE {
             let lines =
                 lines::Lines::new(written.to_vec(), self.reader.clone(), self.asking.clone());
-            let losses = self.losses.clone();
-            let exchanges = self.recorder.reader(wanted);
+            let exchanges = self.recorder.reader(wanted, &self.losses.0[0]);
             self.spawn("query-log", move |closing| {
-                lines.run(exchanges, &losses, closing);
+                lines.run(exchanges, closing);
             })?;
         }
         for (options, blocks) in receivers(written) {
-            let losses = self.losses.clone();
-            let exchanges = self.recorder.reader(Wanted::ALL);
+            let exchanges = self.recorder.reader(Wanted::ALL, &self.losses.0[1]);
             let origin = exchanges.origin();
             let tap = tap::Tap::new(options, blocks, origin);
-            self.spawn("dnstap", move |closing| {
-                tap.run(exchanges, &losses, closing)
-            })?;
+            self.spawn("dnstap", move |closing| tap.run(exchanges, closing))?;
         }
         // After the new ones have begun, so that nothing is missed in between.
         close(before);
@@ -187,13 +175,6 @@ fn pause(taken: usize) -> Duration {
         1..=100 => Duration::from_millis(20),
         _ => Duration::from_millis(2),
     }
-}
-
-/// Counts what a reader has lost since it was last asked.
-fn count_lost(count: &AtomicU64, exchanges: &Exchanges, before: &mut u64) {
-    let lost = exchanges.lost();
-    count.fetch_add(lost.saturating_sub(*before), Ordering::Relaxed);
-    *before = lost;
 }
 
 /// Returns whether a rule's lines name pods.

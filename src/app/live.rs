@@ -3,6 +3,7 @@
 mod change;
 mod follow;
 mod freshness;
+mod programming;
 mod restore;
 mod save;
 #[cfg(test)]
@@ -10,7 +11,7 @@ mod tests;
 
 use super::changes::{Changes, Next};
 use super::hosts::HostsFiles;
-use super::progress::{KindState, Progress};
+use super::progress::{Asked, KindState, Progress};
 use super::questions::Questions;
 use super::review::connection;
 use crate::config::Config;
@@ -20,7 +21,9 @@ use crate::index::{Configuration, Event, Index};
 use crate::model::{Kind, PolicyStatus};
 use crate::snapshot::Publisher;
 use crate::tenancy::{self, Mode};
-use crate::watch::{Connection, Health, Options, Status, Timers, Watch, connect, watch};
+use crate::watch::{
+    Api, BOUNDS, Connection, Health, Options, Status, Timers, Watch, connect, watch,
+};
 use crate::zone::PodMode;
 use anyhow::Context;
 use follow::{Follower, Settings, Source};
@@ -118,6 +121,8 @@ impl Live {
             let health = watch.health.clone();
             progress.update(|state| {
                 state.watched = Some(Arc::new(move || states(&health)));
+                let api = api.clone();
+                state.asked = Some(Arc::new(move || asked(&api)));
             });
             let (progress, drain) = (progress.clone(), drain.clone());
             let follower = Follower::new(index, publisher, progress, serving, settings)
@@ -182,6 +187,23 @@ fn own_namespace() -> Option<Box<str>> {
     let said = said.or_else(|| std::fs::read_to_string(FILE).ok());
     let said = said.as_deref().map(str::trim);
     said.filter(|name| !name.is_empty()).map(Into::into)
+}
+
+/// Returns what has been asked of the API.
+fn asked(api: &Api) -> Asked {
+    let counts = api.requests().read();
+    let outcomes = counts.outcomes.into_iter();
+    let times = counts.times.into_iter();
+    Asked {
+        host: api.host().into(),
+        outcomes: outcomes
+            .map(|((method, code), count)| (method, code, count))
+            .collect(),
+        bounds: BOUNDS.to_vec(),
+        times: times
+            .map(|(method, (places, sum))| (method, places.to_vec(), sum.as_secs_f64()))
+            .collect(),
+    }
 }
 
 /// Returns how each watched kind is doing.

@@ -4,6 +4,7 @@
 use super::coredns;
 use super::journal::Losses;
 use super::progress::{KindState, Progress};
+use super::pulse::Counts;
 use super::reloads::Reloads;
 use super::upstream::Upstreams;
 use crate::admin;
@@ -15,6 +16,7 @@ use crate::metrics::{self, Canary, Checkpoint, Observed, Queries, Readings, Watc
 use crate::model::Kind;
 use crate::observe::{Gathered, TrafficReader};
 use crate::server::{Count, Stats};
+use crate::snapshot::SnapshotReader;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +31,10 @@ pub(super) struct Pages {
     pub(super) gathered: Gathering,
     /// Reads what the server blocks were asked, where it is counted.
     pub(super) traffic: Option<TrafficReader>,
+    /// What comes of asking the health page.
+    pub(super) pulse: Counts,
+    /// Reads what is served.
+    pub(super) reader: Option<SnapshotReader>,
     /// What could not be written down of the answers.
     pub(super) losses: Losses,
     /// What the configuration in force says.
@@ -46,6 +52,8 @@ pub(super) struct Configured {
     pub(super) upstreams: Upstreams,
     /// The tables of the server blocks.
     pub(super) enabled: Vec<coredns::Enabled>,
+    /// The labels of the caches.
+    pub(super) caches: coredns::CacheLabels,
     /// Whether readiness is taken back.
     pub(super) monitor: Monitor,
 }
@@ -125,6 +133,7 @@ impl Pages {
             });
         }
         let objects = state.objects.iter();
+        // Not within the next expression, which looks at the rest of it.
         let sightings = locked(&self.configured).sightings.clone();
         Readings {
             version: env!("CARGO_PKG_VERSION"),
@@ -166,12 +175,25 @@ impl Pages {
 
     fn coredns(&self) -> CoreDns {
         let traffic = self.traffic.as_ref();
-        let enabled = locked(&self.configured).enabled.clone();
+        let (enabled, caches, upstreams) = {
+            let configured = locked(&self.configured);
+            let (enabled, caches) = (configured.enabled.clone(), configured.caches.clone());
+            (enabled, caches, configured.upstreams.current())
+        };
+        let blocks = traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &enabled));
+        let asked = upstreams.as_ref();
+        let reader = self.reader.as_ref();
         CoreDns {
-            blocks: traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &enabled)),
-            plugins: enabled,
+            localhost: coredns::local(&blocks, &enabled),
+            autopath: traffic.map_or_else(Vec::new, |read| coredns::searched(read, &enabled)),
+            blocks,
+            plugins: coredns::shown(&enabled),
+            caches: asked.map_or_else(Vec::new, |asked| coredns::caches(asked, &caches)),
+            forward: asked.map(|asked| coredns::forward(&asked.stats().read())),
+            api: coredns::api(&self.progress.state()),
+            health: self.pulse.read(),
             reload: Some(self.reload()),
-            ..CoreDns::default()
+            hosts: reader.and_then(|reader| coredns::hosts(&reader.load())),
         }
     }
 }
@@ -285,6 +307,8 @@ mod tests {
             drain: Drain::new(),
             gathered: Gathering::default(),
             traffic: None,
+            pulse: Counts::default(),
+            reader: None,
             losses: Losses::default(),
             configured: Mutex::default(),
             reloads: Reloads::default(),

@@ -32,6 +32,10 @@ pub(super) struct State {
     pub(super) checkpoint: Option<Checkpoint>,
     /// Kinds that are known from a checkpoint alone, and how old it was when it was read.
     pub(super) restored: BTreeMap<Kind, Aged>,
+    /// How long changes of endpoints took to be served, by the kind of service.
+    pub(super) programming: BTreeMap<&'static str, ProgrammingTimes>,
+    /// Says what has been asked of the API.
+    pub(super) asked: Option<Arc<dyn Fn() -> Asked + Send + Sync>>,
     /// Says how each watched kind is doing.
     pub(super) watched: Option<Arc<dyn Fn() -> BTreeMap<Kind, KindState> + Send + Sync>>,
 }
@@ -54,6 +58,42 @@ impl PolicyCounts {
         }
         counts
     }
+}
+
+/// How long changes took to be served.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct ProgrammingTimes {
+    /// Those below each bound, and above the last one.
+    pub(super) places: [u64; Self::BOUNDS + 1],
+    pub(super) sum: Duration,
+}
+
+impl ProgrammingTimes {
+    /// How many bounds there are.
+    pub(super) const BOUNDS: usize = 20;
+
+    /// Returns the bounds in seconds: CoreDNS's, from a millisecond to some nine minutes.
+    pub(super) fn bounds() -> impl Iterator<Item = f64> {
+        (0..Self::BOUNDS).map(|power| 0.001 * f64::from(1_u32 << power))
+    }
+
+    #[cfg(any(test, feature = "kubernetes"))]
+    pub(super) fn add(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let place = Self::bounds().filter(|bound| *bound < seconds).count();
+        self.places[place] += 1;
+        self.sum += took;
+    }
+}
+
+/// What has been asked of the API: by method and outcome, and how long answers took to begin.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    pub(super) host: Box<str>,
+    pub(super) outcomes: Vec<(&'static str, Box<str>, u64)>,
+    pub(super) bounds: Vec<f64>,
+    /// Those below each bound and above the last one, and the sum in seconds.
+    pub(super) times: Vec<(&'static str, Vec<u64>, f64)>,
 }
 
 /// What became of the checkpoint file.

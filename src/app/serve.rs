@@ -7,6 +7,7 @@ mod fixed;
 mod handover;
 mod index_thread;
 mod lifecycle;
+mod means;
 mod observation;
 mod reload;
 mod running;

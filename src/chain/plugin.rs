@@ -9,6 +9,8 @@ pub enum Plugin {
     Any,
     /// `autopath`
     Autopath,
+    /// `cache`
+    Cache,
     /// `chaos`
     Chaos,
     /// `dns64`
@@ -33,10 +35,11 @@ pub enum Plugin {
 
 impl Plugin {
     /// Every plugin that can write an answer.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Acl,
         Self::Any,
         Self::Autopath,
+        Self::Cache,
         Self::Chaos,
         Self::Dns64,
         Self::Forward,
@@ -55,6 +58,7 @@ impl Plugin {
             Self::Acl => "acl",
             Self::Any => "any",
             Self::Autopath => "autopath",
+            Self::Cache => "cache",
             Self::Chaos => "chaos",
             Self::Dns64 => "dns64",
             Self::Forward => "forward",

@@ -24,6 +24,7 @@ use std::time::Duration;
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &["k8s_external", "transfer"];
 const LATER_BLOCK: &[&str] = &["k8s_external", "transfer"];
+
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
 

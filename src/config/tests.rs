@@ -7,6 +7,7 @@ mod errors;
 mod forward;
 mod forwarders;
 mod lifecycle;
+mod log;
 mod reference;
 mod steps;
 mod tenancy;

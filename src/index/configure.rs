@@ -149,6 +149,8 @@ impl Index {
         for namespace in self.objects.namespaces.values() {
             self.family.change(None, Some(namespace));
         }
+        // What it was before tells nobody of another configuration.
+        self.serial = super::first_serial(&tenancy);
         self.compiler = Compiler::new(tenancy);
         self.touch_everything(owners);
         self.configuration = self.configuration.wrapping_add(1);

@@ -21,7 +21,7 @@ pub(super) use stamp::Stamp;
 
 use super::numbers::Numbers;
 use crate::cow::Seed;
-use crate::model::{Kind, Namespace, ObjectKey, Pod};
+use crate::model::{Kind, Namespace, ObjectKey, Pod, ServiceKind};
 use crate::tenancy::ServiceId;
 use std::collections::{BTreeMap, HashMap};
 
@@ -82,6 +82,12 @@ impl Objects {
     pub fn has_service(&self, key: &ObjectKey) -> bool {
         let id = self.service_id(key);
         id.is_some_and(|id| self.services.get(id).is_some())
+    }
+
+    /// Returns whether a Service is headless; `None` where there is none.
+    pub fn is_headless(&self, key: &ObjectKey) -> Option<bool> {
+        let service = self.services.get(self.service_id(key)?)?;
+        Some(service.kind == ServiceKind::Headless)
     }
 
     /// Returns whether a ServiceImport exists.

@@ -81,6 +81,8 @@ pub struct Cache {
     pub hits: [u64; 2],
     /// Queries that it had no answer for.
     pub misses: u64,
+    /// Queries looked up.
+    pub requests: u64,
     /// Answers asked for again before they expired.
     pub prefetches: u64,
     /// Replies that were not kept.
@@ -159,7 +161,7 @@ pub struct Reload {
 pub struct Hosts {
     /// Entries by file.
     pub entries: Vec<(Box<str>, u64)>,
-    /// When one was read last, in seconds since 1970.
+    /// When one was written last, in seconds since 1970.
     pub reloaded: f64,
 }
 
@@ -277,10 +279,9 @@ impl Cache {
             page.count(&series::CACHE_HITS, &labels, self.hits[at]);
             page.count(&series::CACHE_EVICTIONS, &labels, self.evictions[at]);
         }
-        let requests = self.hits[0] + self.hits[1] + self.misses;
         for (series, count) in [
             (&series::CACHE_MISSES, self.misses),
-            (&series::CACHE_REQUESTS, requests),
+            (&series::CACHE_REQUESTS, self.requests),
             (&series::CACHE_PREFETCH, self.prefetches),
             (&series::CACHE_DROPS, self.drops),
             (&series::CACHE_STALE, self.stale),

@@ -89,6 +89,7 @@ fn coredns() -> CoreDns {
             entries: [51, 52],
             hits: [53, 54],
             misses: 55,
+            requests: 162,
             ..Cache::default()
         }],
         forward: Some(Forward {

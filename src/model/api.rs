@@ -191,8 +191,10 @@ pub(crate) fn slice(
         number: port.port,
     });
     let labels = meta.labels.unwrap_or_default();
+    let annotations = meta.annotations.unwrap_or_default();
     Ok(Some(EndpointSlice {
         key,
+        triggered: annotations.get(super::LAST_CHANGE).map(Into::into),
         owner: owner(&labels),
         labels,
         endpoints,

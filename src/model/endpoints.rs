@@ -58,4 +58,10 @@ pub struct EndpointSlice {
     pub endpoints: Endpoints,
     /// `ports`; empty when the slice declares none. Shared: most of a cluster's lists are alike.
     pub ports: Arc<[EndpointPort]>,
+    /// When the change began that made it so, as [`LAST_CHANGE`] says. Answers do not depend on it, and
+    /// it is not kept.
+    pub triggered: Option<Box<str>>,
 }
+
+/// The annotation of a slice that says, in RFC 3339, when its pods or its service changed last.
+pub const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";

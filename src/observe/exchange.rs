@@ -76,6 +76,8 @@ pub struct Exchange {
     pub named: Option<IpAddr>,
     /// Over a stream.
     pub stream: bool,
+    /// An upstream had to be asked, and none replied.
+    pub failed: bool,
     /// When it came, after the recorders were made.
     pub received: Duration,
     /// How long it took.
@@ -102,6 +104,7 @@ struct Sink {
     reader: u64,
     wanted: Wanted,
     ring: Producer<WORDS>,
+    lost: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -117,6 +120,8 @@ struct Shared {
 struct Listed {
     number: u64,
     wanted: Wanted,
+    /// Counts what its rings had no room for.
+    lost: Arc<AtomicU64>,
     /// Its ends of the rings that it has not met yet.
     unmet: Arc<Mutex<Vec<Consumer<WORDS>>>>,
 }
@@ -128,8 +133,6 @@ pub struct Exchanges {
     number: u64,
     unmet: Arc<Mutex<Vec<Consumer<WORDS>>>>,
     rings: Vec<Consumer<WORDS>>,
-    /// What was lost on rings that are no more.
-    lost: u64,
     words: Vec<u64>,
 }
 
@@ -149,14 +152,16 @@ impl Recorder {
         }
     }
 
-    /// Returns a reader of what all threads copy from now on, of the answers that are wanted.
-    pub fn reader(&self, wanted: Wanted) -> Exchanges {
+    /// Returns a reader of what all threads copy from now on, of the answers that are wanted. What it does
+    /// not read in time is counted in `lost`.
+    pub fn reader(&self, wanted: Wanted, lost: &Arc<AtomicU64>) -> Exchanges {
         let unmet = Arc::<Mutex<Vec<_>>>::default();
         let mut readers = locked(&self.shared.readers);
         let number = self.shared.revision.load(Ordering::Relaxed) + 1;
         readers.push(Listed {
             number,
             wanted,
+            lost: lost.clone(),
             unmet: unmet.clone(),
         });
         self.shared.revision.store(number, Ordering::Release);
@@ -165,7 +170,6 @@ impl Recorder {
             number,
             unmet,
             rings: Vec::new(),
-            lost: 0,
             words: Vec::new(),
         }
     }
@@ -181,30 +185,29 @@ impl Recorder {
 
     /// Copies an answer for whoever wants it.
     #[inline]
-    pub fn saw(&mut self, request: &Request<'_>, verdict: &Verdict, answer: &[u8]) {
+    pub fn saw(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
         if !self.sinks.is_empty() {
-            self.copy(request, verdict, answer);
+            self.copy(request, verdict, failed, answer);
         }
     }
 
     #[inline(never)]
-    fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, answer: &[u8]) {
+    fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
         let answers = matches!(answer, [_, _, _, _, _, _, a, b, ..] if a | b != 0);
         let wants = |sink: &Sink| sink.wanted.has(verdict.rcode, answers);
         if !self.sinks.iter().any(wants) {
             return;
         }
         let received = self.began.saturating_duration_since(self.shared.origin);
-        let head = head(
-            request,
-            verdict,
-            answer.len(),
-            [received, self.began.elapsed()],
-        );
+        let times = [received, self.began.elapsed()];
+        let head = head((request, verdict), failed, answer.len(), times);
         let records = records(request.bytes.len(), answer.len());
         for sink in self.sinks.iter_mut().filter(|sink| wants(sink)) {
             let octets = words(request.bytes).chain(words(answer));
-            sink.ring.push_long(records, head.into_iter().chain(octets));
+            if !sink.ring.push_long(records, head.into_iter().chain(octets)) {
+                // The one place that several workers write: only where somebody can't keep up.
+                sink.lost.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -224,6 +227,7 @@ impl Recorder {
                     reader: reader.number,
                     wanted: reader.wanted,
                     ring: producer,
+                    lost: reader.lost.clone(),
                 });
             }
         }
@@ -261,20 +265,9 @@ impl Exchanges {
                 take(exchange(&self.words));
             }
         }
-        let lost = &mut self.lost;
-        self.rings.retain(|ring| {
-            let ended = ring.is_abandoned() && ring.waiting() == 0;
-            if ended {
-                *lost += ring.lost();
-            }
-            !ended
-        });
+        self.rings
+            .retain(|ring| !ring.is_abandoned() || ring.waiting() > 0);
         taken
-    }
-
-    /// Returns how many were lost because their ring was full.
-    pub fn lost(&self) -> u64 {
-        self.lost + self.rings.iter().map(Consumer::lost).sum::<u64>()
     }
 
     /// Returns the time from which [`Exchange::received`] counts.
@@ -299,10 +292,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const STREAM: u64 = 1;
 const LOCAL: u64 = 2;
 const NAMED: u64 = 4;
+const FAILED: u64 = 8;
 
 fn head(
-    request: &Request<'_>,
-    verdict: &Verdict,
+    (request, verdict): (&Request<'_>, &Verdict),
+    failed: bool,
     answered: usize,
     [received, took]: [Duration; 2],
 ) -> [u64; HEAD] {
@@ -310,7 +304,8 @@ fn head(
     let flag = |set: bool, flag: u64| if set { flag } else { 0 };
     let flags = flag(request.transport != Transport::Udp, STREAM)
         | flag(request.local.is_some(), LOCAL)
-        | flag(verdict.named.is_some(), NAMED);
+        | flag(verdict.named.is_some(), NAMED)
+        | flag(failed, FAILED);
     let block = verdict.block.map_or(u64::MAX, |block| block.0.into());
     let plugin = verdict.plugin.map_or(0, |plugin| plugin as u64 + 1);
     let unspecified = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -366,6 +361,7 @@ fn exchange(words: &[u64]) -> Exchange {
         local: maybe(LOCAL, 4),
         named: maybe(NAMED, 6),
         stream: flags & STREAM != 0,
+        failed: flags & FAILED != 0,
         received: Duration::from_nanos(at(8)),
         took: Duration::from_nanos(at(9)),
         query: octets(words, HEAD, query),
@@ -421,6 +417,7 @@ mod tests {
             named: Some("fd00::7".parse().unwrap()),
             asker: Client::Unknown,
             qtype: Some(RType::A),
+            searched: false,
             dnssec_ok: false,
             qname: 0,
         }
@@ -435,7 +432,7 @@ mod tests {
     #[test]
     fn what_is_read_is_what_was_copied() {
         let first = Recorder::new();
-        let mut reader = first.reader(Wanted::ALL);
+        let mut reader = first.reader(Wanted::ALL, &Arc::default());
         let mut recorder = first.clone();
         recorder.received(Instant::now());
         let asked = query("web.shop.svc.cluster.local.", RType::A);
@@ -443,11 +440,12 @@ mod tests {
             for length in [0, 1, 12, 100, 1232, 65_535] {
                 let answer: Vec<u8> = (0..length).map(|n: usize| n as u8).collect();
                 let request = request("10.0.0.1".parse().unwrap(), transport, &asked);
-                recorder.saw(&request, &verdict(Rcode::NOERROR), &answer);
+                recorder.saw(&request, &verdict(Rcode::NOERROR), length == 12, &answer);
                 let [read] = &all(&mut reader)[..] else {
                     panic!("{length}")
                 };
                 assert_eq!((&read.query, &read.answer), (&asked, &answer));
+                assert_eq!(read.failed, length == 12);
                 assert_eq!(
                     (read.peer, read.listener, read.local, read.stream),
                     (
@@ -481,11 +479,14 @@ mod tests {
             [false, false, true],
         ]
         .map(|[success, denial, error]| {
-            first.reader(Wanted {
-                success,
-                denial,
-                error,
-            })
+            first.reader(
+                Wanted {
+                    success,
+                    denial,
+                    error,
+                },
+                &Arc::default(),
+            )
         });
         let mut readers = [success, denial, error];
         let mut recorder = first.clone();
@@ -500,7 +501,12 @@ mod tests {
             (Rcode::REFUSED, 0, [0, 0, 1]),
         ] {
             let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
-            recorder.saw(&request, &verdict(rcode), &[0, 0, 0, 0, 0, 0, 0, answers]);
+            recorder.saw(
+                &request,
+                &verdict(rcode),
+                false,
+                &[0, 0, 0, 0, 0, 0, 0, answers],
+            );
             let read = readers.each_mut().map(|reader| all(reader).len());
             assert_eq!(read, expected, "{rcode} {answers}");
         }
@@ -509,27 +515,31 @@ mod tests {
     #[test]
     fn a_reader_that_does_not_read_loses_and_keeps_nobody() {
         let first = Recorder::new();
-        let mut slow = first.reader(Wanted::ALL);
-        let mut quick = first.reader(Wanted::ALL);
+        let [lost, none] = [(); 2].map(|()| Arc::<AtomicU64>::default());
+        let mut slow = first.reader(Wanted::ALL, &lost);
+        let mut quick = first.reader(Wanted::ALL, &none);
         let mut recorder = first.clone();
         recorder.received(Instant::now());
         let asked = query("a.", RType::A);
         let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
         for _ in 0..RECORDS {
-            recorder.saw(&request, &verdict(Rcode::NOERROR), &[0; 200]);
+            recorder.saw(&request, &verdict(Rcode::NOERROR), false, &[0; 200]);
             assert_eq!(all(&mut quick).len(), 1);
         }
         let kept = all(&mut slow).len();
         assert_eq!(
-            (kept as u64 + slow.lost(), quick.lost()),
+            (
+                kept as u64 + lost.load(Ordering::Relaxed),
+                none.load(Ordering::Relaxed)
+            ),
             (RECORDS as u64, 0)
         );
-        assert!(kept > 1000 && slow.lost() > 0, "{kept}");
+        assert!(kept > 1000 && lost.load(Ordering::Relaxed) > 0, "{kept}");
         // Whoever is gone is not copied for, and who comes later is.
         drop(slow);
-        let mut late = first.reader(Wanted::ALL);
+        let mut late = first.reader(Wanted::ALL, &Arc::default());
         recorder.received(Instant::now());
-        recorder.saw(&request, &verdict(Rcode::NOERROR), &[0; 200]);
+        recorder.saw(&request, &verdict(Rcode::NOERROR), false, &[0; 200]);
         assert_eq!((recorder.sinks.len(), all(&mut late).len()), (2, 1));
     }
 }

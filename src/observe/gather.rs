@@ -2,7 +2,7 @@
 //! of it.
 
 use super::gathered::Gathered;
-use super::record::{Sighting, question_of};
+use super::record::{CLASSES, Sighting, question_of};
 use super::sweep::{Detector, Sort, Source};
 use super::tally::{Counts, NAMESPACES, RESULTS};
 use super::{Ends, Shared};
@@ -28,6 +28,8 @@ const PAUSES: [Duration; 3] = [
 pub struct Gatherer {
     shared: Arc<Shared>,
     workers: Vec<Worker>,
+    /// What workers counted that have ended: answers by class, and what they lost.
+    ended: ([Counts; CLASSES.len()], u64),
     detector: Detector,
     gathered: Arc<Mutex<Gathered>>,
     /// The tenants of the namespaces, as they were when they last asked: whose a namespace was that is
@@ -81,6 +83,7 @@ impl Gatherer {
             gathered: Arc::new(Mutex::new(Gathered::new(shared.options.tenants))),
             shared,
             workers: Vec::new(),
+            ended: Default::default(),
             tenants: Vec::new(),
             out: vec![0; usize::from(u16::MAX)],
             auditor: Auditor::default(),
@@ -107,6 +110,8 @@ impl Gatherer {
             ends,
             last: Vec::new(),
         }));
+        // Seen before they are emptied: what comes after that is of one that has not ended.
+        let ended: Vec<bool> = self.workers.iter().map(Worker::has_ended).collect();
         let mut round = Round {
             unreported: self.detector.turn(now),
             ..Round::default()
@@ -129,17 +134,36 @@ impl Gatherer {
         gathered.node_hidden += self.hidden(snapshot);
         self.audit(snapshot, &mut gathered);
         gathered.overlooked = self.detector.overlooked();
-        let lost = self.workers.iter().map(|worker| &worker.ends);
-        let lost =
-            lost.map(|ends| ends.sightings.lost() + ends.questions.lost() + ends.audited.lost());
-        gathered.lost = lost.sum();
+        let lost = self.workers.iter().map(Worker::lost);
+        gathered.lost = self.ended.1 + lost.sum::<u64>();
+        if ended.contains(&true) {
+            self.bury(&ended);
+        }
         round
+    }
+
+    /// Keeps what ended workers counted, and lets them go.
+    fn bury(&mut self, ended: &[bool]) {
+        let mut has_ended = ended.iter();
+        let (classes, lost) = &mut self.ended;
+        let unaudited = &mut self.unaudited;
+        self.workers.retain(|worker| {
+            let gone = has_ended.next() == Some(&true);
+            if gone {
+                for (class, counts) in classes.iter_mut().enumerate() {
+                    add(counts, worker.ends.tally.class(class));
+                }
+                *lost += worker.lost();
+                *unaudited -= worker.ends.audited.lost();
+            }
+            !gone
+        });
     }
 
     /// Adds the counts up.
     fn count(&mut self, snapshot: &Snapshot, gathered: &mut Gathered) {
         for (class, counts) in gathered.classes.iter_mut().enumerate() {
-            *counts = Counts::default();
+            *counts = self.ended.0[class];
             for worker in &self.workers {
                 add(counts, worker.ends.tally.class(class));
             }
@@ -269,6 +293,17 @@ impl Gatherer {
 }
 
 impl Worker {
+    /// Returns whether its thread counts no more.
+    fn has_ended(&self) -> bool {
+        Arc::strong_count(&self.ends.tally) == 1
+    }
+
+    /// Returns how many of its records found no room.
+    fn lost(&self) -> u64 {
+        let ends = &self.ends;
+        ends.sightings.lost() + ends.questions.lost() + ends.audited.lost()
+    }
+
     /// Returns which of [`PAUSES`] its rings bear.
     fn haste(&self) -> usize {
         let haste = |waiting: usize, capacity: usize| match waiting {

@@ -10,12 +10,12 @@
 //! of a batch took is counted once for all of them, when they have been answered.
 
 mod row;
-pub use row::{Counts, RCODES, SIZES, TIMES, TYPES, WAYS};
+pub use row::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, WAYS};
 
 use crate::answer::{Request, Transport, Verdict};
-use crate::chain::Chain;
+use crate::chain::{Chain, Plugin};
 use crate::snapshot::Snapshot;
-use crate::wire::{HEADER_LEN, Name, QName, QNameBuffer, Rcode};
+use crate::wire::{HEADER_LEN, Name, QName, QNameBuffer, Query, Rcode};
 use row::Row;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -60,6 +60,8 @@ struct Shared {
     /// What each listener is called, by its number.
     servers: Mutex<Vec<Arc<str>>>,
     threads: Mutex<Vec<Arc<Mutex<Rows>>>>,
+    /// What threads counted that have ended. Locked behind the list of those that have not.
+    ended: Mutex<BTreeMap<Labels, Counts>>,
 }
 
 /// Reads what all threads have counted.
@@ -77,7 +79,7 @@ impl Traffic {
 
     fn with(shared: Arc<Shared>) -> Self {
         let own = Arc::<Mutex<Rows>>::default();
-        locked(&shared.threads).push(own.clone());
+        shared.join(own.clone());
         Self {
             shared,
             own,
@@ -116,30 +118,58 @@ impl Traffic {
         if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
             self.lay_out(&snapshot.chain);
         }
-        let block = block_of(verdict).min(self.stride.saturating_sub(1));
-        let place = usize::from(request.listener.0) * self.stride + block;
-        let Some(slot) = self.slots.get(place) else {
-            return;
-        };
-        let place = match &slot.zones {
-            None => place,
-            Some((zones, first)) => longest(zones, request).map_or(place, |at| first + at),
-        };
+        let place = self.place(request, block_of(verdict));
         let Some(slot) = self.slots.get_mut(place) else {
             return;
         };
-        let tcp = request.transport != Transport::Udp;
-        let v6 = matches!(request.peer.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none());
+        let (stream, v6) = way(request);
         slot.row.add(
-            (tcp, v6, verdict.dnssec_ok),
+            (stream, v6, verdict.dnssec_ok),
             qtype,
             (verdict.rcode, verdict.plugin),
             [request.bytes.len(), length],
         );
+        if verdict.plugin != Some(Plugin::Kubernetes) {
+            if verdict.plugin == Some(Plugin::Template) {
+                slot.row.template(qtype);
+            }
+            if verdict.searched {
+                slot.row.seldom(Rare::Searched);
+            }
+        }
         if slot.pending == 0 {
             self.touched.push(place as u32);
         }
         slot.pending += 1;
+    }
+
+    /// Counts a query that is left unanswered because the configuration says so.
+    pub fn dropped(&mut self, snapshot: &Snapshot, request: &Request<'_>) {
+        let mut buffer = QNameBuffer::default();
+        let Ok(query) = Query::parse(request.bytes, &mut buffer) else {
+            return;
+        };
+        if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
+            self.lay_out(&snapshot.chain);
+        }
+        let client = snapshot.identify(request.peer.ip());
+        let block = snapshot.block(request.listener, &query.qname, client);
+        let block = block.map_or(usize::MAX, |block| block.id().0.into());
+        let place = self.place(request, block);
+        if let Some(slot) = self.slots.get(place) {
+            slot.row.drop_one(way(request), query.qtype);
+        }
+    }
+
+    /// Returns the slot of a listener and block.
+    #[inline]
+    fn place(&self, request: &Request<'_>, block: usize) -> usize {
+        let block = block.min(self.stride.saturating_sub(1));
+        let place = usize::from(request.listener.0) * self.stride + block;
+        match self.slots.get(place).map(|slot| &slot.zones) {
+            Some(Some((zones, first))) => longest(zones, request).map_or(place, |at| first + at),
+            Some(None) | None => place,
+        }
     }
 
     /// Counts how long the queries took whose answers were sent just now.
@@ -202,6 +232,24 @@ impl Traffic {
     }
 }
 
+impl Shared {
+    /// Adds a thread's rows to the list, and keeps of those that have ended what they counted.
+    fn join(&self, rows: Arc<Mutex<Rows>>) {
+        let mut threads = locked(&self.threads);
+        let mut ended = locked(&self.ended);
+        threads.retain(|thread| {
+            let lives = Arc::strong_count(thread) > 1;
+            if !lives {
+                for (labels, row) in locked(thread).iter() {
+                    row.add_to(ended.entry(labels.clone()).or_default());
+                }
+            }
+            lives
+        });
+        threads.push(rows);
+    }
+}
+
 impl Clone for Traffic {
     fn clone(&self) -> Self {
         Self::with(self.shared.clone())
@@ -212,12 +260,14 @@ impl TrafficReader {
     /// Returns the counts of all threads, by server and zone. Rows that have counted nothing yet are
     /// left out, as CoreDNS's are.
     pub fn read(&self) -> BTreeMap<Labels, Counts> {
-        let mut sums = BTreeMap::<Labels, Counts>::new();
-        for thread in locked(&self.0.threads).iter() {
+        let threads = locked(&self.0.threads);
+        let mut sums = locked(&self.0.ended).clone();
+        for thread in threads.iter() {
             for (labels, row) in locked(thread).iter() {
                 row.add_to(sums.entry(labels.clone()).or_default());
             }
         }
+        drop(threads);
         sums.retain(|_, counts| !counts.is_empty());
         sums
     }
@@ -239,6 +289,15 @@ pub fn server_text(address: SocketAddr) -> String {
 /// Returns the number of a block that has counted the query, or a greater one where none has.
 fn block_of(verdict: &Verdict) -> usize {
     verdict.block.map_or(usize::MAX, |block| block.0.into())
+}
+
+/// Returns whether a query came over a stream, and whether over IPv6.
+#[inline]
+fn way(request: &Request<'_>) -> (bool, bool) {
+    let stream = request.transport != Transport::Udp;
+    let peer = request.peer.ip();
+    let v6 = matches!(peer, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none());
+    (stream, v6)
 }
 
 /// Returns which zone of a block a query is for.

@@ -1,6 +1,8 @@
 //! Lines about queries that something failed for: CoreDNS's `errors`, with its form. Errors that a
 //! pattern is for are counted instead, and said once an interval.
 
+use super::entry::Entry;
+use super::types::type_name;
 use regex::Regex;
 use std::fmt::Write;
 use std::time::Duration;
@@ -94,17 +96,9 @@ impl ErrorLines {
         }
     }
 
-    /// Adds the line of a failure to `text`, where it has one now: the response code, the question's
-    /// name and type, and what failed.
-    pub fn report(
-        &mut self,
-        now: Duration,
-        question: (u16, &str, &str),
-        error: &str,
-        text: &mut String,
-    ) {
+    /// Adds the line of a failure to `text`, where it has one now, and those of intervals that are over.
+    pub fn report(&mut self, now: Duration, entry: &Entry<'_>, error: &str, text: &mut String) {
         self.turn(now, text);
-        let (rcode, name, rtype) = question;
         let found = self
             .counted
             .iter_mut()
@@ -122,11 +116,12 @@ impl ErrorLines {
                 counted.rule.level
             }
         };
+        let (rcode, level) = (entry.exchange.rcode.0, level.as_str());
+        let (name, rtype) = (&entry.name, type_name(entry.qtype));
         // Writing to a text can't fail.
         let _ = writeln!(
             text,
-            "[{}] plugin/errors: {rcode} {name} {rtype}: {error}",
-            level.as_str()
+            "[{level}] plugin/errors: {rcode} {name} {rtype}: {error}"
         );
     }
 

@@ -1,6 +1,7 @@
 //! What a line says: CoreDNS's format strings (plugin/pkg/replacer), with the same placeholders.
 
 use super::entry::Entry;
+use super::types::type_name;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -128,7 +129,7 @@ impl Field {
     fn write(self, entry: &Entry<'_>, text: &mut String) -> std::fmt::Result {
         let exchange = entry.exchange;
         match self {
-            Self::Type => write!(text, "{}", entry.qtype),
+            Self::Type => text.write_str(&type_name(entry.qtype)),
             Self::Name => write!(text, "{}", entry.name),
             Self::Class => text.write_str(&entry.class_text()),
             Self::Protocol => text.write_str(entry.protocol()),

@@ -1,6 +1,7 @@
 //! A line as JSON, for whoever reads it by program.
 
 use super::entry::Entry;
+use super::types::type_name;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -67,7 +68,7 @@ impl Entry<'_> {
             question: Question {
                 name: &self.name.to_string(),
                 class: &self.class_text(),
-                r#type: &self.qtype.to_string(),
+                r#type: &type_name(self.qtype),
             },
             id: self.id,
             opcode: self.opcode,

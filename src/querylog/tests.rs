@@ -24,6 +24,7 @@ fn exchange(query: Vec<u8>, flags: [u8; 2], counts: [u8; 3], rest: &[u8]) -> Exc
         local: Some("10.96.0.10".parse().unwrap()),
         named: None,
         stream: false,
+        failed: false,
         received: Duration::ZERO,
         took: Duration::from_nanos(123_456),
         query,
@@ -238,7 +239,9 @@ fn errors_of_a_pattern_are_said_together() {
         rule(3600, "never", Level::Info, false),
     ]);
     let mut text = String::new();
-    let question = (2, "a.example.", "A");
+    let failed = exchange(query("a.example.", RType::A), [0x80, 2], [0, 0, 0], b"");
+    let asker = asker();
+    let question = Entry::of(&failed, &asker).unwrap();
     for (at, error) in [
         (0, "other"),
         (1, "read: i/o timeout"),
@@ -247,7 +250,7 @@ fn errors_of_a_pattern_are_said_together() {
         (100, "read: i/o timeout"),
         (302, "refused again"),
     ] {
-        lines.report(Duration::from_secs(at), question, error, &mut text);
+        lines.report(Duration::from_secs(at), &question, error, &mut text);
     }
     lines.close(&mut text);
     assert_eq!(
@@ -268,9 +271,12 @@ fn a_single_error_that_was_shown_is_not_said_again() {
         level: Level::Debug,
         show_first: true,
     };
+    let failed = exchange(query(".", RType::NS), [0x80, 5], [0, 0, 0], b"");
+    let asker = asker();
+    let question = Entry::of(&failed, &asker).unwrap();
     let mut lines = ErrorLines::new(vec![rule.clone()]);
     let mut text = String::new();
-    lines.report(Duration::ZERO, (5, ".", "NS"), "x", &mut text);
+    lines.report(Duration::ZERO, &question, "x", &mut text);
     lines.turn(Duration::from_secs(1), &mut text);
     assert_eq!(text, "[DEBUG] plugin/errors: 5 . NS: x\n");
     let mut hidden = ErrorLines::new(vec![Consolidate {
@@ -278,7 +284,7 @@ fn a_single_error_that_was_shown_is_not_said_again() {
         ..rule
     }]);
     text.clear();
-    hidden.report(Duration::ZERO, (5, ".", "NS"), "x", &mut text);
+    hidden.report(Duration::ZERO, &question, "x", &mut text);
     hidden.turn(Duration::from_secs(1), &mut text);
     assert_eq!(
         text,

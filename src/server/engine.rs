@@ -28,6 +28,15 @@ pub trait Answerer: Clone + Send + 'static {
     /// Answers a query into `out`, as [`respond`] does.
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
 
+    /// Is told whether what is resumed next is answered from what an upstream said to another query.
+    fn recalls(&mut self, _recalled: bool) {}
+
+    /// Is told when the queries came that are answered next.
+    fn received(&mut self, _at: Instant) {}
+
+    /// Is told that the answers were sent that were given since [`Answerer::received`].
+    fn sent(&mut self) {}
+
     /// Answers a query with what upstreams said, as [`resume`] does.
     fn resume(
         &mut self,
@@ -38,11 +47,6 @@ pub trait Answerer: Clone + Send + 'static {
     ) -> Outcome {
         resume(snapshot, request, replies, out)
     }
-    /// Is told when the queries came that are answered next.
-    fn received(&mut self, _at: Instant) {}
-
-    /// Is told that the answers were sent that were given since [`Answerer::received`].
-    fn sent(&mut self) {}
 
     /// Returns the address that a held query waits to be somebody's.
     fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
@@ -346,7 +350,9 @@ impl<A: Answerer> Engine<A> {
             };
             self.counters.add(Count::Recalled, 1);
             let replies = replied(&earlier, &plan, Some(reply));
+            self.answerer.recalls(true);
             let answered = self.resume_once(snapshot, request, &replies, out);
+            self.answerer.recalls(false);
             drop(replies);
             match answered {
                 Answered::Reply(length) => break Some(length),

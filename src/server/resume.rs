@@ -29,6 +29,7 @@ impl<A: Answerer> Resume for Resumer<A> {
 
     fn resume(&mut self, mut inquiry: Box<Inquiry>, reply: Option<&[u8]>) -> Option<Box<Inquiry>> {
         self.engine.adopt(inquiry.snapshot());
+        self.engine.received(inquiry.since());
         let request = inquiry.request(self.engine.clock.now());
         let room = match request.transport {
             Transport::Udp => ANSWER,

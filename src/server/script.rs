@@ -301,6 +301,7 @@ fn verdict() -> Verdict {
         named: None,
         asker: Client::Unknown,
         qtype: None,
+        searched: false,
         dnssec_ok: false,
         qname: 0,
     }

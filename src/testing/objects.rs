@@ -102,6 +102,7 @@ pub fn named_slice(
             number: Some(number),
         }]
         .into(),
+        triggered: None,
     })
 }
 

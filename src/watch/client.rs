@@ -3,6 +3,7 @@
 //! noticed.
 
 use super::fault::with_causes;
+use super::requests::Requests;
 use super::tcp;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
@@ -82,6 +83,9 @@ pub struct Api {
 
 struct Shared {
     connection: Option<Connection>,
+    /// Its host and port.
+    host: Box<str>,
+    requests: Requests,
     current: Mutex<Current>,
 }
 
@@ -96,12 +100,12 @@ struct Current {
 /// # Errors
 /// The file, the service account or the certificates can't be used.
 pub async fn connect(connection: &Connection) -> Result<Api, ClientError> {
-    let client = client(connection).await?;
-    Ok(Api::new(client, Some(connection.clone())))
+    let (client, host) = client(connection).await?;
+    Ok(Api::new(client, host, Some(connection.clone())))
 }
 
 impl Api {
-    fn new(client: Client, connection: Option<Connection>) -> Self {
+    fn new(client: Client, host: Box<str>, connection: Option<Connection>) -> Self {
         let current = Current {
             client,
             renewed: None,
@@ -109,6 +113,8 @@ impl Api {
         Self {
             shared: Arc::new(Shared {
                 connection,
+                host,
+                requests: Requests::default(),
                 current: Mutex::new(current),
             }),
         }
@@ -117,7 +123,17 @@ impl Api {
     /// An API that is a function of the test's own.
     #[cfg(test)]
     pub(super) fn of(client: Client) -> Self {
-        Self::new(client, None)
+        Self::new(client, "test".into(), None)
+    }
+
+    /// Returns its host, with the port where it is written.
+    pub fn host(&self) -> &str {
+        &self.shared.host
+    }
+
+    /// Returns what is asked of it, now and later.
+    pub fn requests(&self) -> &Requests {
+        &self.shared.requests
     }
 
     pub(super) fn client(&self) -> Client {
@@ -138,7 +154,7 @@ impl Api {
             current.renewed = Some(Instant::now());
         }
         match client(connection).await {
-            Ok(client) => self.lock().client = client,
+            Ok((client, _)) => self.lock().client = client,
             Err(error) => tracing::warn!(%error, "the credentials could not be read again"),
         }
     }
@@ -149,7 +165,8 @@ impl Api {
     }
 }
 
-async fn client(connection: &Connection) -> Result<Client, ClientError> {
+/// Returns a client, and the host that it asks.
+async fn client(connection: &Connection) -> Result<(Client, Box<str>), ClientError> {
     let config = match (&connection.kubeconfig, &connection.server) {
         (Some(path), _) => {
             let error = |error| ClientError::Kubeconfig {
@@ -177,7 +194,9 @@ async fn client(connection: &Connection) -> Result<Client, ClientError> {
     if let Some(proxy) = config.proxy_url {
         return Err(ClientError::Proxy(proxy.to_string()));
     }
-    build(&config).map_err(|error| ClientError::Client(Box::new(error)))
+    let client = build(&config).map_err(|error| ClientError::Client(Box::new(error)))?;
+    let host = config.cluster_url.authority();
+    Ok((client, host.map_or("", |host| host.as_str()).into()))
 }
 
 /// Returns the file that says the same.

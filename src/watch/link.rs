@@ -108,7 +108,13 @@ impl Link {
         verb: Verb,
         due: Due,
     ) -> Result<Answer, Fault> {
+        let (method, began) = (request.method().clone(), Instant::now());
         let sent = timeout_at(due.at, self.api.client().send(request)).await;
+        let status = match &sent {
+            Ok(Ok(response)) => Some(response.status().as_u16()),
+            _ => None,
+        };
+        self.api.requests().count(&method, status, began.elapsed());
         let response = match sent {
             Ok(Ok(response)) => response,
             // What a layer of the client says, without the layer's name.

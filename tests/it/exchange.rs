@@ -16,7 +16,7 @@ fn configurations() -> Vec<Cluster> {
     let texts = [
         format!("[tenancy]\nmode = \"off\"\nsoa_serial = \"static\"\n[kubernetes]\n{ZONES}"),
         format!(
-            "[tenancy]\nmode = \"off\"\nsoa_serial = \"static\"\n[kubernetes]\nlabels = \"tier=inner\"\n\
+            "[tenancy]\nmode = \"off\"\n[kubernetes]\nlabels = \"tier=inner\"\n\
              endpoint_pod_names = true\n{ZONES}"
         ),
         format!(

@@ -369,6 +369,7 @@ fn slice() -> impl Strategy<Value = Object> {
     )
         .prop_map(|(key, owner, endpoints, ports)| {
             Object::EndpointSlice(EndpointSlice {
+                triggered: None,
                 key,
                 labels: Labels::new(),
                 owner,

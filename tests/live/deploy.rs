@@ -1,11 +1,11 @@
 //! What deploy/ renders, on a real API server: each object is accepted, its pods where the strictest
-//! profile is enforced, its account is enough for its program, and what the dashboard and the alerts name
-//! is there to be scraped.
+//! profile is enforced, its account is enough for its program.
 
 #[path = "deploy/run.rs"]
 mod run;
 
 use crate::apiserver::{ADMIN, ApiServer, resource};
+use crate::coredns::CoreDns;
 use crate::process::{Peers, peers};
 use crate::rbac::{documents, start};
 use run::Deployed;
@@ -23,6 +23,17 @@ const MODES: [&str; 6] = [
     "stub",
     "example",
 ];
+
+/// The node's resolver: a server that answers every name with one address.
+const OUTSIDE: &str = "
+.:{$DNS_PORT} {
+    bind 127.0.0.1
+    ready 127.0.0.1:{$READY_PORT}
+    template IN A . {
+        answer \"{{ .Name }} 60 IN A 192.0.2.1\"
+    }
+}
+";
 
 /// What kustomize makes of a folder of deploy/, as text.
 fn render(peers: &Peers, mode: &str) -> String {
@@ -201,8 +212,16 @@ fn pods_are_admitted_where_the_restricted_profile_is_enforced() {
 #[test]
 fn the_account_that_is_rendered_is_enough_for_its_program() {
     let Some(peers) = peers() else { return };
-    for mode in ["replace", "node-scope", "stub"] {
-        let mut deployed = Deployed::start(&peers, mode);
+    let outside = CoreDns::start(&peers, OUTSIDE);
+    for mode in ["replace", "corefile", "node-scope", "stub"] {
+        let mut deployed = Deployed::start(&peers, mode, outside.address);
         deployed.follows_the_cluster();
+        // CoreDNS's Corefile has no tenancy, and a stub has CoreDNS for names outside.
+        if mode != "corefile" {
+            deployed.knows_nodes();
+        }
+        if mode != "stub" {
+            deployed.forwards("www.example.org", "192.0.2.1");
+        }
     }
 }

@@ -31,6 +31,17 @@ impl Serving {
 
     /// Starts it at an address with a configuration.
     pub(crate) fn start_with(name: &str, kubeconfig: &Path, listen: &str, config: &str) -> Self {
+        // Behind what the test says, which may begin with keys of no table.
+        Self::start_as_it_is(name, kubeconfig, listen, &format!("{config}\n{QUIET}"))
+    }
+
+    /// Starts it with a configuration that says of the HTTP listeners what it likes.
+    pub(crate) fn start_as_it_is(
+        name: &str,
+        kubeconfig: &Path,
+        listen: &str,
+        config: &str,
+    ) -> Self {
         let folder = Folder::new(name);
         let mut command = Command::new("sh");
         command
@@ -38,8 +49,7 @@ impl Serving {
             .args(["serve", "--listen", listen, "--kubeconfig"])
             .arg(kubeconfig)
             .arg("--config")
-            // Behind what the test says, which may begin with keys of no table.
-            .arg(folder.write("tenantdns.toml", &format!("{config}\n{QUIET}")))
+            .arg(folder.write("tenantdns.toml", config))
             // Whatever the machine has.
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy");

@@ -42,6 +42,7 @@ impl Serving<'_> {
                     reply.message.answer.insert(0, alias);
                 }
                 reply.by.plugin = reply.by.plugin.or(Some(Plugin::Autopath));
+                reply.by.searched = true;
                 return Ok(reply);
             }
             first.get_or_insert(reply);

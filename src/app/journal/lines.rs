@@ -1,6 +1,6 @@
 //! The thread of the query log: copies of answers become lines on the standard output.
 
-use super::{Losses, count_lost, names_pods, pause};
+use super::{names_pods, pause};
 use crate::app::questions::Asking;
 use crate::config::Written;
 use crate::drain::Drain;
@@ -20,6 +20,9 @@ use std::time::Instant;
 const AT_ONCE: usize = 256;
 /// Pods whose names are asked for at once.
 const PODS_AT_ONCE: usize = 512;
+
+/// What failed, where an upstream had to be asked.
+const SILENT: &str = "no upstream replied";
 
 /// What makes lines.
 pub(super) struct Lines {
@@ -45,7 +48,7 @@ impl Lines {
     }
 
     /// Writes until it is closed, and then what is left.
-    pub(super) fn run(mut self, mut exchanges: Exchanges, losses: &Losses, closing: &Drain) {
+    pub(super) fn run(mut self, mut exchanges: Exchanges, closing: &Drain) {
         closing.unpark_me();
         // Not `io::stdout`: whoever else writes there must not wait for our reader.
         let mut out = io::stdout()
@@ -56,11 +59,10 @@ impl Lines {
         let origin = exchanges.origin();
         let wall = Timestamp::now();
         let began = Instant::now();
-        let (mut lost, mut found) = (0, Vec::new());
+        let mut found = Vec::new();
         loop {
             let last = closing.is_started();
             let taken = exchanges.read(|exchange| found.push(exchange));
-            count_lost(losses.log(), &exchanges, &mut lost);
             let pods = self.pods(&found);
             for some in found.chunks(AT_ONCE) {
                 let mut text = String::new();
@@ -98,13 +100,16 @@ impl Lines {
         let block = exchange
             .block
             .and_then(|id| self.blocks.get_mut(usize::from(id.0)));
-        let Some((rules, _)) = block else { return };
+        let Some((rules, errors)) = block else { return };
         let snapshot = self.reader.load();
         let mut asker = asker(&snapshot, client(exchange));
         asker.pod = pods.get(&client(exchange)).cloned();
         let Some(entry) = Entry::of(exchange, &asker) else {
             return;
         };
+        if let Some(errors) = errors.as_mut().filter(|_| exchange.failed) {
+            errors.report(exchange.received + exchange.took, &entry, SILENT, text);
+        }
         let is_for = |rule: &&Rule| {
             rule.zones
                 .iter()

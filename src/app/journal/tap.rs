@@ -1,7 +1,7 @@
 //! The thread of one receiver of dnstap: copies of answers become frames on its socket. While there is
 //! no receiver, the rings keep what they have room for.
 
-use super::{Losses, count_lost, pause};
+use super::pause;
 use crate::drain::Drain;
 use crate::observe::{Exchange, Exchanges};
 use crate::tap::{Destination, Heard, Message, MessageKind, Sender, TapOptions};
@@ -50,22 +50,21 @@ impl Tap {
     }
 
     /// Sends until it is closed, and then what is left.
-    pub(super) fn run(self, mut exchanges: Exchanges, losses: &Losses, closing: &Drain) {
+    pub(super) fn run(self, mut exchanges: Exchanges, closing: &Drain) {
         closing.unpark_me();
-        let (mut retry, mut lost, mut said) = (*RETRIES.start(), 0, false);
+        let (mut retry, mut said) = (*RETRIES.start(), false);
         loop {
             let error = match self.connect() {
                 Ok(mut stream) => {
                     tracing::info!(to = self.to(), "dnstap is received");
                     (retry, said) = (*RETRIES.start(), false);
-                    match self.send(&mut *stream, &mut exchanges, (losses, &mut lost), closing) {
+                    match self.send(&mut *stream, &mut exchanges, closing) {
                         Ok(()) => return,
                         Err(error) => error,
                     }
                 }
                 Err(error) => error,
             };
-            count_lost(losses.tap(), &exchanges, &mut lost);
             if !std::mem::replace(&mut said, true) {
                 tracing::warn!(to = self.to(), %error, "dnstap is not received; trying again");
             }
@@ -115,7 +114,6 @@ impl Tap {
         &self,
         stream: &mut dyn Stream,
         exchanges: &mut Exchanges,
-        (losses, lost): (&Losses, &mut u64),
         closing: &Drain,
     ) -> io::Result<()> {
         loop {
@@ -130,7 +128,6 @@ impl Tap {
                     frames.clear();
                 }
             });
-            count_lost(losses.tap(), exchanges, lost);
             result?;
             stream.write_all(&frames)?;
             if last {

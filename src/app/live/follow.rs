@@ -4,6 +4,7 @@
 
 use super::change::Preparing;
 use super::freshness::{Freshness, Judgment, News};
+use super::programming::Programming;
 use super::restore::Restore;
 use super::save::{Saver, Step};
 use crate::app::changes::{Change, Changes};
@@ -52,6 +53,7 @@ pub(super) struct Follower {
     pub(super) next: Option<Preparing>,
     pub(super) restore: Option<Restore>,
     pub(super) saver: Option<Saver>,
+    programming: Programming,
     pub(super) freshness: Freshness,
     identities: Identities,
     hosts: HostsFiles,
@@ -127,6 +129,7 @@ impl Follower {
                 Restore::new(path, &settings.kinds, node, &index)
             }),
             saver: path.map(|path| Saver::new(path, start)),
+            programming: Programming::default(),
             freshness: Freshness::new(settings.identity_max_age),
             patience: Some(start + settings.startup_timeout),
             index,
@@ -209,7 +212,9 @@ impl Follower {
     /// Takes in what has arrived.
     fn apply(&mut self, batch: &mut Vec<Event>, source: &mut impl Source) {
         let taken = batch.len();
-        for event in batch.drain(..) {
+        let synced = self.index.is_synced();
+        for mut event in batch.drain(..) {
+            self.programming.note(&mut event, synced);
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
                     state.restored.remove(kind);
@@ -317,6 +322,9 @@ impl Follower {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
+        let moment = jiff::Timestamp::now();
+        self.programming
+            .published(self.index.objects(), &self.progress, moment);
         (self.dirty, self.published) = (false, Some(now));
         let policies = &self.index.objects().policies;
         // The last one that goes leaves something to be said, too.

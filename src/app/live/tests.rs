@@ -1,7 +1,10 @@
 //! The index's thread on a clock that stands still: what is published, served and written, and when.
 
+mod changes;
+
 use super::follow::{Follower, Settings, Source, now};
 use super::kinds;
+use crate::app::changes::{Changing, changes};
 use crate::app::progress::{KindState, Progress, State};
 use crate::checkpoint::{Header, Writer};
 use crate::config::Config;
@@ -31,21 +34,35 @@ struct Trial {
     reader: SnapshotReader,
     progress: Progress,
     serving: oneshot::Receiver<()>,
+    changing: Changing,
+    /// What the source was asked.
+    asked: Arc<Mutex<Vec<String>>>,
     drain: Drain,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
-/// The events of a test.
-struct Received(mpsc::Receiver<Event>);
+/// The events of a test, and what is asked of where they come from.
+struct Received(mpsc::Receiver<Event>, Arc<Mutex<Vec<String>>>);
+
+impl Received {
+    fn note(&self, what: &str, kind: Kind) {
+        let asked = format!("{what} {}", kind.as_str());
+        self.1.lock().unwrap().push(asked);
+    }
+}
 
 impl Source for Received {
     fn events(&mut self) -> &mut mpsc::Receiver<Event> {
         &mut self.0
     }
 
-    fn list(&mut self, _: Kind) {}
+    fn list(&mut self, kind: Kind) {
+        self.note("list", kind);
+    }
 
-    fn stop(&mut self, _: Kind) {}
+    fn stop(&mut self, kind: Kind) {
+        self.note("stop", kind);
+    }
 
     fn tell(&self, _statuses: Vec<PolicyStatus>) {}
 }
@@ -69,10 +86,14 @@ impl Trial {
         let heard = Heard::new(Mutex::new(unheard.collect()));
         let said = heard.clone();
         progress.update(|state| state.watched = Some(Arc::new(move || states(&said))));
+        let (changing, changes) = changes();
         let follower = Follower::new(index, publisher, progress.clone(), serve, settings);
+        let follower = follower.with_changes(changes);
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let mut source = Received(received, asked.clone());
         let task = tokio::spawn({
             let drain = drain.clone();
-            async move { follower.run(&mut Received(received), &drain).await }
+            async move { follower.run(&mut source, &drain).await }
         });
         Self {
             events,
@@ -80,6 +101,8 @@ impl Trial {
             reader,
             progress,
             serving,
+            changing,
+            asked,
             drain,
             task,
         }

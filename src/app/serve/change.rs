@@ -10,8 +10,7 @@ use crate::app::canary;
 use crate::app::feed::Feed;
 use crate::chain::ListenerId;
 use crate::config::Config;
-use crate::limits::Limits;
-use crate::server::{ListenAddress, Setup, Timeouts, Upstream};
+use crate::server::{ListenAddress, Upstream};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,10 +61,7 @@ impl Running {
             .prepare(observed, &self.reader, &self.asking)?;
         let looked_for = |config: &Config| (config.tenancy.forwarders.clone(), config.tenancy.mode);
         let other_canary = looked_for(&self.config) != looked_for(&next);
-        let limits = match self.config.limits == next.limits {
-            true => self.limits.clone(),
-            false => Limits::new(&next.limits).map(Arc::new),
-        };
+        let means = self.means.next(&self.config, &next);
         let opening = self
             .server
             .open(bound)
@@ -94,17 +90,9 @@ impl Running {
         self.server.close(&closed);
         let servers = servers(served.into_iter().chain(opened.iter().copied()));
         self.observation.rename(names(&servers));
-        let setup = Setup {
-            options: next.server.clone(),
-            timeouts: Timeouts::default(),
-            reader: self.reader.clone(),
-            drain: self.drain.clone(),
-            upstream: upstreams
-                .clone()
-                .map(|upstreams| upstreams as Arc<dyn Upstream>),
-            limits: limits.clone(),
-            answerer: self.observation.answerer_by(&prepared),
-        };
+        let answerer = self.observation.answerer_by(&prepared);
+        let upstream = upstreams.clone().map(|it| it as Arc<dyn Upstream>);
+        let setup = means.setup(&next, answerer, upstream, (&self.reader, &self.drain));
         let number = self.reader.load().configuration.wrapping_add(1);
         self.server.configure(number, &setup)?;
         if runtime.block_on(self.changing.exchange()).is_none() {
@@ -120,7 +108,7 @@ impl Running {
             Ok(()) => super::lifecycle::say_listening(opened),
             Err(error) => tried("listeners", Err(error.into())),
         }
-        self.limits = limits;
+        self.means = means;
         self.upstreams.put(upstreams);
         tried("observation", self.observation.change(prepared, &next));
         let canary = canary::begin(&next, &self.reader).filter(|_| other_canary);
@@ -169,6 +157,12 @@ impl Running {
         doors: admin::Bound,
     ) -> anyhow::Result<()> {
         super::doors::say(&doors);
+        match super::doors::health(&doors) {
+            Some(health) => self.pulse.ask_at(Some(health)),
+            None if next.admin.health.is_none() => self.pulse.ask_at(None),
+            // The listener is the one that was there.
+            None => {}
+        }
         match &mut self.admin {
             Some(admin) => {
                 let reviewer = super::doors::reviewer(next);
@@ -214,7 +208,7 @@ mod tests {
     #[test]
     fn listeners_that_stay_keep_their_numbers_and_others_get_free_ones() {
         let text = "[server]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:2\", \"127.0.0.1:3\"]\n\
-                    [[block]]\nzones = [\"a\"]\nlisten = [\"127.0.0.1:3\"]\n[block.kubernetes]\n";
+                    [kubernetes]\n[[block]]\nzones = [\"a\"]\nlisten = [\"127.0.0.1:3\"]\n[block.kubernetes]\n";
         let mut config = Config::from_toml(text, "f.toml").unwrap();
         let served = [(0, "127.0.0.1:2"), (2, "127.0.0.1:9")].map(|(id, address)| ListenAddress {
             id: ListenerId(id),

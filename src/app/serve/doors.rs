@@ -5,6 +5,7 @@ use crate::admin::{Admin, Bound, Reviewer};
 use crate::app::details::Details;
 use crate::config::Config;
 use anyhow::Context;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Starts to serve the pages, where they are served at all.
@@ -39,6 +40,13 @@ pub(super) fn say(doors: &Bound) {
         let paths: Vec<_> = routes.paths().collect();
         tracing::info!(socket = %socket.display(), paths = paths.join(" "), "HTTP");
     }
+}
+
+/// Returns where the health page is, where it is served.
+pub(super) fn health(doors: &Bound) -> Option<SocketAddr> {
+    let mut listeners = doors.local_addresses();
+    let found = listeners.find(|(_, routes)| routes.paths().any(|path| path == "/health"));
+    found.map(|(address, _)| address)
 }
 
 /// Returns whom they ask, where they ask anybody.

@@ -21,6 +21,9 @@ pub(super) fn differing(before: &Config, next: &Config) -> Vec<&'static str> {
             old.kubeconfig != new.kubeconfig,
         ),
         ("source.kubernetes.context", old.context != new.context),
+        ("source.kubernetes.server", old.server != new.server),
+        // A server that needs no cluster follows none.
+        ("kubernetes", before.needs_objects() != next.needs_objects()),
         // What is watched, and how, is said when a watch begins.
         (
             "source.kubernetes.identity_scope",

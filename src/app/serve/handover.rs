@@ -119,6 +119,9 @@ pub(super) fn take_over(running: &mut Running, runtime: &Runtime) -> anyhow::Res
             bound.with_context(|| format!("the sockets were not handed over: {error}"))?
         }
     };
+    // One of its own addresses may be an upstream's: that is not served.
+    let own: Vec<_> = bound.listeners().map(|(_, address)| address).collect();
+    running.upstreams.next(&config, &own)?;
     // A Unix socket has a file, which is the predecessor's until it is gone.
     let beside = admin::Options {
         admin: config

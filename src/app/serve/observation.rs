@@ -1,17 +1,19 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{Outcome, Replied, Request, Verdict};
+use crate::answer::{DropReason, Outcome, Replied, Request, Verdict};
 use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
 use crate::app::pages::{Gathering, ReadGathered};
 use crate::app::questions::Asking;
+use crate::chain::Plugin;
 use crate::config::Config;
 use crate::observe::{self, Audited, Recorder, Traffic, TrafficReader, Witness, observe};
 use crate::server::{Answerer, Core};
 use crate::snapshot::{Identities, Snapshot, SnapshotReader};
 use crate::tenancy::{ClientClass, Mode};
+use crate::wire::Rcode;
 use anyhow::Context;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -151,6 +153,7 @@ impl Observation {
             counts: counts.then(|| self.traffic.clone()),
             traffic: None,
             recorder: self.journal.recorder(),
+            recalls: false,
         }
     }
 
@@ -228,17 +231,32 @@ pub(super) struct Observed {
     counts: Option<Arc<Traffic>>,
     traffic: Option<Traffic>,
     recorder: Recorder,
+    /// What is answered next is known from another query.
+    recalls: bool,
 }
 
 impl Observed {
     /// Takes note of an answer, and says once that somebody asks whom nobody knows.
     #[inline(always)]
-    fn noted(&mut self, snapshot: &Snapshot, request: &Request<'_>, outcome: &Outcome, out: &[u8]) {
-        let Outcome::Reply(length, verdict) = outcome else {
-            return;
+    fn noted(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        (outcome, failed): (&Outcome, bool),
+        out: &[u8],
+    ) {
+        let (length, verdict) = match outcome {
+            Outcome::Reply(length, verdict) => (length, verdict),
+            Outcome::Drop(DropReason::Policy) => {
+                if let Some(traffic) = &mut self.traffic {
+                    traffic.dropped(snapshot, request);
+                }
+                return;
+            }
+            Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => return,
         };
         let answer = out.get(..*length).unwrap_or_default();
-        self.note(snapshot, request, verdict, answer);
+        self.note(snapshot, request, verdict, (answer, failed));
         if verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()
             && snapshot.synced
@@ -261,7 +279,7 @@ impl Observed {
         snapshot: &Snapshot,
         request: &Request<'_>,
         verdict: &Verdict,
-        answer: &[u8],
+        (answer, failed): (&[u8], bool),
     ) {
         if let Some(witness) = &mut self.witness {
             witness.saw(snapshot, request, verdict);
@@ -269,7 +287,7 @@ impl Observed {
         if let Some(traffic) = &mut self.traffic {
             traffic.saw(snapshot, request, verdict, answer.len());
         }
-        self.recorder.saw(request, verdict, answer);
+        self.recorder.saw(request, verdict, failed, answer);
     }
 
     fn own_witness(&self) -> Option<Witness> {
@@ -291,6 +309,7 @@ impl Clone for Observed {
             counts: self.counts.clone(),
             traffic: None,
             recorder: self.recorder.clone(),
+            recalls: false,
         }
     }
 }
@@ -298,7 +317,7 @@ impl Clone for Observed {
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        self.noted(snapshot, request, &outcome, out);
+        self.noted(snapshot, request, (&outcome, false), out);
         outcome
     }
 
@@ -309,8 +328,16 @@ impl Answerer for Observed {
         replies: &[Replied<'_>],
         out: &mut [u8],
     ) -> Outcome {
-        let outcome = Core.resume(snapshot, request, replies, out);
-        self.noted(snapshot, request, &outcome, out);
+        let mut outcome = Core.resume(snapshot, request, replies, out);
+        let mut failed = false;
+        if let Outcome::Reply(_, verdict) = &mut outcome {
+            if self.recalls && verdict.plugin == Some(Plugin::Forward) {
+                verdict.plugin = Some(Plugin::Cache);
+            }
+            let silent = replies.iter().any(|replied| replied.reply.is_none());
+            failed = silent && verdict.rcode == Rcode::SERVFAIL;
+        }
+        self.noted(snapshot, request, (&outcome, failed), out);
         outcome
     }
 
@@ -336,6 +363,10 @@ impl Answerer for Observed {
             self.counts.clone_from(&next.counts);
             self.traffic = self.own_traffic();
         }
+    }
+
+    fn recalls(&mut self, recalled: bool) {
+        self.recalls = recalled;
     }
 
     fn received(&mut self, at: Instant) {

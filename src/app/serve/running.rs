@@ -3,6 +3,7 @@
 
 use super::doors;
 use super::index_thread::IndexThread;
+use super::means::Means;
 use super::observation::{Observation, Observed};
 use crate::admin::{self, Admin};
 use crate::app::canary::{self, Canary};
@@ -12,14 +13,14 @@ use crate::app::details::Details;
 use crate::app::feed::Feed;
 use crate::app::pages::{Configured, Pages};
 use crate::app::progress::Progress;
+use crate::app::pulse::Pulse;
 use crate::app::questions::{Asking, questions};
 use crate::app::reloads::Reloads;
 use crate::app::upstream::Upstreams;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::limits::Limits;
 use crate::observe::server_text;
-use crate::server::{Bound, HandoverDoor, ListenAddress, Server, Setup, Timeouts};
+use crate::server::{Bound, HandoverDoor, ListenAddress, Server};
 use crate::snapshot::{SnapshotReader, cell};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,9 +33,10 @@ pub(super) struct Running {
     pub(super) config: Config,
     pub(super) server: Server<Observed>,
     pub(super) admin: Option<Admin>,
+    pub(super) pulse: Pulse,
     pub(super) observation: Observation,
     pub(super) canary: Option<Looking>,
-    pub(super) limits: Option<Arc<Limits>>,
+    pub(super) means: Means,
     pub(super) details: Arc<Details>,
     pub(super) changing: Changing,
     pub(super) reader: SnapshotReader,
@@ -73,22 +75,16 @@ impl Running {
         let servers = servers(bound.listeners());
         let names = names(&servers);
         let observation = Observation::start(&config, &reader, &asking, names)?;
-        let limits = Limits::new(&config.limits).map(Arc::new);
+        let means = Means::first(&config);
         let upstreams = Upstreams::open(&config, &servers)?;
-        let setup = Setup {
-            options: config.server.clone(),
-            timeouts: Timeouts::default(),
-            reader: reader.clone(),
-            drain: drain.clone(),
-            upstream: upstreams.for_server(),
-            limits: limits.clone(),
-            answerer: observation.answerer(),
-        };
+        let (answerer, upstream) = (observation.answerer(), upstreams.for_server());
+        let setup = means.setup(&config, answerer, upstream, (&reader, &drain));
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
         let progress = Progress::default();
         let reloads = Reloads::default();
         reloads.started(&config);
         let canary = canary::begin(&config, &reader);
+        let pulse = Pulse::start(doors::health(&doors)).context("starting a thread")?;
         let pages = Arc::new(Pages {
             progress: progress.clone(),
             stats: server.stats().clone(),
@@ -96,6 +92,8 @@ impl Running {
             gathered: observation.gathering(),
             traffic: Some(observation.traffic()),
             losses: observation.losses(),
+            pulse: pulse.counts(),
+            reader: Some(reader.clone()),
             configured: Mutex::new(configured(&config, &servers, canary.as_ref(), &upstreams)),
             reloads: reloads.clone(),
         });
@@ -115,8 +113,9 @@ impl Running {
             config,
             server,
             admin,
+            pulse,
             observation,
-            limits,
+            means,
             details,
             changing,
             reader,
@@ -141,7 +140,7 @@ impl Running {
         let looked = self.canary.is_none_or(Looking::stop);
         let ended = self.server.join() & looked;
         self.index.join()?;
-        let observed = self.observation.close();
+        let observed = self.observation.close() & self.pulse.close();
         // Last: until here the process lives, and what it counted can be read.
         let closed = self.admin.is_none_or(Admin::close) & observed;
         anyhow::ensure!(ended && closed, "a thread of the server ended with a panic");
@@ -181,6 +180,7 @@ pub(super) fn configured(
         upstreams: upstreams.clone(),
         sightings: canary.map(|canary| canary.sightings.clone()),
         enabled: coredns::enabled(config, servers),
+        caches: coredns::cache_labels(config, servers),
         monitor: config.lifecycle.monitor,
     }
 }

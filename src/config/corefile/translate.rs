@@ -45,10 +45,7 @@ use Handling::{Always, Noted, Read, Refused};
 const DIRECTIVES: &[(&str, Handling)] = &[
     ("tenancy", Read(tenancy::read)),
     ("root", Read(listen::root)),
-    (
-        "metadata",
-        Always("metadata is there for whoever asks for it"),
-    ),
+    ("metadata", Always("labels are there without it")),
     ("geoip", Noted("it makes metadata that nothing here reads")),
     ("cancel", Noted("queries have a deadline of their own")),
     ("proxyproto", Refused(unsupported::PROXY)),
@@ -144,7 +141,7 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    /// Says that a word has no meaning here, in the log and above the table.
+    /// Says that a word has no meaning here.
     fn note(&mut self, place: &Place, text: impl Into<String>) {
         let text = text.into();
         self.notes.push(Note {

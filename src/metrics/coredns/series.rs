@@ -85,7 +85,7 @@ series! {
     HOSTS_ENTRIES = gauge "coredns_hosts_entries" ["hostsfile"]
         "Names and addresses of a hosts file";
     HOSTS_RELOADED = gauge "coredns_hosts_reload_timestamp_seconds" []
-        "When a hosts file was read last, in seconds since 1970";
+        "When a hosts file was written last, in seconds since 1970";
 
     ACL_BLOCKED = counter "coredns_acl_blocked_requests_total" ["server", "zone", "view"]
         "Queries that an acl refused";

@@ -49,6 +49,17 @@ pub const TIMES: [u64; 16] = {
 /// Response codes that are counted apart; the last place is for all greater ones.
 pub const RCODES: usize = 18;
 
+/// What is counted beside the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rare {
+    /// A query that an acl leaves unanswered.
+    Dropped,
+    /// A name that was found in the client's search list.
+    Searched,
+}
+
+const RARE: usize = Rare::Searched as usize + 1;
+
 /// How a query came: whether over a stream, and whether over IPv6.
 pub const WAYS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
@@ -70,6 +81,9 @@ pub(super) struct Row {
     request_sizes: [Histogram<SIZE_PLACES>; 2],
     response_sizes: [Histogram<SIZE_PLACES>; 2],
     dnssec_ok: AtomicU64,
+    rare: [AtomicU64; RARE],
+    /// Queries that templates answered, by [`TYPES`].
+    templates: [AtomicU64; TYPES.len() + 1],
     times: Histogram<TIME_PLACES>,
     responses: [[AtomicU64; RCODES]; PLUGINS],
 }
@@ -85,6 +99,10 @@ pub struct Counts {
     pub response_sizes: [[u64; SIZE_PLACES]; 2],
     /// Queries with the DO bit.
     pub dnssec_ok: u64,
+    /// What happens seldom, by [`Rare`].
+    pub rare: [u64; RARE],
+    /// Queries that templates answered, by [`TYPES`].
+    pub templates: [u64; TYPES.len() + 1],
     /// Queries by how long they took; the sum is of nanoseconds.
     pub times: [u64; TIME_PLACES],
     /// Answers by who wrote them, first the server itself and then [`Plugin::ALL`], and by the response
@@ -119,6 +137,23 @@ impl Row {
         }
     }
 
+    /// Counts a query that is left unanswered.
+    pub(super) fn drop_one(&self, (stream, v6): (bool, bool), qtype: RType) {
+        let way = usize::from(stream) * 2 + usize::from(v6);
+        add(&self.requests[way][type_place(qtype)], 1);
+        self.seldom(Rare::Dropped);
+    }
+
+    /// Counts what happens seldom.
+    pub(super) fn seldom(&self, what: Rare) {
+        add(&self.rare[what as usize], 1);
+    }
+
+    /// Counts a query that a template answered.
+    pub(super) fn template(&self, qtype: RType) {
+        add(&self.templates[type_place(qtype)], 1);
+    }
+
     /// Counts how long so many queries took.
     pub(super) fn took(&self, time: Duration, queries: u64) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -148,6 +183,8 @@ impl Row {
         each(&mut sum.requests, &self.requests);
         each(&mut sum.request_sizes, &self.request_sizes);
         each(&mut sum.response_sizes, &self.response_sizes);
+        all(&mut sum.rare, &self.rare);
+        all(&mut sum.templates, &self.templates);
         sum.dnssec_ok += self.dnssec_ok.load(Ordering::Relaxed);
         all(&mut sum.times, &self.times);
         each(&mut sum.responses, &self.responses);

@@ -3,12 +3,12 @@
 //! `k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto`; what is not listed is skipped.
 
 use super::{Field, Malformed, fields};
-use crate::model::Labels;
 use crate::model::api::schema::{
     Bare, Condition, ContainerState, ContainerStatus, Endpoint, EndpointConditions, EndpointSlice,
     Meta, NodeAddress, NodeInfo, NodeSpec, NodeStatus, PodIp, PodSpec, PodStatus, Port,
     ServiceSpec, TargetRef, Unread, Whole,
 };
+use crate::model::{LAST_CHANGE, Labels};
 use std::borrow::Cow;
 
 type Read<T> = Result<T, Malformed>;
@@ -31,14 +31,27 @@ fn push<T>(list: &mut Option<Vec<T>>, entry: T) {
 pub(in crate::watch) fn bare(message: &[u8]) -> Read<Bare<'_>> {
     let mut metadata = None;
     each(message, |field| match field.number {
-        1 => meta(field.bytes()?, true, metadata.get_or_insert_default()),
+        1 => meta(
+            field.bytes()?,
+            Annotations::All,
+            metadata.get_or_insert_default(),
+        ),
         _ => Ok(()),
     })?;
     Ok(Bare { metadata })
 }
 
-/// `ObjectMeta`, with or without its annotations.
-fn meta<'a>(message: &'a [u8], annotated: bool, into: &mut Meta<'a>) -> Read<()> {
+/// Which annotations are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Annotations {
+    All,
+    /// That one of EndpointSlices.
+    LastChange,
+    None,
+}
+
+/// `ObjectMeta`, with those of its annotations that are wanted.
+fn meta<'a>(message: &'a [u8], wanted: Annotations, into: &mut Meta<'a>) -> Read<()> {
     let (mut labels, mut annotations) = (Vec::new(), Vec::new());
     each(message, |field| {
         match field.number {
@@ -49,7 +62,11 @@ fn meta<'a>(message: &'a [u8], annotated: bool, into: &mut Meta<'a>) -> Read<()>
             // When does not matter.
             9 => into.deletion_timestamp = Some(Cow::Borrowed("")),
             11 => labels.push(entry(field.bytes()?)?),
-            12 if annotated => annotations.push(entry(field.bytes()?)?),
+            12 if wanted == Annotations::All => annotations.push(entry(field.bytes()?)?),
+            12 if wanted == Annotations::LastChange => {
+                let entry = entry(field.bytes()?)?;
+                annotations.extend(Some(entry).filter(|(key, _)| key == LAST_CHANGE));
+            }
             _ => {}
         }
         Ok(())
@@ -94,7 +111,10 @@ fn whole<'a, S: Default, T: Default>(
     each(message, |field| match field.number {
         1 => meta(
             field.bytes()?,
-            annotated,
+            match annotated {
+                true => Annotations::All,
+                false => Annotations::None,
+            },
             whole.metadata.get_or_insert_default(),
         ),
         2 => spec(field.bytes()?, whole.spec.get_or_insert_default()),
@@ -147,7 +167,7 @@ pub(in crate::watch) fn slice(message: &[u8]) -> Read<EndpointSlice<'_>> {
         match field.number {
             1 => meta(
                 field.bytes()?,
-                false,
+                Annotations::LastChange,
                 slice.metadata.get_or_insert_default(),
             )?,
             2 => {

@@ -11,48 +11,55 @@ use crate::replica::Replica;
 use crate::serving::{PATIENCE, ask, expect};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tenantdns::wire::RType;
 
 /// The node that the pod is on.
 const NODE: &str = "node-1";
 
+/// A client, and its node.
+const CLIENT: &str = "127.4.0.1";
+const NODE_ADDRESS: &str = "127.4.0.2";
+
+/// What the ConfigMap `coredns` has that `deploy/corefile` mounts: kubeadm's.
+const COREFILE: &str = include_str!("../../cases/corefiles/kubeadm/Corefile");
+
 /// A pod of a mode. Ends when dropped.
 pub(super) struct Deployed {
-    api: ApiServer,
     process: Process,
-    dns: SocketAddr,
-    ready: SocketAddr,
-    metrics: SocketAddr,
+    api: ApiServer,
+    at: Listeners,
     log: PathBuf,
     _folder: Folder,
 }
 
 impl Deployed {
-    /// Applies what a folder renders, and starts what it would.
-    pub(super) fn start(peers: &Peers, mode: &str) -> Self {
+    /// Applies what a folder renders, and starts what it would; names outside are asked of this
+    /// server.
+    pub(super) fn start(peers: &Peers, mode: &str, upstream: SocketAddr) -> Self {
         let api = start(peers, &[]);
         api.create(&kubeadm_service());
         let text = render(peers, mode);
         let objects = documents(&text);
         apply_all(&api, &objects);
         let pod = &workload(&objects)["spec"]["template"]["spec"];
-        let account = kubeconfig(
-            &api,
-            pod["serviceAccountName"].as_str().unwrap(),
-            &grants(&text),
-        );
+        let account = pod["serviceAccountName"].as_str().unwrap();
+        let account = kubeconfig(&api, account, &grants(&text));
 
-        let [dns, health, ready, metrics] =
-            [(); 4].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
-        let listeners = format!(
-            "[health]\nlisten = \"{health}\"\n[ready]\nlisten = \"{ready}\"\n\
-             [metrics]\nlisten = \"{metrics}\"\n[admin]\nlisten = \"\"\n"
-        );
+        let at = Listeners::free();
         let folder = Folder::new("deployed");
+        let mut more = Vec::new();
         for (name, text) in files(&objects, pod) {
-            folder.write(&name, &format!("{text}\n{listeners}"));
+            let text = text.replace("/etc/resolv.conf", &upstream.to_string());
+            let text = if name == "Corefile" {
+                at.in_corefile(&text, &account)
+            } else {
+                more = vec![format!("--listen={}", at.dns), "--kubeconfig".into()];
+                more.push(account.display().to_string());
+                at.in_toml(&text)
+            };
+            folder.write(&name, &text);
         }
         let container = &pod["containers"][0];
         let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
@@ -67,8 +74,7 @@ impl Deployed {
         command
             .args(["-c", LEASH, "leash", env!("CARGO_BIN_EXE_tenantdns")])
             .args(arguments)
-            .args(["--listen", &dns.to_string(), "--kubeconfig"])
-            .arg(account)
+            .args(more)
             .envs(environment(container))
             // Whatever the machine has.
             .env_remove("HTTPS_PROXY")
@@ -76,61 +82,112 @@ impl Deployed {
         Self {
             process: Process::spawn("tenantdns", &mut command, &log),
             api,
-            dns,
-            ready,
-            metrics,
+            at,
             log,
             _folder: folder,
         }
     }
 
-    /// Waits until the readiness probe would let queries in.
-    pub(super) fn becomes_ready(&mut self) {
-        let ready = self.ready;
+    /// Waits until the readiness probe would let queries in, makes a pod and a service, and waits until
+    /// that pod gets the service's address. Nothing may be missing in the role.
+    pub(super) fn follows_the_cluster(&mut self) {
+        let ready = self.at.ready;
         let got = self.process.wait(PATIENCE, || {
             Replica::get(ready, "/ready").filter(|(status, _)| *status == 200)
         });
         assert!(got.is_some(), "it ended: {}", self.process.log());
-    }
-
-    /// Changes something of every kind, and waits until it is answered from; nothing may be missing
-    /// in the role.
-    pub(super) fn follows_the_cluster(&mut self) {
-        self.becomes_ready();
+        let (status, _) = Replica::get(self.at.health, "/health").unwrap();
+        assert_eq!(status, 200);
         self.api.create(&namespace("late"));
         let web = self.api.create(&service("late", "web"));
         let web = web["spec"]["clusterIP"].as_str().unwrap();
-        self.api
-            .create_with_status(&pod("late", "asks", "127.4.0.1"));
-        self.api.create_with_status(&json!({
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": NODE},
-            "status": {"addresses": [{"type": "InternalIP", "address": "127.4.0.2"}]},
-        }));
-        expect(self.dns, "127.4.0.1", "web.late.svc.cluster.local", web);
-        until("the address is no node's", PATIENCE, || {
-            let whoami = "whoami.tenantdns.cluster.local";
-            let answer = ask(self.dns, "127.4.0.2", whoami, RType::TXT).answer;
-            let mut lines = answer.iter();
-            lines.any(|line| line.contains("class=node")).then_some(())
-        });
+        self.api.create_with_status(&pod("late", "asks", CLIENT));
+        expect(self.at.dns, CLIENT, "web.late.svc.cluster.local", web);
         let log = printed(&self.log);
         assert!(!log.contains(" verb "), "{log}");
     }
 
-    /// What is scraped.
-    pub(super) fn scrape(&self) -> String {
-        let (status, text) = Replica::get(self.metrics, "/metrics").unwrap();
-        assert_eq!(status, 200, "{text}");
+    /// Makes a node, and waits until its address is known to be one's.
+    pub(super) fn knows_nodes(&self) {
+        self.api.create_with_status(&json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": NODE},
+            "status": {"addresses": [{"type": "InternalIP", "address": NODE_ADDRESS}]},
+        }));
+        until("the address is no node's", PATIENCE, || {
+            let whoami = "whoami.tenantdns.cluster.local";
+            let answer = ask(self.at.dns, NODE_ADDRESS, whoami, RType::TXT).answer;
+            let mut lines = answer.iter();
+            lines.any(|line| line.contains("class=node")).then_some(())
+        });
+    }
+
+    /// Waits until a name outside the cluster has this address, for the pod that asks.
+    pub(super) fn forwards(&self, name: &str, address: &str) {
+        expect(self.at.dns, CLIENT, name, address);
+    }
+}
+
+/// Where it listens instead of the ports that a pod has for itself.
+struct Listeners {
+    dns: SocketAddr,
+    health: SocketAddr,
+    ready: SocketAddr,
+    metrics: SocketAddr,
+}
+
+impl Listeners {
+    fn free() -> Self {
+        let free = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Self {
+            dns: free(),
+            health: free(),
+            ready: free(),
+            metrics: free(),
+        }
+    }
+
+    /// Returns the configuration with these; `--listen` and `--kubeconfig` say the rest.
+    fn in_toml(&self, text: &str) -> String {
+        let Self {
+            health,
+            ready,
+            metrics,
+            ..
+        } = self;
+        format!(
+            "{text}\n[health]\nlisten = \"{health}\"\n[ready]\nlisten = \"{ready}\"\n\
+             [metrics]\nlisten = \"{metrics}\"\n[admin]\nlisten = \"\"\n"
+        )
+    }
+
+    /// Returns the Corefile with these, and who asks the API.
+    fn in_corefile(&self, text: &str, account: &Path) -> String {
+        let account = account.display();
+        let port = self.dns.port();
+        let mut text = text.to_owned();
+        for (from, to) in [
+            (".:53 {", format!(".:{port} {{\nbind 127.0.0.1")),
+            ("health {", format!("health {} {{", self.health)),
+            ("ready\n", format!("ready {}\n", self.ready)),
+            ("prometheus :9153", format!("prometheus {}", self.metrics)),
+            ("ttl 30", format!("ttl 30\nkubeconfig {account}")),
+        ] {
+            assert_eq!(text.matches(from).count(), 1, "{from}: {text}");
+            text = text.replace(from, &to);
+        }
         text
     }
 }
 
 /// The files of the ConfigMap that the pod mounts.
 fn files(objects: &[Value], pod: &Value) -> Vec<(String, String)> {
-    let map = only(objects, &["ConfigMap"]);
     let mounted = &pod["volumes"][0]["configMap"]["name"];
+    if mounted == "coredns" {
+        return vec![("Corefile".into(), COREFILE.into())];
+    }
+    let map = only(objects, &["ConfigMap"]);
     assert_eq!(&map["metadata"]["name"], mounted);
     let files = map["data"].as_object().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -153,45 +153,51 @@ pub(super) fn bufsize(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), 
     Ok(())
 }
 
-/// `dns64 [PREFIX] { prefix; translate_all; allow_ipv4 }`
+/// `dns64 [PREFIX] { prefix; translate_all; allow_ipv4 }`: several are one.
 pub(super) fn dns64(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
-    cursor.next();
-    let mut table = Table::new("block.dns64", Some(&cursor.place()));
-    match cursor.arguments()[..] {
-        [] => {}
-        [prefix] => table.set_text("prefix", prefix),
-        [_, second, ..] => return Err(second.fault("`dns64` takes one prefix")),
-    }
-    while cursor.next_in_block() {
-        let option = cursor.token();
-        match cursor.text() {
-            "prefix" => table.set_text("prefix", cursor.argument("a prefix")?),
-            "translate_all" => table.set("translate_all", Value::plain(true), &option.place),
-            "allow_ipv4" => table.set("allow_ipv4", Value::plain(true), &option.place),
-            _ => return Err(cursor.unknown(&["prefix", "translate_all", "allow_ipv4"])),
+    let mut table: Option<Table> = None;
+    while cursor.next() {
+        let place = cursor.place();
+        let table = table.get_or_insert_with(|| Table::new("block.dns64", Some(&place)));
+        match cursor.arguments()[..] {
+            [] => {}
+            [prefix] => table.set_text("prefix", prefix),
+            [_, second, ..] => return Err(second.fault("`dns64` takes one prefix")),
+        }
+        while cursor.next_in_block() {
+            let option = cursor.token();
+            match cursor.text() {
+                "prefix" => table.set_text("prefix", cursor.argument("a prefix")?),
+                "translate_all" => table.set("translate_all", Value::plain(true), &option.place),
+                "allow_ipv4" => table.set("allow_ipv4", Value::plain(true), &option.place),
+                _ => return Err(cursor.unknown(&["prefix", "translate_all", "allow_ipv4"])),
+            }
         }
     }
-    out.block.tables.push(table);
+    out.block.tables.extend(table);
     Ok(())
 }
 
-/// `autopath [ZONES…] @kubernetes|FILE`
+/// `autopath [ZONES…] @kubernetes|FILE`: of several the last counts.
 pub(super) fn autopath(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
-    cursor.next();
-    let mut table = Table::new("block.autopath", Some(&cursor.place()));
-    let mut names = cursor.some_arguments("`@kubernetes` or a file like /etc/resolv.conf")?;
-    let from = names.pop();
-    if !names.is_empty() {
-        table.extend("zones", zones::arguments(&names)?);
-    }
-    if let Some(from) = from {
-        match from.text.strip_prefix('@') {
-            Some("kubernetes") => table.set("from", Value::text("kubernetes"), &from.place),
-            Some(_) => return Err(from.fault("search lists come from `@kubernetes` or a file")),
-            None => table.set_text("from", from),
+    let mut last = None;
+    while cursor.next() {
+        let mut table = Table::new("block.autopath", Some(&cursor.place()));
+        let mut names = cursor.some_arguments("`@kubernetes` or a file like /etc/resolv.conf")?;
+        let from = names.pop();
+        if !names.is_empty() {
+            table.extend("zones", zones::arguments(&names)?);
         }
+        if let Some(from) = from {
+            match from.text.strip_prefix('@') {
+                Some("kubernetes") => table.set("from", Value::text("kubernetes"), &from.place),
+                Some(_) => return Err(from.fault("search lists come from `@kubernetes` or a file")),
+                None => table.set_text("from", from),
+            }
+        }
+        last = Some(table);
     }
-    out.block.tables.push(table);
+    out.block.tables.extend(last);
     Ok(())
 }
 

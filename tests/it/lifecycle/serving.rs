@@ -1,0 +1,224 @@
+//! A running `tenantdns serve` with a configuration file, whose log is read as it comes.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// How long a fact is waited for. None is expected to take it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder that is removed with the test.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tenantdns-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.path("tenantdns.toml")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A configuration: keys of tables that every one has, and more tables.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) threads: usize,
+    pub(super) server: String,
+    pub(super) health: String,
+    pub(super) metrics: String,
+    pub(super) reload: String,
+    pub(super) tables: String,
+}
+
+impl Written {
+    pub(super) fn new(tables: &str) -> Self {
+        Self {
+            threads: 2,
+            server: "listen = [\"127.0.0.1:0\"]".to_owned(),
+            health: "lameduck = \"0\"".to_owned(),
+            metrics: "listen = \"127.0.0.1:0\"".to_owned(),
+            reload: "interval = \"0\"".to_owned(),
+            tables: tables.to_owned(),
+        }
+    }
+
+    fn whole(&self) -> String {
+        let Self {
+            threads,
+            server,
+            health,
+            metrics,
+            reload,
+            tables,
+        } = self;
+        let quickstart = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quickstart");
+        format!(
+            "[server]\nthreads = {threads}\n{server}\n[health]\nlisten = \"127.0.0.1:0\"\n{health}\n\
+             [ready]\nlisten = \"127.0.0.1:0\"\n[metrics]\n{metrics}\n[admin]\nlisten = \"\"\n\
+             [reload]\n{reload}\n[source]\nmanifests = [\"{quickstart}\"]\n{tables}"
+        )
+    }
+}
+
+/// The program.
+pub(super) struct Serving {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(super) dns: SocketAddr,
+    lines: Receiver<String>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Serving {
+    /// Starts it, and returns once it answers.
+    pub(super) fn start(folder: &Folder, configuration: &Written) -> Self {
+        let (mut serving, line) = Self::launch(folder, configuration);
+        let address = line
+            .strip_prefix("listening on ")
+            .and_then(|rest| rest.split(' ').next());
+        match address {
+            Some(address) => serving.dns = address.parse().unwrap(),
+            None => panic!("{line:?}: {}", serving.ended().1),
+        }
+        serving
+    }
+
+    /// Starts it, and returns its first line: an empty one where it has ended.
+    pub(super) fn launch(folder: &Folder, configuration: &Written) -> (Self, String) {
+        std::fs::write(folder.configuration(), configuration.whole()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tenantdns"))
+            .args(["serve", "--config"])
+            .arg(folder.configuration())
+            .env_remove("TENANTDNS_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        let log = Arc::<Mutex<String>>::default();
+        let kept = log.clone();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut log = kept.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+                // Nobody may wait any more.
+                let _ = sender.send(line);
+            }
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let serving = Self {
+            child,
+            stdout,
+            dns: SocketAddr::from(([0, 0, 0, 0], 0)),
+            lines,
+            log,
+        };
+        (serving, line)
+    }
+
+    pub(super) fn configure(&self, folder: &Folder, configuration: &Written) {
+        let whole = configuration.whole();
+        // As a ConfigMap changes: whole, or not at all.
+        let next = folder.path("next.toml");
+        std::fs::write(&next, whole).unwrap();
+        std::fs::rename(next, folder.configuration()).unwrap();
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{name}"))
+            .arg(self.child.id().to_string());
+        assert!(kill.status().unwrap().success());
+    }
+
+    /// Waits for a line of the log with this in it, and returns it.
+    pub(super) fn until(&self, text: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("`{text}` is not in\n{}", self.log.lock().unwrap())
+                }
+            }
+        }
+    }
+
+    pub(super) fn terminate(self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for its end, and returns its status and its log.
+    pub(super) fn ended(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        // Ends with the process.
+        self.stdout.read_to_string(&mut rest).unwrap();
+        let status = self.child.wait().unwrap().code();
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        let log = self.log.lock().unwrap().clone();
+        (status, log)
+    }
+
+    /// Returns how much memory it has resident, as the kernel says it.
+    pub(super) fn resident(&self) -> String {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.unwrap().trim().to_owned()
+    }
+
+    /// Returns the address of an HTTP page, as the log named it.
+    pub(super) fn http(&self, path: &str) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        let with_path = |line: &&str| line.contains(&format!("paths=\"{path}\""));
+        let line = log.lines().rev().find(with_path).unwrap();
+        let (_, rest) = line.split_once("address=").unwrap();
+        rest.split(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Already gone, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks for a page, and returns its status and body; `None` where nobody listens.
+pub(super) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some((status, body.to_owned()))
+}

@@ -1,0 +1,382 @@
+//! CoreDNS and tenantdns, with configurations that mean the same, asked the same: their series and
+//! their logs say the same.
+
+#[path = "metrics/scrape.rs"]
+mod scrape;
+
+use crate::apiserver::ApiServer;
+use crate::coredns::CoreDns;
+use crate::parts::{grant, namespace, service, slice};
+use crate::process::{free_port, peers, printed, until};
+use crate::serving::{PATIENCE, Serving};
+use scrape::{Labels, Scrape, get};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use tenantdns::testing::{query, query_edns};
+use tenantdns::wire::RType;
+
+/// What is asked of both: over which protocol, from which family's loopback address, with the DO bit or
+/// not, for which name and type.
+const QUESTIONS: &[(&str, &str, bool, &str, u16)] = &[
+    ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 1),
+    ("udp", "127.0.0.1", false, "Web.Shop.svc.Cluster.Local.", 1),
+    ("udp", "127.0.0.1", true, "web.shop.svc.cluster.local.", 1),
+    ("udp", "127.0.0.1", true, "web.shop.svc.cluster.local.", 28),
+    ("udp", "::1", false, "web.shop.svc.cluster.local.", 28),
+    ("udp", "::1", true, "web.shop.svc.cluster.local.", 33),
+    ("tcp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 1),
+    ("tcp", "::1", false, "web.shop.svc.cluster.local.", 33),
+    ("tcp", "::1", true, "nothing.shop.svc.cluster.local.", 1),
+    (
+        "udp",
+        "127.0.0.1",
+        false,
+        "nothing.shop.svc.cluster.local.",
+        1,
+    ),
+    ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 15),
+    ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 16),
+    ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 65),
+    ("udp", "127.0.0.1", false, "web.shop.svc.cluster.local.", 99),
+    (
+        "udp",
+        "127.0.0.1",
+        false,
+        "web.shop.svc.cluster.local.",
+        4000,
+    ),
+    ("udp", "127.0.0.1", false, "cluster.local.", 6),
+    ("udp", "127.0.0.1", false, "cluster.local.", 2),
+    ("udp", "127.0.0.1", false, "dns-version.cluster.local.", 16),
+    ("udp", "127.0.0.1", false, "7.1.244.10.in-addr.arpa.", 12),
+    ("udp", "127.0.0.1", false, "9.1.244.10.in-addr.arpa.", 12),
+    ("udp", "127.0.0.1", false, "a.example.test.", 1),
+    ("udp", "127.0.0.1", false, "a.example.test.", 28),
+    ("udp", "127.0.0.1", false, "blocked.example.test.", 16),
+    ("udp", "127.0.0.1", false, "www.example.org.", 1),
+    ("tcp", "::1", true, "www.example.org.", 28),
+    (
+        "udp",
+        "127.0.0.1",
+        false,
+        "a-name-that-is-so-long-that-the-query.takes-more-than-a-hundred.octets-of-a-datagram.and-is-absent.cluster.local.",
+        1,
+    ),
+];
+
+/// Series that boards and alerts use, each with its labels.
+const SERIES: &[(&str, &str)] = &[
+    ("coredns_build_info", "goversion revision version"),
+    ("coredns_panics_total", ""),
+    ("coredns_plugin_enabled", "name server view zone"),
+    (
+        "coredns_dns_requests_total",
+        "family proto server type view zone",
+    ),
+    ("coredns_dns_request_duration_seconds", "server view zone"),
+    ("coredns_dns_request_size_bytes", "proto server view zone"),
+    ("coredns_dns_response_size_bytes", "proto server view zone"),
+    ("coredns_dns_do_requests_total", "server view zone"),
+    (
+        "coredns_dns_responses_total",
+        "plugin rcode server view zone",
+    ),
+    (
+        "coredns_kubernetes_dns_programming_duration_seconds",
+        "service_kind",
+    ),
+    (
+        "coredns_kubernetes_rest_client_requests_total",
+        "code host method",
+    ),
+    ("coredns_health_request_duration_seconds", ""),
+    ("coredns_health_request_failures_total", ""),
+    ("coredns_acl_blocked_requests_total", "server view zone"),
+    ("coredns_acl_allowed_requests_total", "server view"),
+    (
+        "coredns_template_matches_total",
+        "class server type view zone",
+    ),
+    ("process_cpu_seconds_total", ""),
+    ("process_resident_memory_bytes", ""),
+    ("process_open_fds", ""),
+    ("process_start_time_seconds", ""),
+];
+
+/// A series that CoreDNS shows once a request to the API has ended, which its watches do late.
+const LATE: (&str, &str) = (
+    "coredns_kubernetes_rest_client_request_duration_seconds",
+    "host verb",
+);
+
+/// Series whose values are the same where the queries are.
+const EQUAL: &[&str] = &[
+    "coredns_panics_total",
+    "coredns_plugin_enabled",
+    "coredns_dns_requests_total",
+    "coredns_dns_request_duration_seconds_count",
+    "coredns_dns_request_size_bytes_bucket",
+    "coredns_dns_request_size_bytes_count",
+    "coredns_dns_request_size_bytes_sum",
+    "coredns_dns_response_size_bytes_count",
+    "coredns_dns_do_requests_total",
+    "coredns_dns_responses_total",
+    "coredns_acl_blocked_requests_total",
+    "coredns_acl_allowed_requests_total",
+    "coredns_template_matches_total",
+    "coredns_health_request_failures_total",
+];
+
+fn corefile(kubeconfig: &Path, [metrics, health]: [u16; 2]) -> String {
+    let kubeconfig = kubeconfig.display();
+    format!(
+        "cluster.local:{{$ANY_PORT}} 10.in-addr.arpa:{{$ANY_PORT}} {{
+    ready 127.0.0.1:{{$READY_PORT}}
+    health 127.0.0.1:{health}
+    errors
+    log
+    prometheus 127.0.0.1:{metrics}
+    kubernetes cluster.local 10.in-addr.arpa {{
+        kubeconfig {kubeconfig}
+    }}
+}}
+example.test:{{$ANY_PORT}} {{
+    prometheus 127.0.0.1:{metrics}
+    log example.test \"{{remote}} {{name}} {{/log/class}} {{>opcode}}\" {{
+        class denial error
+    }}
+    metadata
+    acl {{
+        block type TXT net *
+    }}
+    kubernetes k.example.test {{
+        kubeconfig {kubeconfig}
+    }}
+    template IN A {{
+        answer \"{{{{ .Name }}}} 60 IN A 192.0.2.1\"
+    }}
+    template IN AAAA {{
+        rcode NXDOMAIN
+    }}
+}}
+"
+    )
+}
+
+const OURS: &str = r#"
+[metrics]
+listen = "127.0.0.1:0"
+[health]
+listen = "127.0.0.1:0"
+[ready]
+listen = ""
+[admin]
+listen = ""
+[tenancy]
+mode = "off"
+[[block]]
+zones = ["cluster.local", "10.in-addr.arpa"]
+[block.errors]
+[[block.log]]
+[block.kubernetes]
+zones = ["cluster.local", "10.in-addr.arpa"]
+[[block]]
+zones = ["example.test"]
+[block.kubernetes]
+zones = ["k.example.test"]
+[[block.log]]
+zones = ["example.test"]
+format = "{remote} {name} {/log/class} {>opcode}"
+class = ["denial", "error"]
+[[block.acl]]
+rules = [{ action = "block", types = ["TXT"], nets = ["0.0.0.0/0", "::/0"] }]
+[[block.template]]
+type = "A"
+answer = ["{{ .Name }} 60 IN A 192.0.2.1"]
+[[block.template]]
+type = "AAAA"
+rcode = "NXDOMAIN"
+"#;
+
+/// Asks, and waits for the answer.
+fn ask(server: SocketAddr, question: &(&str, &str, bool, &str, u16)) {
+    let (protocol, source, dnssec_ok, name, rtype) = *question;
+    let source: IpAddr = source.parse().unwrap();
+    let server = SocketAddr::new(source, server.port());
+    let mut message = match dnssec_ok {
+        false => query(name, RType(rtype)),
+        true => query_edns(name, RType(rtype), 1232),
+    };
+    if dnssec_ok {
+        let flags = message.len() - 4;
+        message[flags] |= 0x80;
+    }
+    let mut answer = vec![0; 4096];
+    if protocol == "udp" {
+        let socket = UdpSocket::bind(SocketAddr::new(source, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(server).unwrap();
+        socket.send(&message).unwrap();
+        socket.recv(&mut answer).expect("an answer");
+    } else {
+        let mut stream = TcpStream::connect(server).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+        stream.write_all(&[&length[..], &message].concat()).unwrap();
+        assert!(stream.read(&mut answer).unwrap() > 0);
+    }
+}
+
+/// A slice that says when the change began that made it.
+fn changed(address: &str) -> serde_json::Value {
+    let mut slice = slice("shop", "web", address);
+    let moment = jiff::Timestamp::now().to_string();
+    slice["metadata"]["annotations"] =
+        json!({"endpoints.kubernetes.io/last-change-trigger-time": moment});
+    slice
+}
+
+#[test]
+fn corednss_series_and_log_are_ours_too() {
+    let Some(peers) = peers() else { return };
+    let api = ApiServer::start(&peers);
+    grant(&api, "dns");
+    api.create(&namespace("shop"));
+    api.create(&service("shop", "web"));
+    api.create(&slice("shop", "web", "10.244.1.7"));
+    let kubeconfig = api.kubeconfig("dns");
+    let ports = [free_port(), free_port()];
+    let coredns = CoreDns::start(&peers, &corefile(&kubeconfig, ports));
+    let mut ours = Serving::start_as_it_is("metrics", &kubeconfig, "[::]:0", OURS);
+    let address = ours.address();
+    let line = ours.wait_for_line(&["/metrics", "address="]);
+    let metrics = line
+        .split("address=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let metrics: SocketAddr = metrics.unwrap().parse().unwrap();
+
+    // What it said while it waited for the API is not compared.
+    for question in QUESTIONS {
+        ask(coredns.any, question);
+        ask(address, question);
+    }
+    api.replace(&changed("10.244.1.8"));
+    let theirs_at = SocketAddr::from(([127, 0, 0, 1], ports[0]));
+    let scraped = |at| Scrape::parse(&get(at, "/metrics"));
+    let programming = "coredns_kubernetes_dns_programming_duration_seconds";
+    for (what, at) in [("CoreDNS", theirs_at), ("tenantdns", metrics)] {
+        until(
+            &format!("{what} has no programming latency"),
+            PATIENCE,
+            || {
+                let scrape = scraped(at);
+                let health = "coredns_health_request_duration_seconds_count";
+                let asked = scrape.sum(health) > 0.0;
+                (asked && scrape.sum(&format!("{programming}_count")) > 0.0).then_some(())
+            },
+        );
+    }
+    let (theirs, own) = (scraped(theirs_at), scraped(metrics));
+
+    for (name, labels) in SERIES {
+        for (what, scrape) in [("CoreDNS", &theirs), ("tenantdns", &own)] {
+            assert_eq!(
+                scrape.labels(name).as_deref(),
+                Some(*labels),
+                "{name} of {what}"
+            );
+        }
+        assert_eq!(theirs.kind(name), own.kind(name), "{name}");
+        assert_eq!(theirs.bounds(name), own.bounds(name), "{name}");
+    }
+    assert_eq!(own.labels(LATE.0).as_deref(), Some(LATE.1));
+    let (known, bounds) = (theirs.bounds(LATE.0), own.bounds(LATE.0));
+    assert!(known.is_empty() || known == bounds, "{bounds:?}");
+    for name in EQUAL {
+        let (theirs, own) = [&theirs, &own]
+            .map(|scrape| without_plugin(scrape.samples(name)))
+            .into();
+        assert!(!theirs.is_empty(), "{name}");
+        // What the log's labels need there.
+        let is_shared = |labels: &&Labels| {
+            labels
+                .get("zone")
+                .is_none_or(|z| z != "." && z != "dropped")
+                && labels.get("name").is_none_or(|name| name != "metadata")
+        };
+        let all: BTreeSet<_> = theirs.keys().chain(own.keys()).collect();
+        let differ: BTreeMap<_, _> = all
+            .into_iter()
+            .filter(is_shared)
+            .map(|labels| (labels, (theirs.get(labels), own.get(labels))))
+            .filter(|(_, (theirs, own))| theirs != own)
+            .collect();
+        assert!(differ.is_empty(), "{name}, CoreDNS's and ours: {differ:#?}");
+    }
+
+    let answered = own.samples("coredns_dns_responses_total");
+    let plugins: BTreeSet<&str> = answered.keys().map(|labels| &*labels["plugin"]).collect();
+    assert_eq!(
+        plugins,
+        BTreeSet::from(["", "acl", "kubernetes", "template"])
+    );
+
+    let theirs = lines(&printed(&coredns.log()));
+    assert!(theirs.len() > QUESTIONS.len() / 2, "{theirs:#?}");
+    until("the log lacks lines", PATIENCE, || {
+        (lines(&ours.log()).len() >= theirs.len()).then_some(())
+    });
+    assert_eq!(lines(&ours.log()), theirs);
+}
+
+/// The samples by their other labels than `plugin`: CoreDNS names the last plugin there before one that
+/// puts itself between, which `errors` and `log` do, and not the one that answers.
+fn without_plugin(samples: BTreeMap<Labels, f64>) -> BTreeMap<Labels, f64> {
+    let mut sums = BTreeMap::new();
+    for (mut labels, value) in samples {
+        labels.remove("plugin");
+        *sums.entry(labels).or_default() += value;
+    }
+    sums
+}
+
+/// The log's lines, sorted, without what differs from one program to the other: the client's port, the
+/// ID, how long it took, and the answer's size, which is CoreDNS's before it compresses.
+fn lines(log: &str) -> Vec<String> {
+    let lines = log.lines().filter(|line| line.starts_with("[INFO] "));
+    // CoreDNS says more than that at this level.
+    let lines = lines.filter(|line| {
+        line.contains("cluster.local.") || line.contains("arpa.") || line.contains("example.test.")
+    });
+    let mut lines: Vec<String> = lines
+        .filter(|line| !line.contains("plugin/"))
+        .map(|line| {
+            let Some((head, tail)) = line.split_once('"') else {
+                return line.to_owned();
+            };
+            let mut head: Vec<_> = head.split(' ').map(str::to_owned).collect();
+            if let Some((address, port)) = head[1].rsplit_once(':') {
+                assert!(port.parse::<u16>().is_ok(), "{line}");
+                head[1] = address.to_owned();
+            }
+            assert!(head[3].parse::<u16>().is_ok(), "{line}");
+            head[3] = "ID".to_owned();
+            let mut words: Vec<_> = tail.split(' ').collect();
+            let took = words
+                .pop()
+                .and_then(|took| took.strip_suffix('s')?.parse::<f64>().ok());
+            assert!(took.is_some_and(|took| took < 60.0), "{line}");
+            assert!(
+                words.pop().is_some_and(|size| size.parse::<u16>().is_ok()),
+                "{line}"
+            );
+            format!("{}\"{}", head.join(" "), words.join(" "))
+        })
+        .collect();
+    lines.sort();
+    lines
+}
