@@ -229,11 +229,8 @@ enum Source {
 impl<'a> Asked<'a> {
     /// Returns the block that is for a name.
     fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
-        let chain = &self.snapshot.chain;
-        chain.select(self.request.listener, qname, |shown| {
-            let view = self.snapshot.view(self.client);
-            shown.is_for(view.own_tenant(), view.own_namespace())
-        })
+        self.snapshot
+            .block(self.request.listener, qname, self.client)
     }
 
     /// Returns whether the query waits to know which block is for its client.

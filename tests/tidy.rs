@@ -14,8 +14,9 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("model", "wire", "ipnet serde serde_json thiserror tracing"),
     ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
-    ("chain", "wire zone tenancy", "ipnet regex thiserror"),
-    ("snapshot", "zone tenancy chain cow", "arc_swap"),
+    // `bytes` is the module of regex that has this name.
+    ("chain", "wire zone tenancy", "bytes ipnet regex thiserror"),
+    ("snapshot", "wire zone tenancy chain cow", "arc_swap"),
     (
         "index",
         "model zone tenancy chain snapshot cow wire",

@@ -83,7 +83,7 @@ impl Writer<'_, '_> {
         }
         let (asked, qtype) = (self.asked, self.asked.query.qtype);
         let block = asked.select(&qname);
-        if block.is_some_and(|block| steps::is_touched(&asked, block, &qname, qtype)) {
+        if block.is_some_and(|block| steps::answers_otherwise(&asked, block, &qname, qtype)) {
             return self.leave_for_steps(&hop);
         }
         match other_zone(&asked, block, &qname) {

@@ -124,6 +124,19 @@ pub(super) fn is_touched(
         .any(|step| touches(asked, block, step, qname, qtype))
 }
 
+/// Returns whether a step of the block is to change which records answer, or answers by itself.
+pub(super) fn answers_otherwise(
+    asked: &Asked<'_>,
+    block: &Block,
+    qname: &QName<'_>,
+    qtype: RType,
+) -> bool {
+    let is_about_records =
+        |step: &&Step| !matches!(step, Step::Nsid(_) | Step::Header(_) | Step::Minimal);
+    let mut front = block.front().iter().filter(is_about_records);
+    front.any(|step| touches(asked, block, step, qname, qtype))
+}
+
 fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qtype: RType) -> bool {
     let qclass = asked.query.qclass;
     match step {

@@ -1,6 +1,7 @@
 //! A regular expression of a rule, compared by its text.
 
 use regex::bytes::{Regex, RegexBuilder};
+use std::fmt::Write;
 
 /// A regular expression.
 #[derive(Debug, Clone)]
@@ -77,7 +78,9 @@ impl Pattern {
 
 /// Returns what the compiler says last: the lines before show the pattern.
 fn reason(error: &regex::Error) -> Box<str> {
-    let text = error.to_string();
+    let mut text = String::new();
+    // Writing into a text can't fail.
+    let _ = write!(text, "{error}");
     let last = text.lines().next_back().unwrap_or("");
     last.trim_start_matches("error: ").into()
 }

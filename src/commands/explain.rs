@@ -235,10 +235,7 @@ fn target(
     let Some((qname, _)) = QName::parse(name.as_wire(), &mut buffer) else {
         return outside;
     };
-    let view = snapshot.view(client);
-    let block = snapshot.chain.select(ListenerId(0), &qname, |shown| {
-        shown.is_for(view.own_tenant(), view.own_namespace())
-    });
+    let block = snapshot.block(ListenerId(0), &qname, client);
     let zones = block
         .map_or(&[][..], |b| b.steps())
         .iter()

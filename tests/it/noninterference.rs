@@ -316,18 +316,25 @@ fn i11_what_a_client_cannot_see_changes_no_byte() {
 
 // === hidden and absent ===
 
-/// Replaces each label of one name by that of the other where they differ, wherever they stand.
+/// Replaces what tells one name from the other, which is a label or two side by side, wherever it
+/// stands.
 fn replaced(mut reply: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
-    for (from, to) in from.split('.').zip(to.split('.')).filter(|(a, b)| a != b) {
-        let (from, to) = (from.as_bytes(), to.as_bytes());
-        if from.is_empty() || from.len() != to.len() {
-            continue;
-        }
-        for at in 12..reply.len().saturating_sub(from.len()) {
-            let label = at..at + from.len();
-            if usize::from(reply[at - 1]) == from.len() && reply[label.clone()] == *from {
-                reply[label].copy_from_slice(to);
-            }
+    let labels = |name: &str| name.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let (from, to) = (labels(from), labels(to));
+    let Some(at) = (0..from.len()).find(|&at| from.get(at) != to.get(at)) else {
+        return reply;
+    };
+    let wire = |labels: &[String]| -> Vec<u8> {
+        let labels = labels.iter().skip(at).take(2);
+        labels
+            .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat())
+            .collect()
+    };
+    let (from, to) = (wire(&from), wire(&to));
+    assert_eq!(from.len(), to.len(), "equally long names");
+    for at in 12..=reply.len().saturating_sub(from.len()) {
+        if reply[at..].starts_with(&from) {
+            reply[at..at + from.len()].copy_from_slice(&to);
         }
     }
     reply
