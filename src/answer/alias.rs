@@ -263,11 +263,9 @@ fn other_zone<'s>(
                     return Ok(found);
                 }
             }
-            Step::Forward(table) => {
-                if table.is_for(qname) && clients::is_for_tenant(asked, table) {
-                    let is_listed = clients::is_listed(asked, table);
-                    return Err(is_listed.then_some(table.upstream));
-                }
+            Step::Forward(table) if table.is_for(qname) && clients::is_for_tenant(asked, table) => {
+                let is_listed = clients::is_listed(asked, table);
+                return Err(is_listed.then_some(table.upstream));
             }
             _ => {}
         }

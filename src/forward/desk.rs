@@ -188,7 +188,10 @@ impl Desk {
         let mut flights = self.flights.borrow_mut();
         let is_out = flights.has(&key);
         let refusal = flights.refusal(table_id, tenant, caps);
-        let refusal = refusal.or((!is_out && !flights.has_room()).then_some(Refusal::Full));
+        let refusal = match refusal {
+            None if !is_out && !flights.has_room() => Some(Refusal::Full),
+            refusal => refusal,
+        };
         if let Some(refusal) = refusal {
             drop(flights);
             return self.refuse(inquiry, &question, refusal);
@@ -250,14 +253,14 @@ impl Desk {
         spawn_local(async move {
             let reply = table.ask(&question, stream).await;
             let flight = desk.flights.borrow_mut().land(&key);
-            desk.land(&table, flight, reply);
+            desk.land(&table, flight, reply.as_deref());
         });
     }
 
     /// Keeps a reply, if it may be kept, and goes on with all who waited for it.
-    fn land(self: &Rc<Self>, table: &Table, flight: Flight, reply: Option<Vec<u8>>) {
+    fn land(self: &Rc<Self>, table: &Table, flight: Flight, reply: Option<&[u8]>) {
         let now = self.resume.borrow().now();
-        let message = reply.as_deref().and_then(Message::parse);
+        let message = reply.and_then(Message::parse);
         let cache = self.cache_of(table).cloned();
         let answer = match (&message, &cache) {
             (Some(message), Some(cache)) => Some(Arc::new(Answer::read(message, cache.options()))),

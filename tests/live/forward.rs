@@ -139,7 +139,7 @@ fn knot() -> Option<Peer> {
         let zone = folder.write("zone", &format!("{soa}\n{}\n", RECORDS.join("\n")));
         let path = folder.path("").display().to_string();
         format!(
-            "server:\n  listen: 127.0.0.1@{port}\n  rundir: {path}\n  user: \"\"\ndatabase:\n  storage: {path}\n\
+            "server:\n  listen: 127.0.0.1@{port}\n  rundir: {path}\ndatabase:\n  storage: {path}\n\
              log:\n  - target: stderr\n    any: warning\nzone:\n  - domain: outside.example\n    file: {}\n    \
              semantic-checks: off\n",
             zone.display()
