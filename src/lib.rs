@@ -34,6 +34,7 @@
 //! | [`metrics`] | what is counted, as Prometheus' text |
 //! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |
+//! | [`tls`] | a listener's certificate, followed while it is replaced |
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
 //!
@@ -69,6 +70,7 @@ pub mod telemetry;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 #[cfg(feature = "kubernetes")]
 pub mod watch;
 pub mod wire;

@@ -31,6 +31,8 @@ mod deploy;
 mod differential;
 #[path = "live/encodings.rs"]
 mod encodings;
+#[path = "it/expressions.rs"]
+mod expressions;
 #[path = "live/faults.rs"]
 mod faults;
 #[path = "live/forward.rs"]
@@ -39,6 +41,8 @@ mod forward;
 mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/plugins.rs"]
+mod plugins;
 #[path = "live/policy.rs"]
 mod policy;
 #[path = "live/probe.rs"]

@@ -15,7 +15,7 @@ mod tests;
 
 pub use row::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, WAYS};
 
-use crate::answer::{Request, Transport, Verdict};
+use crate::answer::{Request, Transport, Verdict, awaited};
 use crate::chain::{Chain, Plugin};
 use crate::snapshot::Snapshot;
 use crate::wire::{HEADER_LEN, Name, QName, QNameBuffer, Query, Rcode};
@@ -155,7 +155,12 @@ impl Traffic {
         if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
             self.lay_out(&snapshot.chain);
         }
-        let block = snapshot.chain.select(request.listener, &query.qname);
+        let block = snapshot
+            .chain
+            .select(request.listener, &query.qname, |shown| {
+                let view = snapshot.view(snapshot.identify(awaited(snapshot, request)));
+                shown.is_for(view.own_tenant(), view.own_namespace())
+            });
         let block = block.map_or(usize::MAX, |block| block.id().0.into());
         let place = self.place(request, block);
         if let Some(slot) = self.slots.get(place) {
