@@ -149,7 +149,8 @@ fn tap(mut table: Section<'_>) -> Option<TapOptions> {
     let want = "\"unix:PATH\" or \"tcp://HOST:PORT\"";
     table.parsed("to", &mut to, want, |text| destination(text).map(Some));
     let mut options = TapOptions {
-        to: to.unwrap_or(Destination::Unix("".into())),
+        // Without one there is a problem, and nothing is sent.
+        to: to.unwrap_or_else(|| Destination::Unix("".into())),
         full: false,
         identity: "".into(),
         version: "".into(),

@@ -1,10 +1,10 @@
 //! Prometheus scrapes a running server and evaluates the alert rules of deploy/alerts.yaml. Debian's
 //! package has it; where it is missing the test says so and passes, but in CI.
 
-use crate::apiserver::ApiServer;
+use crate::apiserver::{ADMIN, ApiServer};
 use crate::coredns::LEASH;
 use crate::metrics::scrape::{Scrape, get};
-use crate::parts::{grant, namespace, pod, service, slice};
+use crate::parts::{namespace, pod, service, slice};
 use crate::process::{Folder, Process, free_port, peers, until};
 use crate::serving::{PATIENCE, Serving, data};
 use serde_json::Value;
@@ -78,7 +78,6 @@ fn the_alert_rules_are_evaluated_on_what_is_scraped() {
         return;
     }
     let cluster = ApiServer::start(&peers);
-    grant(&cluster, "dns");
     cluster.create(&namespace("shop"));
     cluster.create(&service("shop", "web"));
     cluster.create(&slice("shop", "web", "10.244.1.7"));
@@ -87,7 +86,7 @@ fn the_alert_rules_are_evaluated_on_what_is_scraped() {
         "{CONFIG}[[forward]]\nto = [\"{}\"]\nclients = [\"any\"]\n",
         upstream()
     );
-    let kubeconfig = cluster.kubeconfig("dns");
+    let kubeconfig = cluster.kubeconfig(ADMIN);
     let mut serving = Serving::start_as_it_is("prometheus", &kubeconfig, "127.0.0.1:0", &config);
     let dns = serving.address();
     let line = serving.wait_for_line(&["/metrics", "address="]);

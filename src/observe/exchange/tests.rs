@@ -32,7 +32,7 @@ fn all(exchanges: &mut Exchanges) -> Vec<Exchange> {
 fn what_is_read_is_what_was_copied() {
     let first = Recorder::new();
     let mut reader = first.reader(Wanted::ALL, &Arc::default());
-    let mut recorder = first.clone();
+    let mut recorder = first;
     recorder.received(Instant::now());
     let asked = query("web.shop.svc.cluster.local.", RType::A);
     for transport in [Transport::Udp, Transport::Tcp] {
@@ -88,7 +88,7 @@ fn only_what_is_wanted_is_copied() {
         )
     });
     let mut readers = [success, denial, error];
-    let mut recorder = first.clone();
+    let mut recorder = first;
     recorder.received(Instant::now());
     let asked = query("a.", RType::A);
     for (rcode, answers, expected) in [
