@@ -190,7 +190,9 @@ fn number_listeners(config: &mut Config, served: &[ListenAddress]) {
     let mut taken: Vec<u16> = served.iter().map(|listen| listen.id.0).collect();
     let mut numbers = BTreeMap::new();
     for listen in &mut config.server.listen {
-        let known = served.iter().find(|known| known.address == listen.address);
+        let known = served
+            .iter()
+            .find(|known| known.endpoint() == listen.endpoint());
         let id = match known {
             Some(known) => known.id,
             None => {
@@ -214,6 +216,7 @@ fn number_listeners(config: &mut Config, served: &[ListenAddress]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::Scheme;
 
     #[test]
     fn listeners_that_stay_keep_their_numbers_and_others_get_free_ones() {
@@ -222,6 +225,7 @@ mod tests {
         let mut config = Config::from_toml(text, "f.toml").unwrap();
         let served = [(0, "127.0.0.1:2"), (2, "127.0.0.1:9")].map(|(id, address)| ListenAddress {
             id: ListenerId(id),
+            scheme: Scheme::Dns,
             address: address.parse().unwrap(),
         });
         number_listeners(&mut config, &served);
