@@ -47,8 +47,10 @@ const START: Duration = Duration::from_secs(30);
 /// Why sockets were not handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
-    /// Another user's process asks.
-    #[error("user {0} asks for the sockets; they are handed to the server's own user alone")]
+    /// Another user's process is at the other end.
+    #[error(
+        "user {0} is at the other end; sockets change hands between processes of one user alone"
+    )]
     Stranger(u32),
     /// It speaks another version of this.
     #[error("it says `{0}`; this is `{HELLO}`")]
@@ -152,10 +154,7 @@ impl Successor {
     /// # Errors
     /// It is another user, or speaks another version; it is told so.
     pub async fn greet(stream: UnixStream) -> Result<Option<Self>, HandoverError> {
-        let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid());
-        if peer != own.as_raw() {
-            return Err(HandoverError::Stranger(peer));
-        }
+        refuse_stranger(&stream)?;
         let hello = match hear(&stream, PATIENCE).await {
             Ok((hello, _)) => hello,
             Err(HandoverError::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => {
@@ -217,6 +216,7 @@ impl Predecessor {
     /// # Errors
     /// It refuses, is gone, or gives what can't be used.
     pub async fn ask(&self) -> Result<Inherited, HandoverError> {
+        refuse_stranger(&self.0)?;
         say(&self.0, HELLO, &[]).await?;
         let mut inherited = Inherited::default();
         for _ in 0..FRAMES {
@@ -272,6 +272,15 @@ impl Inherited {
         let has_udp = !asked.scheme.takes_udp() || !given.udp.is_empty();
         let has_tcp = !asked.scheme.takes_tcp() || given.tcp.is_some();
         Some(given).filter(|_| has_udp && has_tcp)
+    }
+}
+
+/// Asks the kernel whose process is at the other end.
+fn refuse_stranger(stream: &UnixStream) -> Result<(), HandoverError> {
+    let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid());
+    match peer == own.as_raw() {
+        true => Ok(()),
+        false => Err(HandoverError::Stranger(peer)),
     }
 }
 
