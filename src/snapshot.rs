@@ -7,11 +7,12 @@ mod cell;
 
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
-use crate::chain::{Chain, HostsId, HostsTable, ZoneId};
+use crate::chain::{Block, Chain, HostsId, HostsTable, ListenerId, ZoneId};
 use crate::tenancy::{
     Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode, Owner, Policy,
     View,
 };
+use crate::wire::QName;
 use crate::zone::Zone;
 use std::fmt;
 use std::net::IpAddr;
@@ -100,6 +101,15 @@ impl Snapshot {
     /// Returns what a client sees.
     pub fn view(&self, client: Client) -> View<'_> {
         View::new(client, &self.policy, &self.directory, &self.clients)
+    }
+
+    /// Returns the block that answers `qname` on `listener` to a client.
+    #[inline]
+    pub fn block(&self, listener: ListenerId, qname: &QName<'_>, client: Client) -> Option<&Block> {
+        self.chain.select(listener, qname, |shown| {
+            let view = self.view(client);
+            shown.is_for(view.own_tenant(), view.own_namespace())
+        })
     }
 
     /// Returns a zone.

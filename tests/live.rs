@@ -39,6 +39,8 @@ mod forward;
 mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/plugins.rs"]
+mod plugins;
 #[path = "live/policy.rs"]
 mod policy;
 #[path = "live/probe.rs"]

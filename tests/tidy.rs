@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("tenancy", "model cow", "ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     ("chain", "wire zone tenancy", "ipnet regex thiserror"),
-    ("snapshot", "zone tenancy chain cow", "arc_swap"),
+    ("snapshot", "wire zone tenancy chain cow", "arc_swap"),
     (
         "index",
         "model zone tenancy chain snapshot cow wire",

@@ -235,7 +235,7 @@ fn target(
     let Some((qname, _)) = QName::parse(name.as_wire(), &mut buffer) else {
         return outside;
     };
-    let block = snapshot.chain.select(ListenerId(0), &qname);
+    let block = snapshot.block(ListenerId(0), &qname, client);
     let zones = block
         .map_or(&[][..], |b| b.steps())
         .iter()

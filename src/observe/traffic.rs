@@ -152,7 +152,8 @@ impl Traffic {
         if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
             self.lay_out(&snapshot.chain);
         }
-        let block = snapshot.chain.select(request.listener, &query.qname);
+        let client = snapshot.identify(request.peer.ip());
+        let block = snapshot.block(request.listener, &query.qname, client);
         let block = block.map_or(usize::MAX, |block| block.id().0.into());
         let place = self.place(request, block);
         if let Some(slot) = self.slots.get(place) {

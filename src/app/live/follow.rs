@@ -8,6 +8,7 @@ use super::programming::Programming;
 use super::restore::Restore;
 use super::save::{Saver, Step};
 use crate::app::changes::{Change, Changes};
+use crate::app::hosts::HostsFiles;
 use crate::app::pages::Ago;
 use crate::app::progress::{Aged, Checkpoint, KindState, PolicyCounts, Progress};
 use crate::app::questions::{Question, Questions};
@@ -55,6 +56,7 @@ pub(super) struct Follower {
     programming: Programming,
     pub(super) freshness: Freshness,
     identities: Identities,
+    hosts: HostsFiles,
     /// Something has changed since the last snapshot.
     dirty: bool,
     published: Option<Instant>,
@@ -139,6 +141,7 @@ impl Follower {
             changes: None,
             next: None,
             identities: Identities::default(),
+            hosts: HostsFiles::default(),
             dirty: false,
             published: None,
             ready: false,
@@ -276,6 +279,7 @@ impl Follower {
 
     /// Does what is due.
     fn turn(&mut self, now: Instant) {
+        self.dirty |= self.hosts.poll(&mut self.index, now);
         if self.look <= now || self.is_patience_over(now) {
             self.look = now + LOOK;
             self.look_around(now);

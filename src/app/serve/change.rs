@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn listeners_that_stay_keep_their_numbers_and_others_get_free_ones() {
         let text = "[server]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:2\", \"127.0.0.1:3\"]\n\
-                    [[block]]\nzones = [\"a\"]\nlisten = [\"127.0.0.1:3\"]\n[block.kubernetes]\n";
+                    [kubernetes]\n[[block]]\nzones = [\"a\"]\nlisten = [\"127.0.0.1:3\"]\n[block.kubernetes]\n";
         let mut config = Config::from_toml(text, "f.toml").unwrap();
         let served = [(0, "127.0.0.1:2"), (2, "127.0.0.1:9")].map(|(id, address)| ListenAddress {
             id: ListenerId(id),
