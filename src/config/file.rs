@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["k8s_external", "transfer"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "transfer"];
+const LATER: &[&str] = &["k8s_external", "timeouts", "tls", "transfer"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "timeouts", "tls", "transfer"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
