@@ -15,14 +15,13 @@ mod options;
 mod page;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 pub use bind::{BindError, Bound, bind, bind_with};
 pub use gate::{Review, Reviewer, Reviewing};
-pub use options::{Door, Guarded, Options, PairFiles};
-pub use tls::PairError;
+pub use options::{Door, Guarded, Options};
 
 use crate::drain::Drain;
+use crate::tls;
 use bind::{Listener, Place};
 use gate::Gate;
 use page::Routes;

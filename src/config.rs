@@ -28,6 +28,7 @@ mod source;
 mod steps;
 mod tenancy;
 mod text;
+mod tls;
 mod zones;
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ pub use log::Written;
 
 use crate::admin;
 use crate::chain::{BlockOptions, ListenerId};
-use crate::server::{self, ListenAddress};
+use crate::server::{self, Endpoint, ListenAddress, Scheme};
 use crate::tenancy as policy;
 use crate::wire::Name;
 use crate::zone;
@@ -216,6 +217,7 @@ impl Default for Config {
             server: server::Options {
                 listen: vec![ListenAddress {
                     id,
+                    scheme: Scheme::Dns,
                     address: DEFAULT_LISTEN,
                 }],
                 ..server::Options::default()
@@ -339,7 +341,7 @@ impl Config {
     fn following(
         inputs: &Inputs,
         kubeconfig: Option<PathBuf>,
-        listen: &[SocketAddr],
+        listen: &[Endpoint],
     ) -> Result<Self, ConfigError> {
         let overrides = Overrides {
             listen: (!listen.is_empty()).then(|| distinct(listen)),
@@ -378,7 +380,9 @@ impl Config {
     fn of_inputs(inputs: &Inputs, mut overrides: Overrides) -> Result<Self, ConfigError> {
         overrides.manifests = (!inputs.manifests.is_empty()).then(|| inputs.manifests.clone());
         if inputs.config.is_none() && overrides.manifests.is_some() {
-            overrides.listen.get_or_insert_with(|| vec![TRIAL_LISTEN]);
+            overrides
+                .listen
+                .get_or_insert_with(|| vec![TRIAL_LISTEN.into()]);
         }
         // A trial on a desk: nothing probes or scrapes it.
         let on_desk = overrides.manifests.is_some() || overrides.kubeconfig.is_some();
@@ -433,7 +437,7 @@ pub fn directives() -> impl Iterator<Item = &'static str> {
 }
 
 /// An address given twice on the command line is one listener.
-fn distinct(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+fn distinct(addresses: &[Endpoint]) -> Vec<Endpoint> {
     let mut seen = Vec::new();
     for address in addresses {
         if !seen.contains(address) {

@@ -15,7 +15,7 @@
 //! | [`index`] | the single writer: events in, snapshots out |
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
 //! | [`audit`] | what enforcing takes away from answers |
-//! | [`tap`] | what another server's log and dnstap tell of its queries |
+//! | [`tap`] | what another server's log and dnstap tell of its queries, and the dnstap of this one |
 //! | [`protobuf`] | Protocol Buffers on borrowed bytes |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
@@ -25,6 +25,7 @@
 //! | [`cache`] | forwarded answers as wire octets |
 //! | [`canary`] | notices a cache in front that merges tenants |
 //! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
+//! | [`querylog`] | lines about queries, as CoreDNS's `log` and `errors` write them |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
@@ -33,6 +34,7 @@
 //! | [`metrics`] | what is counted, as Prometheus' text |
 //! | [`admin`] | the HTTP listeners: health, readiness, metrics; the administrator's |
 //! | [`config`] | the file and the arguments as values |
+//! | [`tls`] | a listener's certificate, followed while it is replaced |
 //! | [`telemetry`] | log lines |
 //! | [`app`] | the wiring |
 //!
@@ -68,6 +70,7 @@ pub mod telemetry;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 #[cfg(feature = "kubernetes")]
 pub mod watch;
 pub mod wire;

@@ -5,22 +5,37 @@
 //!
 //! ```text
 //! bind ─► Bound ─► Server::start ─┬─ udp      one thread a worker and listener: batch in, batch out
-//!                                 ├─ tcp      one thread: every connection
+//!                                 ├─ tcp      one thread: every connection in plain text
+//!                                 ├─ tls      one thread, once there is a listener for it: every
+//!                                 │           connection over TLS, HTTPS or QUIC
 //!                                 └─ waiters  one thread: queries whose client is not known yet
 //! Server::open, close ─► listeners come and go; configure ─► threads go on by another configuration
 //! Drain::start ─► workers answer what has arrived, connections get FIN ─► Server::join
 //! ```
 
+mod asking;
 mod bind;
+#[cfg(feature = "encrypted")]
+#[cfg(test)]
+mod clients;
+#[cfg(feature = "encrypted")]
+mod doh;
+#[cfg(feature = "encrypted")]
+mod doq;
+#[cfg(feature = "encrypted")]
+mod encrypted;
 mod engine;
 mod handover;
 mod held;
 mod means;
 mod options;
+mod padding;
 mod proxy;
 mod resume;
 #[cfg(test)]
 mod script;
+#[cfg(feature = "encrypted")]
+mod single;
 mod stats;
 mod sys;
 mod tcp;
@@ -31,8 +46,8 @@ pub use bind::{BindError, Bound, Sockets, bind, bind_with};
 pub use engine::{Answerer, Core};
 pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
-pub use options::{ListenAddress, Options};
-pub use stats::{Count, Stats};
+pub use options::{Endpoint, ListenAddress, Options, Scheme, TimeoutOptions};
+pub use stats::{Count, Replies, Stats};
 pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
@@ -86,6 +101,9 @@ pub struct Server<A = Core> {
     /// Gone once the server is to end: the waiters' thread ends with the last of these.
     waiters: Option<Waiters>,
     tcp: mpsc::Sender<tcp::Command>,
+    /// The same for what is encrypted, once there is such a listener.
+    encrypted: Option<mpsc::Sender<tcp::Command>>,
+    limits: tcp::Limits,
     listeners: Vec<Serving>,
     /// Those that serve no listener of their own.
     threads: Vec<JoinHandle<()>>,
@@ -145,39 +163,27 @@ impl<A: Answerer> Server<A> {
         let (tcp, commands) = mpsc::channel(tcp::COMMANDS);
         let supply = Supply::new(configuration, Means::of(setup));
         let (clock, stats) = (Clock::new(), Stats::default());
-        let engine = || {
-            let reader = setup.reader.clone();
-            Engine::new(supply.clone(), reader, clock, stats.thread())
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
-        let (waiting, drain) = (engine(), setup.drain.clone());
+        let reader = setup.reader.clone();
+        let engine = Engine::new(supply.clone(), reader, clock, stats.thread());
+        let drain = setup.drain.clone();
         let thread = spawn(&setup.drain, "waiters", move || {
-            waiters::run(waiting, &inbox, &drain);
+            waiters::run(engine, &inbox, &drain);
         })?;
-        let waiters = connect(thread.thread().clone());
         let mut server = Self {
             supply: supply.clone(),
             reader: setup.reader.clone(),
             clock,
             stats: stats.clone(),
             drain: setup.drain.clone(),
-            waiters: Some(waiters.clone()),
+            waiters: Some(connect(thread.thread().clone())),
             tcp,
+            encrypted: None,
+            limits: limits(&setup.options, setup.timeouts),
             listeners: Vec::new(),
             threads: vec![thread],
             timeouts: setup.timeouts,
         };
-        let (streaming, limits) = (engine(), server.limits(&setup.options));
-        let drain = setup.drain.clone();
-        let started = spawn(&setup.drain, "tcp", move || {
-            let shared = tcp::Shared::new(streaming, waiters, limits);
-            tcp::run(&runtime, commands, shared, &drain);
-        });
-        let started = started.and_then(|thread| {
-            server.threads.push(thread);
+        let started = server.start_streams("tcp", commands).and_then(|()| {
             server.start_upstream(setup)?;
             server.open(bound)
         });
@@ -194,8 +200,9 @@ impl<A: Answerer> Server<A> {
     /// Opens the sockets of the listeners that are not served already.
     ///
     /// # Errors
-    /// As [`bind()`].
+    /// As [`bind()`]; or one that is served can't show what it is to show from now on.
     pub fn bind(&self, options: &Options) -> Result<Bound, BindError> {
+        self.changes(options)?;
         let served: Vec<_> = self.listeners().collect();
         bind::bind_beside(options, &served, Inherited::default())
     }
@@ -244,14 +251,32 @@ impl<A: Answerer> Server<A> {
         for serving in &mut opening.listeners {
             let open = Arc::new(());
             serving.taken = Arc::downgrade(&open);
+            let listener = &mut serving.listener;
+            let socket = match (&listener.tcp, &listener.quic) {
+                (Some(tcp), _) => tcp::Socket::Tcp(tcp.try_clone()?),
+                (None, Some(quic)) => tcp::Socket::Quic(quic.try_clone()?),
+                (None, None) => continue,
+            };
+            let scheme = listener.asked.scheme;
             let taken = tcp::Listen {
-                id: serving.listener.id,
-                socket: serving.listener.tcp.try_clone()?,
+                id: listener.id,
+                scheme,
+                socket,
+                service: tcp::Service {
+                    timeouts: listener.timeouts,
+                    pair: listener.pair.take(),
+                },
+                replies: self.stats.replies_at(listener.asked),
                 receiving: serving.receiving.clone(),
                 connections: serving.connections.clone(),
                 open,
             };
-            self.command(tcp::Command::Listen(taken))?;
+            if scheme.is_encrypted() && self.encrypted.is_none() {
+                let (sender, commands) = mpsc::channel(tcp::COMMANDS);
+                self.start_streams("tls", commands)?;
+                self.encrypted = Some(sender);
+            }
+            self.command(scheme, tcp::Command::Listen(taken))?;
         }
         for go in opening.go {
             // A thread that is gone has nothing to serve.
@@ -282,15 +307,32 @@ impl<A: Answerer> Server<A> {
     }
 
     /// Gives the threads what the next configuration says: before its first snapshot is published.
-    /// Listeners are opened and closed apart from it.
+    /// Listeners are opened and closed apart from it; what those show that stay is changed here.
     ///
     /// # Errors
-    /// As [`Server::serve`].
-    pub fn configure(&self, configuration: u32, setup: &Setup<A>) -> io::Result<()> {
+    /// A certificate can't be shown, and nothing is changed; or as [`Server::serve`].
+    pub fn configure(&mut self, configuration: u32, setup: &Setup<A>) -> io::Result<()> {
+        let changes = self.changes(&setup.options).map_err(io::Error::other)?;
         self.start_upstream(setup)?;
         self.supply.put(configuration, Means::of(setup));
-        let limits = self.limits(&setup.options);
-        self.command(tcp::Command::Limit(limits))
+        self.limits = limits(&setup.options, self.timeouts);
+        self.command(Scheme::Dns, tcp::Command::Limit(self.limits))?;
+        if self.encrypted.is_some() {
+            self.command(Scheme::Tls, tcp::Command::Limit(self.limits))?;
+        }
+        for listener in self
+            .listeners
+            .iter_mut()
+            .map(|serving| &mut serving.listener)
+        {
+            if changes.iter().any(|(listen, _)| listen.id == listener.id) {
+                listener.shows = setup.options.tls_of(listener.asked).cloned();
+            }
+        }
+        for (listen, service) in changes {
+            self.command(listen.scheme, tcp::Command::Change(listen.id, service))?;
+        }
+        Ok(())
     }
 
     /// Starts whoever is asked for names that are not ours; one that is started stays as it is.
@@ -301,6 +343,23 @@ impl<A: Answerer> Server<A> {
         let reader = self.reader.clone();
         let engine = Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread());
         upstream.start(Box::new(Resumer::new(engine)))
+    }
+
+    /// Reads what the listeners that stay are served with from now on.
+    fn changes(&self, options: &Options) -> Result<Vec<(ListenAddress, tcp::Service)>, BindError> {
+        let asked = |endpoint| options.listen.iter().any(|l| l.endpoint() == endpoint);
+        let served = self.listeners.iter().map(|serving| &serving.listener);
+        let staying = served.filter(|listener| asked(listener.asked));
+        let changes = staying.map(|listener| {
+            let endpoint = listener.asked;
+            let pair = match listener.shows.as_ref() == options.tls_of(endpoint) {
+                true => None,
+                false => bind::pair(options, endpoint)?,
+            };
+            let timeouts = options.timeouts_of(endpoint);
+            Ok((listener.asked(), tcp::Service { timeouts, pair }))
+        });
+        changes.collect()
     }
 
     /// Ends the receiving of queries and the taking of connections, on every listener. What has been
@@ -380,18 +439,41 @@ impl<A: Answerer> Server<A> {
         })
     }
 
-    fn limits(&self, options: &Options) -> tcp::Limits {
-        tcp::Limits {
-            connections: connections(options.tcp_connections),
-            per_client: options.tcp_connections_per_client,
-            idle: options.tcp_idle_timeout,
-            timeouts: self.timeouts,
-        }
+    /// Starts a thread that takes connections of the listeners that it is told.
+    fn start_streams(
+        &mut self,
+        name: &str,
+        commands: mpsc::Receiver<tcp::Command>,
+    ) -> io::Result<()> {
+        let ended = || io::Error::other("the server has ended");
+        let waiters = self.waiters.clone().ok_or_else(ended)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            // For files of certificates alone.
+            .max_blocking_threads(1)
+            .build()?;
+        let (supply, reader) = (self.supply.clone(), self.reader.clone());
+        let engine = Engine::new(supply, reader, self.clock, self.stats.thread());
+        let (limits, drain) = (self.limits, self.drain.clone());
+        let thread = spawn(&self.drain, name, move || {
+            let shared = tcp::Shared::new(engine, waiters, limits);
+            tcp::run(&runtime, commands, shared, &drain);
+        })?;
+        self.threads.push(thread);
+        Ok(())
     }
 
-    fn command(&self, command: tcp::Command) -> io::Result<()> {
-        let gone = |_| io::Error::other("the thread of TCP takes no more commands");
-        self.tcp.try_send(command).map_err(gone)
+    fn command(&self, scheme: Scheme, command: tcp::Command) -> io::Result<()> {
+        let thread = match scheme.is_encrypted() {
+            false => Some(&self.tcp),
+            true => self.encrypted.as_ref(),
+        };
+        let sent = thread.is_some_and(|thread| thread.try_send(command).is_ok());
+        // Whoever is told to end before it began takes no commands, and that is as it should be.
+        let sent = sent || self.drain.is_started();
+        let gone = || io::Error::other("the thread of connections takes no more commands");
+        sent.then_some(()).ok_or_else(gone)
     }
 }
 
@@ -422,6 +504,15 @@ fn spawn(
         let _guard = guard;
         run();
     })
+}
+
+fn limits(options: &Options, timeouts: Timeouts) -> tcp::Limits {
+    tcp::Limits {
+        connections: connections(options.tcp_connections),
+        per_client: options.tcp_connections_per_client,
+        idle: options.tcp_idle_timeout,
+        timeouts,
+    }
 }
 
 /// Returns how many connections there may be: no more than half of the descriptors that the process

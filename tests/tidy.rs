@@ -34,8 +34,8 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     (
         "server",
-        "wire answer snapshot chain limits drain",
-        "libc socket2 thiserror tokio",
+        "wire answer snapshot chain limits drain tls",
+        "arrayvec bytes http_body_util hyper hyper_util libc quinn rustix socket2 thiserror tokio tokio_rustls",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("canary", "wire answer snapshot drain", "tokio tracing"),
@@ -50,7 +50,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("drain", "", "*"),
     (
         "config",
-        "admin cache chain forward limits model observe querylog server tap tenancy wire zone",
+        "admin cache chain forward limits model observe querylog server tap tenancy tls wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (
@@ -60,6 +60,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ),
     ("probe", "wire", "hickory_proto serde"),
     ("telemetry", "", "*"),
+    ("tls", "", "thiserror tokio tokio_rustls tracing"),
     // The API's objects become the model's here, and nowhere else.
     ("watch", "model index protobuf", "*"),
     ("protobuf", "", "thiserror"),
@@ -73,7 +74,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("metrics", "", "prometheus"),
     (
         "admin",
-        "drain",
+        "drain tls",
         "bytes http_body_util hyper hyper_util ring_crypto socket2 thiserror tokio tokio_rustls tracing",
     ),
     ("app", "*", "*"),

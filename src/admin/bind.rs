@@ -1,7 +1,7 @@
 //! Opening the listeners, before anything is served.
 
 use super::page::Routes;
-use super::tls::{Pair, PairError};
+use super::tls::{Offer, Pair, PairError};
 use super::{Door, Guarded, Options};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs::{self, Permissions};
@@ -13,6 +13,11 @@ use std::path::{Path, PathBuf};
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 128;
+/// What the administrator's listener offers.
+const OFFER: Offer = Offer {
+    table: "[admin]",
+    protocols: &["http/1.1"],
+};
 /// The table of the administrator's pages.
 const ADMIN: &str = "admin";
 
@@ -176,7 +181,8 @@ pub(super) fn open_place(
             open_unix(path).map_err(refused)?
         }
         Place::Tls(guarded) => {
-            let pair = Pair::open(&guarded.pair).map_err(BindError::Pair)?;
+            let pair = Pair::open(&guarded.pair.clone().into(), OFFER);
+            let pair = pair.map_err(BindError::Pair)?;
             Listener::Tls(tcp(&guarded.address, ADMIN)?, pair)
         }
     })

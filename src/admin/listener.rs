@@ -71,7 +71,7 @@ impl Listener {
             },
             Self::Tls(socket, pair) => {
                 let shown = pair.shown();
-                tokio::spawn(pair.follow());
+                tokio::spawn(pair.follow(tls::POLL));
                 Running::Tls {
                     socket: TcpListener::from_std(socket)?,
                     shown,

@@ -1,5 +1,6 @@
 //! `[health]`, `[ready]`, `[metrics]` and `[admin]` as values.
 
+use crate::tls::PairFiles;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -39,15 +40,6 @@ pub struct Guarded {
     pub pair: PairFiles,
     /// Whom tokens have to be meant for; empty for the cluster's API.
     pub audiences: Vec<Box<str>>,
-}
-
-/// The files of a certificate and its key, in PEM. They are read again when they change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PairFiles {
-    /// The certificate, followed by those that lead to its authority.
-    pub certificate: PathBuf,
-    /// The certificate's private key: PKCS #8, PKCS #1 or SEC 1.
-    pub key: PathBuf,
 }
 
 impl Options {

@@ -6,7 +6,8 @@ mod coredns;
 pub use audit::{AuditCommand, GateArgs, PolicySuggest, Share, Tap, TapAddress};
 pub use coredns::{CoreDns, CorefileFrom};
 
-use super::text::{listener, object_name};
+use super::text::{object_name, plain_listener};
+use crate::server::Endpoint;
 use crate::wire::{Name, RType};
 use clap::builder::ArgGroup;
 use std::ffi::OsString;
@@ -128,8 +129,8 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     pub kubeconfig: Option<PathBuf>,
     /// Address to listen on, UDP and TCP; repeatable; replaces `listen` of the file's server table
-    #[arg(long, value_name = "ADDR", value_parser = listener)]
-    pub listen: Vec<SocketAddr>,
+    #[arg(long, value_name = "ADDR", value_parser = plain_listener)]
+    pub listen: Vec<Endpoint>,
 }
 
 /// `explain`.

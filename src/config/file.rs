@@ -6,6 +6,7 @@ use super::kubernetes::{self, Around, flat, report_repeated};
 use super::lifecycle::Lifecycle;
 use super::log::Written;
 use super::text::listener;
+use super::tls::Service;
 use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
@@ -13,7 +14,7 @@ use crate::cache::{self, Isolation};
 use crate::chain::{BlockOptions, ListenerId};
 use crate::forward;
 use crate::observe;
-use crate::server::{self, ListenAddress};
+use crate::server::{self, Endpoint, ListenAddress};
 use crate::tenancy::{Mode, Profile};
 use crate::wire::Name;
 use crate::zone::{self, PodMode};
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &["k8s_external", "transfer"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
@@ -31,7 +32,7 @@ const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a 
 /// What the command line says instead of the file; `None` where it says nothing.
 #[derive(Default)]
 pub(super) struct Overrides {
-    pub(super) listen: Option<Vec<SocketAddr>>,
+    pub(super) listen: Option<Vec<Endpoint>>,
     pub(super) manifests: Option<Vec<PathBuf>>,
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) admin: Option<admin::Options>,
@@ -72,10 +73,15 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
             _ => Isolation::Shared,
         },
         written: Vec::new(),
+        service: super::tls::read(&mut root, &Service::default()),
     };
-    let written = super::log::read(&mut root);
-    blocks.written.push(written);
-    blocks.add_top_level(&mut root, &listen);
+    // Without a table of its own there is no block beside those that are written.
+    let is_written = super::steps::TABLES.iter().any(|key| root.has(key));
+    let log = super::log::read(&mut root);
+    if is_written || !root.has("block") {
+        blocks.written.push(log);
+        blocks.add_top_level(&mut root, &listen);
+    }
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
         for item in field.items(want).into_iter().flatten() {
@@ -126,14 +132,14 @@ fn read_server(
     mut table: Section<'_>,
     overrides: &Overrides,
     lifecycle: &mut Lifecycle,
-) -> (server::Options, Vec<SocketAddr>) {
+) -> (server::Options, Vec<Endpoint>) {
     let mut options = server::Options::default();
     let written = read_listen(&mut table, &[]);
     let listen = overrides
         .listen
         .clone()
         .or(written)
-        .unwrap_or_else(|| vec![super::DEFAULT_LISTEN]);
+        .unwrap_or_else(|| vec![super::DEFAULT_LISTEN.into()]);
     table.number(
         "threads",
         &mut options.threads,
@@ -164,29 +170,51 @@ fn read_server(
 }
 
 /// Reads `listen` of a table; `others` are the listeners of the tables before it.
-fn read_listen(table: &mut Section<'_>, others: &[ListenAddress]) -> Option<Vec<SocketAddr>> {
+fn read_listen(table: &mut Section<'_>, others: &[ListenAddress]) -> Option<Vec<Endpoint>> {
     let empty = "without an address nobody is answered";
     let placed = table.filled(
         "listen",
         ("addresses, as in [\"[::]:53\"]", empty),
         listener,
     )?;
-    let mut others: Vec<SocketAddr> = others.iter().map(|other| other.address).collect();
+    let mut others: Vec<Endpoint> = others.iter().map(ListenAddress::endpoint).collect();
     let mut own = Vec::new();
     for Placed { value, field } in placed {
-        let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, value.port()));
-        let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, value.port()));
         if own.contains(&value) {
             field.problem(format_args!("`{value}` is in the list already"));
-        } else if (value == any_v4 && others.contains(&any_v6))
-            || (value == any_v6 && others.contains(&any_v4))
-        {
-            field.problem(format_args!("`{any_v6}` takes IPv4 too; drop `{any_v4}`"));
+        } else if let Some(problem) = others.iter().find_map(|other| conflict(value, *other)) {
+            field.problem(problem);
         }
         own.push(value);
         others.push(value);
     }
     Some(own)
+}
+
+/// Returns why two listeners can't both be opened, if so.
+fn conflict(one: Endpoint, other: Endpoint) -> Option<String> {
+    let port = one.address.port();
+    if port != other.address.port() || port == 0 {
+        return None;
+    }
+    let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let pair = [one.address, other.address];
+    let are_both_any = pair.contains(&any_v6) && pair.contains(&any_v4);
+    let tcp = one.scheme.takes_tcp() && other.scheme.takes_tcp();
+    let udp = one.scheme.takes_udp() && other.scheme.takes_udp();
+    if one.scheme == other.scheme {
+        let at = |address| Endpoint { address, ..one };
+        return are_both_any
+            .then(|| format!("`{}` takes IPv4 too; drop `{}`", at(any_v6), at(any_v4)));
+    }
+    if !(tcp || udp) || !(are_both_any || one.address == other.address) {
+        return None;
+    }
+    let protocol = if tcp { "TCP" } else { "UDP" };
+    Some(format!(
+        "`{other}` has {protocol} port {port} already; choose another port for `{one}`"
+    ))
 }
 
 /// The blocks so far, with the listeners that they share.
@@ -201,12 +229,14 @@ struct Blocks<'s> {
     written: Vec<Written>,
     mode: Mode,
     isolation: Isolation,
+    /// What the tables beside `[server]` say of listeners.
+    service: Service,
 }
 
 impl Blocks<'_> {
     /// Adds the block that the top-level tables are. It always has a `kubernetes` step: a server
     /// without configuration is a cluster's DNS.
-    fn add_top_level(&mut self, root: &mut Section<'_>, listen: &[SocketAddr]) {
+    fn add_top_level(&mut self, root: &mut Section<'_>, listen: &[Endpoint]) {
         let zones = vec![Name::root()];
         let listeners = self.listeners(listen);
         for &id in &listeners {
@@ -220,6 +250,7 @@ impl Blocks<'_> {
             own_addresses: explicit(listen),
             ..zone::Options::default()
         };
+        super::tls::enter(root, &self.service, listen, self.server);
         let table = root.table("kubernetes");
         let says_fallthrough = table.has("fallthrough");
         let kubernetes = kubernetes::read(table, options, &around);
@@ -234,15 +265,19 @@ impl Blocks<'_> {
     }
 
     /// Adds one `[[block]]`.
-    fn add(&mut self, mut table: Section<'_>, default_listen: &[SocketAddr]) {
+    fn add(&mut self, mut table: Section<'_>, default_listen: &[Endpoint]) {
         let listen =
             read_listen(&mut table, &self.server.listen).unwrap_or_else(|| default_listen.to_vec());
         let listeners = self.listeners(&listen);
-        let zones = self.read_zones(&mut table, &listeners);
-        let kubernetes = table.table("kubernetes");
-        if !kubernetes.is_present() {
-            table.problem("has no [block.kubernetes] table, so it answers nothing");
+        let service = super::tls::read(&mut table, &self.service);
+        super::tls::enter(&table, &service, &listen, self.server);
+        let view = super::steps::read_view(table.table("view"), self.mode);
+        let zones = self.read_zones(&mut table, &listeners, view.is_some());
+        if !super::steps::TABLES.iter().any(|key| table.has(key)) {
+            table.problem("has no table that answers, such as [block.kubernetes]");
         }
+        let kubernetes = table.table("kubernetes");
+        let is_cluster_s = kubernetes.is_present();
         let around = Around {
             block_zones: &zones,
             mode: self.mode,
@@ -258,7 +293,8 @@ impl Blocks<'_> {
         self.written.push(super::log::read(&mut table));
         let mut block = BlockOptions {
             listeners,
-            kubernetes: Some(kubernetes),
+            view,
+            kubernetes: is_cluster_s.then_some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
@@ -283,7 +319,12 @@ impl Blocks<'_> {
         super::forward::fall_through(says_fallthrough, block);
     }
 
-    fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {
+    fn read_zones(
+        &mut self,
+        table: &mut Section<'_>,
+        listeners: &[ListenerId],
+        has_view: bool,
+    ) -> Vec<Name> {
         let empty = "a block without a zone is never chosen";
         if !table.has("zones") {
             table.problem("needs `zones`, the names that choose this block");
@@ -292,6 +333,9 @@ impl Blocks<'_> {
             return Vec::new();
         };
         report_repeated(&placed);
+        if has_view {
+            return flat(&placed);
+        }
         for Placed { value, field } in &placed {
             let taken = value.iter().find_map(|name| {
                 let claim = |id: &&ListenerId| self.claimed.contains(&(**id, name.clone()));
@@ -311,29 +355,33 @@ impl Blocks<'_> {
     }
 
     /// Returns the listeners of these addresses; an address that several blocks have is one.
-    fn listeners(&mut self, addresses: &[SocketAddr]) -> Vec<ListenerId> {
+    fn listeners(&mut self, endpoints: &[Endpoint]) -> Vec<ListenerId> {
         let all = &mut self.server.listen;
-        let number = |&address: &SocketAddr| {
-            if let Some(known) = all.iter().find(|listener| listener.address == address) {
+        let number = |&endpoint: &Endpoint| {
+            if let Some(known) = all.iter().find(|listener| listener.endpoint() == endpoint) {
                 return known.id;
             }
             // More listeners than a u16 counts can't be opened.
             let id = ListenerId(u16::try_from(all.len()).unwrap_or(u16::MAX));
-            all.push(ListenAddress { id, address });
+            all.push(ListenAddress {
+                id,
+                scheme: endpoint.scheme,
+                address: endpoint.address,
+            });
             id
         };
-        addresses.iter().map(number).collect()
+        endpoints.iter().map(number).collect()
     }
 
     fn address(&self, id: ListenerId) -> String {
         let listener = self.server.listen.iter().find(|listener| listener.id == id);
-        listener.map_or_else(String::new, |listener| listener.address.to_string())
+        listener.map_or_else(String::new, |listener| listener.endpoint().to_string())
     }
 }
 
 /// The addresses that are this server's own whatever the host has; a wildcard names none.
-fn explicit(listen: &[SocketAddr]) -> Vec<std::net::IpAddr> {
-    let ips = listen.iter().map(SocketAddr::ip);
+fn explicit(listen: &[Endpoint]) -> Vec<std::net::IpAddr> {
+    let ips = listen.iter().map(|endpoint| endpoint.address.ip());
     let mut own = Vec::new();
     for ip in ips.filter(|ip| !ip.is_unspecified()) {
         if !own.contains(&ip) {

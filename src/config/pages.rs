@@ -3,7 +3,8 @@
 use super::document::{Field, Section};
 use super::lifecycle::Lifecycle;
 use super::text::{Place, http_listener, place};
-use crate::admin::{Door, Guarded, PairFiles};
+use crate::admin::{Door, Guarded};
+use crate::tls::PairFiles;
 use crate::{admin, observe};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -13,10 +13,11 @@ mod steps;
 mod tenancy;
 
 use super::*;
-use crate::admin::{Door, Guarded, PairFiles};
+use crate::admin::{Door, Guarded};
 use crate::limits::Rate;
 use crate::model::Selector;
 use crate::tenancy::Mode;
+use crate::tls::PairFiles;
 use crate::zone::PodMode;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -428,6 +429,7 @@ fn blocks_share_the_listeners_that_have_one_address() {
         r#"
         [server]
         listen = ["127.0.0.1:5300", ":5300"]
+        [kubernetes]
         [[block]]
         zones = ["a.example"]
         [block.kubernetes]

@@ -1,6 +1,7 @@
 //! The values that stand in texts: durations, listeners, names, keys. Not zones, which have a file
 //! of their own, and not where a text stands: [`super::document`] knows that.
 
+use crate::server::{Endpoint, Scheme};
 use crate::tenancy::{NamePattern, ServiceRef};
 use ipnet::IpNet;
 use regex::Regex;
@@ -154,21 +155,40 @@ pub(super) fn socket_path(path: &str) -> Result<PathBuf, String> {
     Ok(path.into())
 }
 
-/// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address.
-pub(super) fn listener(text: &str) -> Result<SocketAddr, String> {
-    if let Some((scheme, rest)) = text.split_once("://") {
-        return Err(match scheme {
-            "tls" | "https" | "https3" | "quic" | "grpc" => {
-                super::document::unavailable(&format!("{scheme}://"))
-            }
-            _ => format!(
-                "`{}` is not known; UDP and TCP are served at `{}`, without a scheme",
-                shown(&format!("{scheme}://")),
-                shown(rest)
-            ),
-        });
+/// Parses an address to listen on: `127.0.0.1:5300`, `[::]:53`, or `:53` for every address; with what is
+/// spoken there in front, where that is not plain DNS: `tls://:853`.
+pub(super) fn listener(text: &str) -> Result<Endpoint, String> {
+    let Some((name, rest)) = text.split_once("://") else {
+        return address(text, 53).map(Endpoint::from);
+    };
+    let known = Scheme::ALL.iter().find(|known| known.as_str() == name);
+    match known.filter(|known| known.is_encrypted()) {
+        Some(&scheme) if cfg!(feature = "encrypted") => {
+            let address = address(rest, scheme.port())?;
+            Ok(Endpoint { scheme, address })
+        }
+        Some(_) => Err(format!(
+            "`{name}://` needs a tenantdns that was built with the feature `encrypted`"
+        )),
+        None if matches!(name, "https3" | "grpc") => {
+            Err(super::document::unavailable(&format!("{name}://")))
+        }
+        None => Err(format!(
+            "`{}` is not known; UDP and TCP are served at `{}`, without a scheme",
+            shown(&format!("{name}://")),
+            shown(rest)
+        )),
     }
-    address(text, 53)
+}
+
+/// Parses an address to listen on with plain DNS, as [`listener`]: the command line names no certificate.
+pub(super) fn plain_listener(text: &str) -> Result<Endpoint, String> {
+    match listener(text)? {
+        endpoint if endpoint.scheme == Scheme::Dns => Ok(endpoint),
+        endpoint => Err(format!(
+            "`{endpoint}` needs a certificate; write it to `listen` of a file that has [tls]"
+        )),
+    }
 }
 
 /// Parses the address where another server's queries are told.

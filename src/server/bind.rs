@@ -5,11 +5,12 @@
 //! the group join it. So there is no moment at which the port is free.
 
 use super::Options;
-use super::handover::Inherited;
-use super::options::ListenAddress;
+use super::handover::{Given, Inherited};
+use super::options::{Endpoint, ListenAddress, Scheme, TimeoutOptions};
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
+use crate::tls::{self, Offer, Pair, PairError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -74,6 +75,20 @@ pub enum BindError {
         /// `udp` or `tcp`.
         protocol: &'static str,
     },
+    /// An encrypted listener without a certificate.
+    #[error("{0} shows a certificate, and there is none; write `certificate` and `key` of [tls]")]
+    NoCertificate(Endpoint),
+    /// An encrypted listener whose certificate can't be shown.
+    #[error("`certificate` and `key` of [tls], for {endpoint}: {error}")]
+    Certificate {
+        /// The listener.
+        endpoint: Endpoint,
+        /// What is wrong with the files.
+        error: PairError,
+    },
+    /// A scheme that this program was built without.
+    #[error("{0} needs a tenantdns that was built with the feature `encrypted`")]
+    NotBuilt(Endpoint),
     /// Anything else.
     #[error("{address}/{protocol} can't be opened")]
     Io {
@@ -99,11 +114,18 @@ pub struct Bound {
 pub(super) struct Listener {
     pub(super) id: ListenerId,
     /// What was asked for: port 0, or `[::]` where there is no IPv6, is another address than it got.
-    pub(super) asked: SocketAddr,
+    pub(super) asked: Endpoint,
     pub(super) address: SocketAddr,
-    /// One a worker, on the same port.
+    /// For DNS alone: one a worker, on the same port.
     pub(super) udp: Vec<Arc<Datagrams>>,
-    pub(super) tcp: TcpListener,
+    /// For all but QUIC.
+    pub(super) tcp: Option<TcpListener>,
+    /// For QUIC alone.
+    pub(super) quic: Option<UdpSocket>,
+    /// What it is to show, where it is encrypted, and the pair until it is served.
+    pub(super) shows: Option<tls::Options>,
+    pub(super) pair: Option<Pair>,
+    pub(super) timeouts: TimeoutOptions,
     /// Whether a predecessor opened the sockets.
     pub(super) taken_over: bool,
 }
@@ -111,19 +133,35 @@ pub(super) struct Listener {
 /// One listener's sockets, as a successor gets them.
 #[derive(Debug)]
 pub struct Sockets<'a> {
-    /// The address that was asked for.
-    pub asked: SocketAddr,
-    /// The UDP sockets of the port's group.
+    /// What was asked for.
+    pub asked: Endpoint,
+    /// The UDP sockets of the port's group, or that of QUIC.
     pub udp: Vec<BorrowedFd<'a>>,
     /// The TCP listener.
-    pub tcp: BorrowedFd<'a>,
+    pub tcp: Option<BorrowedFd<'a>>,
 }
 
 impl Listener {
+    fn without_sockets(id: ListenerId, asked: Endpoint, address: SocketAddr) -> Self {
+        Self {
+            id,
+            asked,
+            address,
+            udp: Vec::new(),
+            tcp: None,
+            quic: None,
+            shows: None,
+            pair: None,
+            timeouts: TimeoutOptions::default(),
+            taken_over: false,
+        }
+    }
+
     pub(super) fn asked(&self) -> ListenAddress {
         ListenAddress {
             id: self.id,
-            address: self.asked,
+            scheme: self.asked.scheme,
+            address: self.asked.address,
         }
     }
 
@@ -131,8 +169,8 @@ impl Listener {
         let udp = self.udp.iter().map(|each| each.socket.as_fd());
         Sockets {
             asked: self.asked,
-            udp: udp.collect(),
-            tcp: self.tcp.as_fd(),
+            udp: udp.chain(self.quic.as_ref().map(AsFd::as_fd)).collect(),
+            tcp: self.tcp.as_ref().map(AsFd::as_fd),
         }
     }
 }
@@ -153,7 +191,8 @@ impl Bound {
     }
 }
 
-/// Opens the sockets of every listener: one TCP, and a UDP one a worker.
+/// Opens the sockets of every listener: one TCP, and a UDP one a worker; for what is encrypted one TCP,
+/// or one UDP for QUIC.
 ///
 /// # Errors
 /// The first listener that can't be opened, and what to do about it.
@@ -182,21 +221,53 @@ pub(super) fn bind_beside(
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let mut taken: Vec<SocketAddr> = served.iter().map(|(_, address)| *address).collect();
+    let served_at = served
+        .iter()
+        .map(|(asked, address)| (asked.scheme, *address));
+    let mut taken: Vec<_> = served_at.collect();
     let mut listeners: Vec<Listener> = Vec::with_capacity(options.listen.len());
     for listen in &options.listen {
         if served.iter().any(|(asked, _)| asked == listen) {
             continue;
         }
-        let opened = match inherited.take(listen.address) {
+        let endpoint = listen.endpoint();
+        let pair = pair(options, endpoint)?;
+        let opened = match inherited.take(endpoint) {
             Some(given) => take_over(listen, given, workers),
             None => bind_listener(listen, workers),
         };
         let listener = opened.map_err(|failure| failure.explain(&taken))?;
-        taken.push(listener.address);
-        listeners.push(listener);
+        taken.push((endpoint.scheme, listener.address));
+        listeners.push(Listener {
+            shows: options.tls_of(endpoint).cloned(),
+            pair,
+            timeouts: options.timeouts_of(endpoint),
+            ..listener
+        });
     }
     Ok(Bound { listeners })
+}
+
+/// Reads what an encrypted listener shows.
+pub(super) fn pair(options: &Options, endpoint: Endpoint) -> Result<Option<Pair>, BindError> {
+    let protocols: &[&str] = match endpoint.scheme {
+        Scheme::Dns => return Ok(None),
+        Scheme::Tls => &["dot"],
+        Scheme::Https => &["h2", "http/1.1"],
+        Scheme::Quic => &["doq"],
+    };
+    if !cfg!(feature = "encrypted") {
+        return Err(BindError::NotBuilt(endpoint));
+    }
+    let tls = options.tls_of(endpoint);
+    let tls = tls.ok_or(BindError::NoCertificate(endpoint))?;
+    let offer = Offer {
+        table: "[tls]",
+        protocols,
+    };
+    let pair = Pair::open(tls, offer);
+    pair.map(Some)
+        .map_err(|error| BindError::Certificate { endpoint, error })
 }
 
 /// A refusal, before it is known what to say about it.
@@ -207,7 +278,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn explain(self, earlier: &[SocketAddr]) -> BindError {
+    fn explain(self, earlier: &[(Scheme, SocketAddr)]) -> BindError {
         let Self {
             address,
             protocol,
@@ -215,12 +286,17 @@ impl Failure {
         } = self;
         match error.kind() {
             ErrorKind::AddrInUse => {
-                let own = earlier.iter().find(|earlier| {
+                let own = earlier.iter().find(|(scheme, earlier)| {
                     let (a, b) = (earlier.ip(), address.ip());
-                    earlier.port() == address.port()
+                    let taken = match protocol {
+                        "udp" => scheme.takes_udp(),
+                        _ => scheme.takes_tcp(),
+                    };
+                    taken
+                        && earlier.port() == address.port()
                         && (a == b || a.is_unspecified() || b.is_unspecified())
                 });
-                match own.copied() {
+                match own.map(|(_, other)| *other) {
                     Some(other) => BindError::Covered {
                         address,
                         protocol,
@@ -244,7 +320,7 @@ fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Fai
     let mut tries = PORT_TRIES;
     let mut asked = listen.address;
     loop {
-        match open(listen.id, asked, workers) {
+        match open(listen.id, listen.scheme, asked, workers) {
             Err(failure) if is_without_ipv6(&failure) => {
                 asked.set_ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             }
@@ -258,7 +334,7 @@ fn bind_listener(listen: &ListenAddress, workers: usize) -> Result<Listener, Fai
             }
             result => {
                 return result.map(|listener| Listener {
-                    asked: listen.address,
+                    asked: listen.endpoint(),
                     ..listener
                 });
             }
@@ -275,39 +351,44 @@ fn is_without_ipv6(failure: &Failure) -> bool {
 }
 
 /// Makes a listener of a predecessor's sockets, and opens as many more as workers are missing.
-fn take_over(
-    listen: &ListenAddress,
-    (udp, tcp): (Vec<UdpSocket>, TcpListener),
-    workers: usize,
-) -> Result<Listener, Failure> {
+fn take_over(listen: &ListenAddress, given: Given, workers: usize) -> Result<Listener, Failure> {
     let failed = |error| Failure {
         address: listen.address,
         protocol: "udp",
         error,
     };
-    let bound = udp
-        .first()
-        .map_or(Ok(listen.address), UdpSocket::local_addr);
+    let bound = match (given.udp.first(), &given.tcp) {
+        (Some(udp), _) => udp.local_addr(),
+        (None, Some(tcp)) => tcp.local_addr(),
+        (None, None) => Ok(listen.address),
+    };
     let address = bound.map_err(failed)?;
-    let sockets = udp.into_iter();
-    let mut udp: Vec<_> = sockets
-        .map(|socket| Arc::new(Datagrams::new(socket, address.ip())))
-        .collect();
-    while udp.len() < workers {
-        let next = udp_socket(address, true).map_err(failed)?;
-        udp.push(Arc::new(Datagrams::new(next.into(), address.ip())));
+    let mut listener = Listener::without_sockets(listen.id, listen.endpoint(), address);
+    listener.tcp = given.tcp;
+    listener.taken_over = true;
+    let mut sockets = given.udp.into_iter();
+    match listen.scheme {
+        Scheme::Dns => {
+            let udp = sockets.map(|socket| Arc::new(Datagrams::new(socket, address.ip())));
+            listener.udp = udp.collect();
+            while listener.udp.len() < workers {
+                let next = udp_socket(address, true).map_err(failed)?;
+                let next = Datagrams::new(next.into(), address.ip());
+                listener.udp.push(Arc::new(next));
+            }
+        }
+        Scheme::Quic => listener.quic = sockets.next(),
+        Scheme::Tls | Scheme::Https => {}
     }
-    Ok(Listener {
-        id: listen.id,
-        asked: listen.address,
-        address,
-        udp,
-        tcp,
-        taken_over: true,
-    })
+    Ok(listener)
 }
 
-fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, Failure> {
+fn open(
+    id: ListenerId,
+    scheme: Scheme,
+    asked: SocketAddr,
+    workers: usize,
+) -> Result<Listener, Failure> {
     let failed = |address, protocol| {
         move |error| Failure {
             address,
@@ -315,31 +396,58 @@ fn open(id: ListenerId, asked: SocketAddr, workers: usize) -> Result<Listener, F
             error,
         }
     };
-    let first = udp_socket(asked, false).map_err(failed(asked, "udp"))?;
-    let mut address = asked;
-    if let Some(bound) = first
-        .local_addr()
-        .map_err(failed(asked, "udp"))?
-        .as_socket()
-    {
-        address.set_port(bound.port());
+    let endpoint = Endpoint {
+        scheme,
+        address: asked,
+    };
+    let mut listener = Listener::without_sockets(id, endpoint, asked);
+    if scheme.takes_udp() {
+        let first = match scheme {
+            Scheme::Quic => quic_socket(asked),
+            _ => udp_socket(asked, false),
+        };
+        let first = first.map_err(failed(asked, "udp"))?;
+        let bound = first.local_addr().map_err(failed(asked, "udp"))?;
+        if let Some(bound) = bound.as_socket() {
+            listener.address.set_port(bound.port());
+        }
+        let address = listener.address;
+        if scheme == Scheme::Quic {
+            listener.quic = Some(first.into());
+            return Ok(listener);
+        }
+        listener.tcp = Some(tcp_socket(address).map_err(failed(address, "tcp"))?);
+        first.set_reuse_port(true).map_err(failed(address, "udp"))?;
+        let mut udp = vec![Arc::new(Datagrams::new(first.into(), asked.ip()))];
+        for _ in 1..workers {
+            let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
+            udp.push(Arc::new(Datagrams::new(next.into(), asked.ip())));
+        }
+        listener.udp = udp;
+    } else {
+        let socket = tcp_socket(asked).map_err(failed(asked, "tcp"))?;
+        let bound = socket.local_addr().map_err(failed(asked, "tcp"))?;
+        listener.address.set_port(bound.port());
+        listener.tcp = Some(socket);
     }
-    let tcp = tcp_socket(address).map_err(failed(address, "tcp"))?;
-    let mut udp = Vec::with_capacity(workers);
-    first.set_reuse_port(true).map_err(failed(address, "udp"))?;
-    udp.push(Arc::new(Datagrams::new(first.into(), asked.ip())));
-    for _ in 1..workers {
-        let next = udp_socket(address, true).map_err(failed(address, "udp"))?;
-        udp.push(Arc::new(Datagrams::new(next.into(), asked.ip())));
+    Ok(listener)
+}
+
+/// Opens a socket whose options are QUIC's own matter, but for its buffers.
+fn quic_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
     }
-    Ok(Listener {
-        id,
-        asked,
-        address,
-        udp,
-        tcp,
-        taken_over: false,
-    })
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {

@@ -13,6 +13,7 @@
 //! Whichever dies on the way, the other one has the sockets and goes on.
 
 use super::bind::Sockets;
+use super::options::Endpoint;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -87,7 +88,7 @@ pub struct Predecessor(UnixStream);
 /// What a predecessor gives.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// The sockets of each listener, by the address that it was asked for.
+    /// The sockets of each listener, by where it was asked for.
     pub(super) listeners: Vec<Given>,
     /// The sockets of the HTTP listeners likewise.
     pub http: Vec<(SocketAddr, TcpListener)>,
@@ -96,7 +97,7 @@ pub struct Inherited {
 /// One listener's sockets.
 #[derive(Debug)]
 pub(super) struct Given {
-    pub(super) asked: SocketAddr,
+    pub(super) asked: Endpoint,
     pub(super) udp: Vec<UdpSocket>,
     pub(super) tcp: Option<TcpListener>,
 }
@@ -184,7 +185,9 @@ impl Successor {
             for some in udp.chunks(SOCKETS) {
                 say(&self.0, &format!("udp {asked}"), some).await?;
             }
-            say(&self.0, &format!("tcp {asked}"), &[tcp]).await?;
+            if let Some(tcp) = tcp {
+                say(&self.0, &format!("tcp {asked}"), &[tcp]).await?;
+            }
         }
         for (asked, socket) in http {
             say(&self.0, &format!("http {asked}"), &[socket]).await?;
@@ -225,12 +228,12 @@ impl Predecessor {
                 "refused" => return Err(HandoverError::Refused(rest.into())),
                 _ => {}
             }
-            let asked: SocketAddr = rest.parse().map_err(|_| unexpected())?;
+            let asked: Endpoint = rest.parse().map_err(|()| unexpected())?;
             for socket in sockets {
                 match word {
                     "udp" => inherited.listener(asked).udp.push(udp(socket, &text)?),
                     "tcp" => inherited.listener(asked).tcp = Some(tcp(socket, &text)?),
-                    "http" => inherited.http.push((asked, tcp(socket, &text)?)),
+                    "http" => inherited.http.push((asked.address, tcp(socket, &text)?)),
                     _ => return Err(unexpected()),
                 }
             }
@@ -248,7 +251,7 @@ impl Predecessor {
 }
 
 impl Inherited {
-    fn listener(&mut self, asked: SocketAddr) -> &mut Given {
+    fn listener(&mut self, asked: Endpoint) -> &mut Given {
         let at = self.listeners.iter().position(|given| given.asked == asked);
         let at = at.unwrap_or_else(|| {
             self.listeners.push(Given {
@@ -261,14 +264,14 @@ impl Inherited {
         &mut self.listeners[at]
     }
 
-    /// Takes the sockets of a listener, where there are both sorts.
-    pub(super) fn take(&mut self, asked: SocketAddr) -> Option<(Vec<UdpSocket>, TcpListener)> {
-        let at = self
-            .listeners
-            .iter()
-            .position(|given| given.asked == asked)?;
+    /// Takes the sockets of a listener, where all that its scheme needs are there.
+    pub(super) fn take(&mut self, asked: Endpoint) -> Option<Given> {
+        let mut all = self.listeners.iter();
+        let at = all.position(|given| given.asked == asked)?;
         let given = self.listeners.swap_remove(at);
-        Some((given.udp, given.tcp?)).filter(|(udp, _)| !udp.is_empty())
+        let has_udp = !asked.scheme.takes_udp() || !given.udp.is_empty();
+        let has_tcp = !asked.scheme.takes_tcp() || given.tcp.is_some();
+        Some(given).filter(|_| has_udp && has_tcp)
     }
 }
 

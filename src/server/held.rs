@@ -1,5 +1,6 @@
 //! A query that is answered later: a copy of it, and the way back to its client.
 
+use super::padding::padded;
 use super::sys::{Datagrams, Route};
 use crate::answer::{MAX_ASKS, Plan, Replied, Request, Transport};
 use crate::chain::ListenerId;
@@ -35,6 +36,8 @@ pub(super) enum ReplyTo {
     /// A place in its connection's queue of late replies. Reserved when the query is kept, so that
     /// replying neither blocks nor fails, and given back when the query is dropped.
     Tcp(OwnedPermit<Vec<u8>>),
+    /// The same on a connection that is encrypted: the reply is padded where the query was.
+    Encrypted(OwnedPermit<Vec<u8>>),
 }
 
 /// What asks for names that are not ours.
@@ -226,6 +229,10 @@ impl HeldQuery {
             ReplyTo::Udp(socket, route) => socket.send(&route, bytes).is_ok(),
             ReplyTo::Tcp(place) => {
                 place.send(bytes.to_vec());
+                true
+            }
+            ReplyTo::Encrypted(place) => {
+                place.send(padded(&self.bytes, bytes));
                 true
             }
         }

@@ -4,8 +4,8 @@
 
 use super::sys::ANSWER;
 use super::{
-    Answerer, Bound, Count, Inquiry, ListenAddress, Options, Resume, Server, Setup, Timeouts,
-    Upstream, bind,
+    Answerer, Bound, Count, Inquiry, ListenAddress, Options, Resume, Scheme, Server, Setup,
+    Timeouts, Upstream, bind,
 };
 use crate::answer::{DropReason, Outcome, Plan, Replied, Request, Transport, Verdict};
 use crate::chain::{ListenerId, UpstreamId};
@@ -115,6 +115,7 @@ pub(super) fn options(address: &str) -> Options {
     Options {
         listen: vec![ListenAddress {
             id: ListenerId(7),
+            scheme: Scheme::Dns,
             address: address.parse().unwrap(),
         }],
         threads: 2,

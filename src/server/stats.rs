@@ -1,5 +1,6 @@
 //! What the threads count. Names and labels of the published series are not decided here.
 
+use super::options::Endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,18 @@ pub enum Count {
     TcpAcceptFailed,
     /// Queries received over TCP.
     TcpQueries,
+    /// Queries received over TLS.
+    TlsQueries,
+    /// Queries received over HTTPS.
+    HttpsQueries,
+    /// Queries received over QUIC.
+    QuicQueries,
+    /// QUIC connections taken.
+    QuicAccepted,
+    /// QUIC connections refused: their client had as many as one may have, or too many were opening.
+    QuicRefused,
+    /// Connections that did not come to terms on TLS, or too late; those over QUIC among them.
+    HandshakeFailed,
     /// TCP connections closed because a timeout passed.
     TcpTimedOut,
     /// Answers given at once.
@@ -77,9 +90,15 @@ const COUNTS: usize = Count::Panics as usize + 1;
 
 /// One thread's counts. Each thread adds to its own, two cache lines away from any other's, so that
 /// counting costs no more than adding to a local variable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Counters([AtomicU64; COUNTS]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 impl Counters {
     /// Adds to a count. Only the thread that owns the counters may.
@@ -99,6 +118,47 @@ impl Counters {
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
     threads: Arc<Mutex<Vec<Arc<Counters>>>>,
+    /// What was replied at each listener over HTTPS or QUIC.
+    replies: Arc<Mutex<Vec<Arc<Replies>>>>,
+}
+
+/// Statuses and codes that are counted.
+const CODES: [u16; 15] = [
+    0, 1, 2, 3, 4, 5, 200, 400, 404, 405, 408, 413, 415, 429, 500,
+];
+
+/// How queries ended at one listener over HTTPS, by the status (RFC 9110 section 15), or over QUIC, by
+/// the code (RFC 9250 section 8.4).
+#[derive(Debug)]
+pub struct Replies {
+    endpoint: Endpoint,
+    counts: [AtomicU64; CODES.len()],
+}
+
+impl Replies {
+    /// Counts one.
+    pub(super) fn add(&self, code: u16) {
+        if let Some(at) = CODES.iter().position(|known| *known == code) {
+            self.counts[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the listener, as it was asked for.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Returns each status or code that was sent, and how often.
+    pub fn counts(&self) -> impl Iterator<Item = (u16, u64)> {
+        let counts = self
+            .counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        CODES
+            .into_iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+    }
 }
 
 impl Stats {
@@ -117,6 +177,26 @@ impl Stats {
         counters
     }
 
+    /// Returns where a listener's replies are counted; those of one that was closed go on.
+    pub(super) fn replies_at(&self, endpoint: Endpoint) -> Arc<Replies> {
+        let mut all = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|known| known.endpoint == endpoint) {
+            return known.clone();
+        }
+        let replies = Arc::new(Replies {
+            endpoint,
+            counts: Default::default(),
+        });
+        all.push(replies.clone());
+        replies
+    }
+
+    /// Returns what was replied at each listener over HTTPS or QUIC that there is, or was.
+    pub fn replies(&self) -> Vec<Arc<Replies>> {
+        let all = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        all.clone()
+    }
+
     /// Returns the sum of a count over all threads.
     pub fn get(&self, what: Count) -> u64 {
         self.threads().iter().map(|thread| thread.get(what)).sum()
@@ -131,6 +211,18 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replies_are_counted_by_listener_and_code() {
+        let stats = Stats::default();
+        let endpoint = Endpoint::from(std::net::SocketAddr::from(([127, 0, 0, 1], 443)));
+        stats.replies_at(endpoint).add(200);
+        stats.replies_at(endpoint).add(200);
+        stats.replies_at(endpoint).add(415);
+        let all = stats.replies();
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].counts().collect::<Vec<_>>(), [(200, 2), (415, 1)]);
+    }
 
     #[test]
     fn counts_of_all_threads_are_added_those_of_ended_ones_too() {

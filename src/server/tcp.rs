@@ -1,23 +1,36 @@
-//! TCP (RFC 7766): one thread takes the connections of every listener and answers on all of them.
+//! TCP (RFC 7766): one thread takes the connections of every listener and answers on all of them. What
+//! is encrypted has a thread of its own that does the same, so that no handshake is in the way of a
+//! query in plain text.
 //!
-//! What one connection does is in [`connection`], who may have one in [`slots`]. Every connection
-//! belongs to the listener that took it, which ends only when all of them have.
+//! What one connection does is in [`connection`], who may have one in [`slots`], what a listener shows
+//! in [`serving`]. Every connection belongs to the listener that took it, which ends only when all of
+//! them have.
 
 mod connection;
+mod serving;
 mod slots;
 
-use self::connection::{Connection, Origin};
+#[cfg(feature = "encrypted")]
+pub(super) use self::connection::Connection;
+pub(super) use self::connection::Origin;
+pub(super) use self::serving::Serving;
 use self::slots::Slots;
+
+#[cfg(not(feature = "encrypted"))]
+use self::connection::Connection;
 use super::engine::{Answerer, Engine};
-use super::stats::Count;
+use super::options::{Scheme, TimeoutOptions};
+use super::stats::{Count, Replies};
 use super::sys::canonical;
 use super::waiters::Waiters;
 use crate::chain::ListenerId;
 use crate::drain::Drain;
+use crate::tls::{self, Pair};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -50,6 +63,8 @@ pub struct Timeouts {
     pub late: Duration,
     /// Until connections are taken again after the kernel refused one, for want of descriptors.
     pub accept_pause: Duration,
+    /// From one look at the files of certificates to the next.
+    pub certificates: Duration,
 }
 
 impl Default for Timeouts {
@@ -61,6 +76,7 @@ impl Default for Timeouts {
             pressed_idle: Duration::from_millis(500),
             late: Duration::from_secs(10),
             accept_pause: Duration::from_millis(100),
+            certificates: tls::POLL,
         }
     }
 }
@@ -77,6 +93,18 @@ pub(super) struct Limits {
     pub(super) timeouts: Timeouts,
 }
 
+impl Limits {
+    /// Returns the limits of a listener that has timeouts of its own.
+    pub(super) fn with(mut self, own: TimeoutOptions) -> Self {
+        let times = &mut self.timeouts;
+        times.first = own.read.unwrap_or(times.first);
+        times.message = own.read.unwrap_or(times.message);
+        times.write = own.write.unwrap_or(times.write);
+        self.idle = own.idle.unwrap_or(self.idle);
+        self
+    }
+}
+
 /// Commands that wait for the thread at most.
 pub(super) const COMMANDS: usize = 1024;
 
@@ -87,13 +115,27 @@ pub(super) enum Command {
     Listen(Listen),
     /// Hold to these limits from now on.
     Limit(Limits),
+    /// Serve a listener's new connections otherwise.
+    Change(ListenerId, Service),
+}
+
+/// How a listener is served: what one configuration says of it.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) timeouts: TimeoutOptions,
+    /// What is shown from now on; `None` for what was shown so far.
+    pub(super) pair: Option<Pair>,
 }
 
 /// A listener to be served.
 #[derive(Debug)]
 pub(super) struct Listen {
     pub(super) id: ListenerId,
-    pub(super) socket: std::net::TcpListener,
+    pub(super) scheme: Scheme,
+    pub(super) socket: Socket,
+    pub(super) service: Service,
+    /// Where its replies are counted.
+    pub(super) replies: Arc<Replies>,
     /// Ends the taking of connections.
     pub(super) receiving: Drain,
     /// Ends those that were taken.
@@ -102,19 +144,28 @@ pub(super) struct Listen {
     pub(super) open: Arc<()>,
 }
 
+/// What a listener takes connections from.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(std::net::TcpListener),
+    Quic(std::net::UdpSocket),
+}
+
 /// What all connections of the thread share.
 pub(super) struct Shared<A> {
     // Never borrowed across an await.
-    core: RefCell<Answering<A>>,
-    waiters: Waiters,
-    slots: Slots,
+    pub(super) core: RefCell<Answering<A>>,
+    pub(super) waiters: Waiters,
+    pub(super) slots: Slots,
     limits: Cell<Limits>,
+    /// Those that take connections, or still have some.
+    listeners: RefCell<HashMap<ListenerId, Weak<Serving>>>,
 }
 
 /// The engine and the one buffer that answers are written into.
-struct Answering<A> {
-    engine: Engine<A>,
-    scratch: Vec<u8>,
+pub(super) struct Answering<A> {
+    pub(super) engine: Engine<A>,
+    pub(super) scratch: Vec<u8>,
 }
 
 impl<A: Answerer> Shared<A> {
@@ -125,11 +176,13 @@ impl<A: Answerer> Shared<A> {
             waiters,
             slots: Slots::new(limits.connections, limits.per_client),
             limits: Cell::new(limits),
+            listeners: RefCell::default(),
         }
     }
 
-    fn limits(&self) -> Limits {
-        self.limits.get()
+    /// Returns the limits of a listener with these timeouts.
+    pub(super) fn limits(&self, own: TimeoutOptions) -> Limits {
+        self.limits.get().with(own)
     }
 
     fn limit(&self, limits: Limits) {
@@ -137,13 +190,20 @@ impl<A: Answerer> Shared<A> {
         self.slots.limit(limits.connections, limits.per_client);
     }
 
-    fn count(&self, what: Count) {
+    fn change(&self, id: ListenerId, service: Service) {
+        let listeners = self.listeners.borrow();
+        if let Some(serving) = listeners.get(&id).and_then(Weak::upgrade) {
+            serving.change(service, self.limits.get().timeouts.certificates);
+        }
+    }
+
+    pub(super) fn count(&self, what: Count) {
         self.core.borrow().engine.counters.add(what, 1);
     }
 
     /// Returns how long a connection may be idle after a query, as things stand.
-    fn idle(&self) -> Duration {
-        let limits = self.limits();
+    pub(super) fn idle(&self, own: TimeoutOptions) -> Duration {
+        let limits = self.limits(own);
         if self.slots.are_scarce() {
             limits.idle.min(limits.timeouts.pressed_idle)
         } else {
@@ -171,9 +231,10 @@ pub(super) fn run<A: Answerer>(
             };
             match command {
                 Some(Command::Listen(listen)) => {
-                    accepting.spawn_local(accept(shared.clone(), listen));
+                    accepting.spawn_local(serve(shared.clone(), listen));
                 }
                 Some(Command::Limit(limits)) => shared.limit(limits),
+                Some(Command::Change(id, service)) => shared.change(id, service),
                 None => break,
             }
         }
@@ -181,14 +242,37 @@ pub(super) fn run<A: Answerer>(
     });
 }
 
-async fn accept<A: Answerer>(shared: Rc<Shared<A>>, listen: Listen) {
-    let Listen {
-        id,
-        socket,
-        receiving,
-        connections: stop_connections,
-        open: _open,
-    } = listen;
+async fn serve<A: Answerer>(shared: Rc<Shared<A>>, listen: Listen) {
+    let poll = shared.limits.get().timeouts.certificates;
+    let serving = Rc::new(Serving::new(listen.scheme, listen.replies));
+    serving.change(listen.service, poll);
+    shared
+        .listeners
+        .borrow_mut()
+        .retain(|_, known| known.strong_count() > 0);
+    let of_id = Rc::downgrade(&serving);
+    shared.listeners.borrow_mut().insert(listen.id, of_id);
+    let _open = listen.open;
+    match listen.socket {
+        Socket::Tcp(socket) => {
+            let stops = (listen.receiving, listen.connections);
+            accept(&shared, &serving, (listen.id, socket), stops).await;
+        }
+        #[cfg(feature = "encrypted")]
+        Socket::Quic(socket) => {
+            super::doq::accept(&shared, &serving, (listen.id, socket), &listen.receiving).await;
+        }
+        #[cfg(not(feature = "encrypted"))]
+        Socket::Quic(_) => {}
+    }
+}
+
+async fn accept<A: Answerer>(
+    shared: &Rc<Shared<A>>,
+    serving: &Rc<Serving>,
+    (id, socket): (ListenerId, std::net::TcpListener),
+    (receiving, stop_connections): (Drain, Drain),
+) {
     let Ok(listener) = TcpListener::from_std(socket) else {
         // Of descriptors to watch it with there are none: who connects waits in vain, as who is not
         // taken does.
@@ -202,10 +286,10 @@ async fn accept<A: Answerer>(shared: Rc<Shared<A>>, listen: Listen) {
             biased;
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
-            accepted = take(&shared, &listener) => {
-                if let Some((stream, peer)) = accepted {
+            accepted = take(shared, &listener) => {
+                if let Some(accepted) = accepted {
                     let stop = stop_connections.clone();
-                    open(&shared, (id, stop), (stream, peer), &mut connections);
+                    open(shared, serving, (id, stop), accepted, &mut connections);
                 }
             }
         }
@@ -230,7 +314,7 @@ async fn take<A: Answerer>(
             if !is_of_one_connection(&error) {
                 // Without descriptors, or memory, the listener stays readable: asking again at
                 // once would spin.
-                sleep(shared.limits().timeouts.accept_pause).await;
+                sleep(shared.limits.get().timeouts.accept_pause).await;
             }
             None
         }
@@ -239,6 +323,7 @@ async fn take<A: Answerer>(
 
 fn open<A: Answerer>(
     shared: &Rc<Shared<A>>,
+    serving: &Rc<Serving>,
     (listener, stop): (ListenerId, Drain),
     (stream, peer): (TcpStream, SocketAddr),
     connections: &mut JoinSet<()>,
@@ -254,15 +339,33 @@ fn open<A: Answerer>(
     let local = stream.local_addr().ok();
     let origin = Origin {
         listener,
+        scheme: serving.scheme(),
+        timeouts: serving.timeouts(),
         peer,
         local: local.map(|address| canonical(address).ip()),
+        named: None,
         stop,
     };
-    let connection = Connection::new(shared.clone(), stream, origin);
-    connections.spawn_local(async move {
-        connection.run().await;
-        drop(slot);
-    });
+    let shared = shared.clone();
+    match serving.scheme() {
+        Scheme::Dns => {
+            let connection = Connection::new(shared, stream, origin);
+            connections.spawn_local(async move {
+                connection.run().await;
+                drop(slot);
+            });
+        }
+        #[cfg(feature = "encrypted")]
+        _ => {
+            let serving = serving.clone();
+            connections.spawn_local(async move {
+                super::encrypted::serve(shared, &serving, stream, origin).await;
+                drop(slot);
+            });
+        }
+        #[cfg(not(feature = "encrypted"))]
+        _ => {}
+    }
 }
 
 /// Returns whether the failure is that of the connection which was to be taken (accept(2) lists

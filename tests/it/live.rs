@@ -10,7 +10,9 @@ use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
 use tenantdns::forward::Forwarder;
 use tenantdns::index::Index;
-use tenantdns::server::{Core, ListenAddress, Options, Server, Setup, Timeouts, Upstream, bind};
+use tenantdns::server::{
+    Core, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
+};
 use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
 
@@ -33,6 +35,7 @@ impl Live {
     pub(crate) fn start(cluster: &Cluster) -> Self {
         let listen = ListenAddress {
             id: ListenerId(0),
+            scheme: Scheme::Dns,
             address: "127.0.0.1:0".parse().unwrap(),
         };
         let options = Options {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::testing::{SelfSigned, self_signed};
+use crate::tls::PairFiles;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use ureq::Agent;
 use ureq::http::{Method, Request};

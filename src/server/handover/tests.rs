@@ -56,7 +56,10 @@ async fn every_socket_arrives_and_a_datagram_that_waits_in_one_is_there() {
     let listener = &taken.listeners[0];
     assert!(listener.taken_over);
     assert_eq!((listener.address, listener.udp.len()), (address, 72));
-    assert_eq!(listener.tcp.local_addr().unwrap(), address);
+    assert_eq!(
+        listener.tcp.as_ref().unwrap().local_addr().unwrap(),
+        address
+    );
     drop(bound);
     let waiting = listener.udp.iter().find_map(|each| {
         each.socket.set_nonblocking(true).unwrap();

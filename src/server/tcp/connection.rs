@@ -5,6 +5,8 @@
 
 use super::super::engine::Answerer;
 use super::super::held::ReplyTo;
+use super::super::options::{Scheme, TimeoutOptions};
+use super::super::padding::pad;
 use super::super::proxy::{self, Header, Named};
 use super::super::stats::Count;
 use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
@@ -31,16 +33,21 @@ const LAST_READS: usize = 16;
 
 /// Where a connection's queries come from.
 #[derive(Debug, Clone)]
-pub(super) struct Origin {
-    pub(super) listener: ListenerId,
-    pub(super) peer: SocketAddr,
-    pub(super) local: Option<IpAddr>,
+pub(in crate::server) struct Origin {
+    pub(in crate::server) listener: ListenerId,
+    pub(in crate::server) scheme: Scheme,
+    /// The listener's own.
+    pub(in crate::server) timeouts: TimeoutOptions,
+    pub(in crate::server) peer: SocketAddr,
+    pub(in crate::server) local: Option<IpAddr>,
+    /// Whom a PROXY header named in front of what is encrypted, where that was looked for.
+    pub(in crate::server) named: Option<Named>,
     /// Tells when to stop.
-    pub(super) stop: Drain,
+    pub(in crate::server) stop: Drain,
 }
 
 /// One connection.
-pub(super) struct Connection<A, S> {
+pub(in crate::server) struct Connection<A, S> {
     shared: Rc<Shared<A>>,
     stream: S,
     origin: Origin,
@@ -100,13 +107,13 @@ impl Step {
 }
 
 impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
-    pub(super) fn new(shared: Rc<Shared<A>>, stream: S, origin: Origin) -> Self {
+    pub(in crate::server) fn new(shared: Rc<Shared<A>>, stream: S, origin: Origin) -> Self {
         let (late_places, late) = mpsc::channel(LATE);
         Self {
             shared,
             stream,
+            named: origin.named,
             origin,
-            named: None,
             input: Vec::new(),
             output: Vec::new(),
             dirty: false,
@@ -118,7 +125,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
 
     /// Answers until the peer closes, is too slow, or the server stops. Whatever ends it, the
     /// answers that are still to come are sent before FIN, unless they can't be.
-    pub(super) async fn run(mut self) {
+    pub(in crate::server) async fn run(mut self) {
         if self.serve().await.is_ok() {
             // What fails here is the peer's loss alone.
             let _ = self.finish().await;
@@ -184,7 +191,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
 
     /// Sends the late answers and FIN.
     async fn finish(mut self) -> Result<(), Closed> {
-        let timeouts = self.shared.limits().timeouts;
+        let timeouts = self.shared.limits(self.origin.timeouts).timeouts;
         // With ours gone the channel ends as soon as the last kept query is answered, or dropped.
         self.late_places = None;
         let end = Instant::now() + timeouts.late;
@@ -198,11 +205,11 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
     }
 
     fn deadline(&self) -> Instant {
-        let limits = self.shared.limits();
+        let limits = self.shared.limits(self.origin.timeouts);
         match self.progress {
             Progress::Silent(since) => since + limits.timeouts.first,
             Progress::Partial(since) => since + limits.timeouts.message,
-            Progress::Idle(since) => since + self.shared.idle(),
+            Progress::Idle(since) => since + self.shared.idle(self.origin.timeouts),
         }
     }
 
@@ -258,6 +265,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             },
         };
         let (mut read, mut filled, mut queries) = (0, 0, 0);
+        let encrypted = self.origin.scheme.is_encrypted();
         let received_at = std::time::Instant::now();
         engine.received(received_at);
         let step = loop {
@@ -293,7 +301,10 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             let places = &self.late_places;
             let keep = || {
                 let place = places.clone()?.try_reserve_owned().ok()?;
-                Some(ReplyTo::Tcp(place))
+                Some(match encrypted {
+                    false => ReplyTo::Tcp(place),
+                    true => ReplyTo::Encrypted(place),
+                })
             };
             // Once a query, as its client may change while the connection lasts.
             let snapshot = engine.reader.load();
@@ -308,6 +319,10 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 Named::Malformed => engine.refuse_claim(message, out),
                 _ => engine.answer(&snapshot, &request, out, &shared.waiters, keep),
             };
+            let answered = match encrypted {
+                false => answered,
+                true => pad(message, out, answered),
+            };
             if let Ok(length @ 1..) = u16::try_from(answered) {
                 out_prefix.copy_from_slice(&length.to_be_bytes());
                 filled += PREFIX + answered;
@@ -315,7 +330,11 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             read += PREFIX + length;
             queries += 1;
         };
-        engine.counters.add(Count::TcpQueries, queries);
+        let count = match encrypted {
+            false => Count::TcpQueries,
+            true => Count::TlsQueries,
+        };
+        engine.counters.add(count, queries);
         self.input.drain(..read);
         self.progress = match self.progress {
             Progress::Partial(since) if queries == 0 => Progress::Partial(since),
@@ -381,7 +400,12 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             stream.write_all(output).await?;
             stream.flush().await
         };
-        match timeout(self.shared.limits().timeouts.write, write).await {
+        match timeout(
+            self.shared.limits(self.origin.timeouts).timeouts.write,
+            write,
+        )
+        .await
+        {
             Ok(Ok(())) => {
                 self.dirty = false;
                 output.clear();

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 /// The places for connections. One thread's.
-pub(super) struct Slots {
+pub(in crate::server) struct Slots {
     shared: Rc<Shared>,
 }
 
@@ -21,7 +21,7 @@ struct Shared {
 }
 
 /// One connection's place, given back when dropped.
-pub(super) struct Slot {
+pub(in crate::server) struct Slot {
     shared: Rc<Shared>,
     client: IpAddr,
 }
@@ -56,7 +56,7 @@ impl Slots {
     }
 
     /// Takes a place, unless none is free or the client has as many as it may.
-    pub(super) fn take(&self, client: IpAddr) -> Option<Slot> {
+    pub(in crate::server) fn take(&self, client: IpAddr) -> Option<Slot> {
         let shared = &self.shared;
         if shared.used.get() >= shared.limit.get() {
             return None;
@@ -80,12 +80,12 @@ impl Slots {
     }
 
     /// Returns whether more than 80 % of the places are taken.
-    pub(super) fn are_scarce(&self) -> bool {
+    pub(in crate::server) fn are_scarce(&self) -> bool {
         self.shared.used.get() * 5 > self.shared.limit.get() * 4
     }
 
     /// Waits until places become scarce.
-    pub(super) async fn become_scarce(&self) {
+    pub(in crate::server) async fn become_scarce(&self) {
         self.shared.scarce.notified().await;
     }
 }

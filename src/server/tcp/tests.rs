@@ -26,6 +26,7 @@ fn patient(adjust: impl FnOnce(&mut Setup<super::super::script::Script>)) -> Run
             pressed_idle: EVER,
             late: PATIENCE,
             accept_pause: SHORT,
+            certificates: EVER,
         };
         adjust(setup);
     })

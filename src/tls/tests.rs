@@ -37,6 +37,15 @@ impl Drop for Files {
     }
 }
 
+const OFFER: Offer = Offer {
+    table: "[tls]",
+    protocols: &["dot"],
+};
+
+fn open(files: &Files) -> Result<Pair, PairError> {
+    Pair::open(&files.0.clone().into(), OFFER)
+}
+
 #[test]
 fn what_is_no_pair_is_refused_with_its_file() {
     let (a, b) = (self_signed("a"), self_signed("b"));
@@ -83,15 +92,15 @@ fn what_is_no_pair_is_refused_with_its_file() {
     ] {
         files.certificate(certificate_text);
         files.key(key_text);
-        let error = Pair::open(&files.0).unwrap_err().to_string();
+        let error = open(&files).unwrap_err().to_string();
         assert!(error.starts_with(&start), "{what}: {error}");
         assert!(!error.contains("BEGIN"), "{what}: {error}");
     }
     fs::remove_file(&files.0.key).unwrap();
-    let error = Pair::open(&files.0).unwrap_err().to_string();
+    let error = open(&files).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{key}: ")), "{error}");
     files.key(&" ".repeat(LARGEST as usize + 1));
-    let error = Pair::open(&files.0).unwrap_err().to_string();
+    let error = open(&files).unwrap_err().to_string();
     assert!(
         error.ends_with("too large for a certificate or a key"),
         "{error}"
@@ -102,7 +111,7 @@ fn what_is_no_pair_is_refused_with_its_file() {
 fn a_new_pair_is_taken_and_a_bad_one_is_said_once_and_not_taken() {
     let (a, b) = (self_signed("a"), self_signed("b"));
     let files = Files::new("replaced", &a);
-    let mut pair = Pair::open(&files.0).unwrap();
+    let mut pair = open(&files).unwrap();
     let shown = pair.shown();
     let first = shown.current();
     let same = |expected: &Arc<ServerConfig>| Arc::ptr_eq(&shown.current(), expected);
@@ -133,4 +142,46 @@ fn a_new_pair_is_taken_and_a_bad_one_is_said_once_and_not_taken() {
         assert_eq!(pair.look(), None);
         assert!(same(&second));
     }
+}
+
+#[test]
+fn clients_are_verified_by_authorities_that_are_there_and_followed() {
+    let (a, b) = (self_signed("a"), self_signed("b"));
+    let files = Files::new("clients", &a);
+    let authorities = files.0.certificate.with_extension("ca");
+    let options = |client_auth| Options {
+        pair: files.0.clone(),
+        client_auth,
+    };
+    for client_auth in [ClientAuth::NoCert, ClientAuth::Request, ClientAuth::Require] {
+        assert!(Pair::open(&options(client_auth), OFFER).is_ok());
+    }
+    let needed = options(ClientAuth::RequireAndVerify(authorities.clone()));
+    let place = authorities.display().to_string();
+    for (what, text, expected) in [
+        ("no file", None, format!("{place}: No such file")),
+        (
+            "no PEM",
+            Some(""),
+            format!("{place}: no certificate in PEM"),
+        ),
+        (
+            "a key",
+            Some(&*a.key),
+            format!("{place}: no certificate in PEM"),
+        ),
+    ] {
+        if let Some(text) = text {
+            fs::write(&authorities, text).unwrap();
+        }
+        let error = Pair::open(&needed, OFFER).unwrap_err().to_string();
+        assert!(error.starts_with(&expected), "{what}: {error}");
+    }
+    fs::write(&authorities, &a.certificate).unwrap();
+    let mut pair = Pair::open(&needed, OFFER).unwrap();
+    let first = pair.shown().current();
+    fs::write(&authorities, &b.certificate).unwrap();
+    assert_eq!(pair.look(), None);
+    assert!(!Arc::ptr_eq(&pair.shown().current(), &first));
+    fs::remove_file(&authorities).unwrap();
 }
