@@ -33,10 +33,10 @@ mod differential;
 mod encodings;
 #[path = "live/faults.rs"]
 mod faults;
-#[path = "live/metrics.rs"]
-mod metrics;
 #[path = "live/forward.rs"]
 mod forward;
+#[path = "live/metrics.rs"]
+mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/policy.rs"]
