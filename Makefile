@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt fmt-check clippy test verify-isolation peers test-live doc bench bench-instructions bench-timing bench-scale bench-peers bench-forward bench-gate run deny
+.PHONY: help check fmt fmt-check clippy test verify-isolation verify-lifecycle peers test-live doc bench bench-instructions bench-timing bench-scale bench-peers bench-forward bench-gate run deny
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ test: ## Runs every test
 verify-isolation: ## Tries what isolation promises on SAMPLES pairs of answers, a million by default
 	TENANTDNS_SAMPLES=$(or $(SAMPLES),1000000) $(CARGO) test --profile quick --test it -- --nocapture \
 		i3_hidden i11_what in_every_history
+
+verify-lifecycle: ## Changes and restarts a server under QPS queries a second (5000): no query may be lost
+	TENANTDNS_QPS=$(or $(QPS),5000) TENANTDNS_RELOADS=$(or $(RELOADS),1000) \
+		TENANTDNS_HANDOVERS=$(or $(HANDOVERS),100) $(CARGO) test --profile quick --test it -- --nocapture \
+		--test-threads 1 lifecycle::no_query
 
 peers: ## Builds the API server, the CoreDNS and the kustomize of the live tests (needs Go)
 	tests/peers/build.sh

@@ -17,6 +17,7 @@ mod kubernetes;
 mod message;
 mod plain;
 mod records;
+mod rotate;
 mod serve;
 mod services;
 mod steps;
@@ -228,7 +229,26 @@ enum Source {
 impl<'a> Asked<'a> {
     /// Returns the block that is for a name.
     fn select(&self, qname: &QName<'_>) -> Option<&'a Block> {
-        self.snapshot.chain.select(self.request.listener, qname)
+        let chain = &self.snapshot.chain;
+        chain.select(self.request.listener, qname, |shown| {
+            let view = self.snapshot.view(self.client);
+            shown.is_for(view.own_tenant(), view.own_namespace())
+        })
+    }
+
+    /// Returns whether the query waits to know which block is for its client.
+    fn waits_for_a_block(&self) -> bool {
+        let snapshot = self.snapshot;
+        let unseen = || {
+            self.address()
+                .is_some_and(|address| !snapshot.knows(address))
+        };
+        self.client == Client::Unknown
+            && self.request.may_wait
+            && snapshot
+                .chain
+                .tells_apart(self.request.listener, &self.query.qname)
+            && unseen()
     }
 
     /// Returns the client's address, canonical, where one is known.
@@ -329,6 +349,9 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let query = asked.query;
     let block = asked.select(&query.qname);
     let unanswerable = unanswerable(query, block);
+    if unanswerable.is_none() && asked.waits_for_a_block() {
+        return Outcome::Hold;
+    }
     let limit = match (block, asked.request.transport) {
         (Some(block), Transport::Udp) => limit.min(usize::from(block.udp_size())),
         _ => limit,
@@ -423,6 +446,12 @@ fn relay(asked: &Asked<'_>, reply: &[u8], by: By, limit: usize, out: &mut [u8]) 
     let length = cut_into(reply, limit, out);
     if let Some(id) = out.first_chunk_mut() {
         *id = asked.query.header.id.to_be_bytes();
+    }
+    let blocks = asked.snapshot.chain.blocks();
+    let block = by.block.and_then(|id| blocks.get(usize::from(id.0)));
+    if block.is_some_and(Block::rotates) {
+        let message = out.get_mut(..length).unwrap_or(&mut []);
+        rotate::rotate(message, asked.request.entropy);
     }
     Outcome::Reply(length, verdict)
 }

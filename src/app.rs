@@ -2,6 +2,7 @@
 //! sockets. Nothing is decided here that a room could decide.
 
 mod audit;
+mod blocks;
 mod canary;
 mod changes;
 mod conditions;
@@ -9,6 +10,7 @@ mod coredns;
 mod corefile;
 mod details;
 mod feed;
+mod hosts;
 mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]
@@ -175,6 +177,7 @@ fn blocks_with_own_addresses(config: &Config) -> anyhow::Result<Vec<BlockOptions
             zone.own_addresses.dedup();
         }
     }
+    blocks::complete(&mut blocks);
     Ok(blocks)
 }
 

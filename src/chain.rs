@@ -15,6 +15,7 @@ mod record;
 mod rewrite;
 mod template;
 mod text;
+mod view;
 
 pub use acl::{AclAction, AclOptions, AclRule, judge};
 pub use forward::{Clients, ForwardOptions};
@@ -30,6 +31,7 @@ pub use rewrite::{
 };
 pub use template::{Matched, Parts, TemplateError, TemplateOptions, TemplateText};
 pub use text::{lowered, normalized, shown};
+pub use view::ViewOptions;
 
 use crate::wire::{Name, PAYLOAD_SIZE, QName};
 use crate::zone;
@@ -57,6 +59,8 @@ pub struct BlockOptions {
     pub zones: Vec<Name>,
     /// The listeners that serve this block.
     pub listeners: Vec<ListenerId>,
+    /// `view`: for whom it is there; `None` for everybody.
+    pub view: Option<ViewOptions>,
     /// Its `kubernetes` table.
     pub kubernetes: Option<zone::Options>,
     /// Its `nsid` table: the identifier.
@@ -131,6 +135,7 @@ pub struct Block {
     id: BlockId,
     zones: Vec<Name>,
     listeners: Vec<ListenerId>,
+    view: Option<ViewOptions>,
     steps: Vec<Step>,
     /// How many of them stand in front of what answers from data or asks.
     front: usize,
@@ -138,6 +143,7 @@ pub struct Block {
     udp_size: u16,
     minimal: bool,
     chaos: bool,
+    loadbalance: bool,
 }
 
 impl Block {
@@ -171,6 +177,11 @@ impl Block {
         self.minimal
     }
 
+    /// Returns whether addresses of other servers' replies change places.
+    pub fn rotates(&self) -> bool {
+        self.loadbalance
+    }
+
     /// Returns whether questions of class CH are taken.
     pub fn takes_chaos(&self) -> bool {
         self.chaos
@@ -180,8 +191,9 @@ impl Block {
         self.listeners.contains(&listener)
     }
 
-    fn holds_every_name(&self) -> bool {
-        matches!(&*self.zones, [zone] if zone.as_wire() == [0])
+    /// Returns whether it is for every name and everybody.
+    fn is_for_all(&self) -> bool {
+        matches!(&*self.zones, [zone] if zone.as_wire() == [0]) && self.view.is_none()
     }
 }
 
@@ -200,10 +212,9 @@ impl Chain {
             let steps = steps(block, &mut zones, &mut hosts);
             let udp_size = block.bufsize.unwrap_or(PAYLOAD_SIZE).min(PAYLOAD_SIZE);
             let is_front = |step: &&Step| !matches!(step, Step::Kubernetes(_) | Step::Forward(_));
-            // What `any` and `chaos` are for has no short way.
-            let rest = steps
-                .iter()
-                .find(|s| !matches!(s, Step::Any | Step::Chaos(_)));
+            // What `any` and `chaos` are for has no short way, which knows of `minimal`.
+            let is_passed = |s: &&Step| !matches!(s, Step::Any | Step::Chaos(_) | Step::Minimal);
+            let rest = steps.iter().find(is_passed);
             let first_zone = match rest {
                 Some(Step::Kubernetes(id)) => Some(*id),
                 _ => None,
@@ -212,12 +223,14 @@ impl Chain {
                 id: BlockId(id),
                 zones: block.zones.clone(),
                 listeners: block.listeners.clone(),
+                view: block.view.clone(),
                 front: steps.iter().take_while(is_front).count(),
                 steps,
                 first_zone: first_zone.filter(|_| udp_size == PAYLOAD_SIZE),
                 udp_size,
                 minimal: block.minimal,
                 chaos: block.chaos.is_some(),
+                loadbalance: block.loadbalance,
             }
         });
         let blocks = blocks.collect();
@@ -229,15 +242,35 @@ impl Chain {
         &self.blocks
     }
 
-    /// Returns the block that answers `qname` on `listener`, or `None` where no block's zone holds
-    /// the name.
+    /// Returns the block that answers `qname` on `listener` to whoever `is_shown` says a view is for,
+    /// or `None` where no block's zone holds the name.
     #[inline]
-    pub fn select(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
+    pub fn select(
+        &self,
+        listener: ListenerId,
+        qname: &QName<'_>,
+        is_shown: impl Fn(&ViewOptions) -> bool,
+    ) -> Option<&Block> {
         match &*self.blocks {
             // Nearly every server has this one.
-            [only] if only.holds_every_name() => Some(only).filter(|b| b.is_behind(listener)),
-            _ => self.select_longest(listener, qname),
+            [only] if only.is_for_all() => Some(only).filter(|b| b.is_behind(listener)),
+            _ => self.select_longest(listener, qname, is_shown),
         }
+    }
+
+    /// Returns whether it depends on who asks which block answers `qname` on `listener`.
+    pub fn tells_apart(&self, listener: ListenerId, qname: &QName<'_>) -> bool {
+        let mut blocks = self.blocks.iter();
+        blocks.any(|block| {
+            block.view.is_some()
+                && block.is_behind(listener)
+                && qname.longest_suffix(&block.zones).is_some()
+        })
+    }
+
+    /// Returns whether positive answers of the first block have no section but one.
+    pub fn is_minimal(&self) -> bool {
+        self.blocks.first().is_some_and(Block::is_minimal)
     }
 
     /// Returns the zone that every name is looked up in first on `listener`, where there is one
@@ -246,7 +279,7 @@ impl Chain {
     #[inline]
     pub fn first_zone(&self, listener: ListenerId) -> Option<ZoneId> {
         match &*self.blocks {
-            [only] if only.holds_every_name() && only.is_behind(listener) => only.first_zone,
+            [only] if only.is_for_all() && only.is_behind(listener) => only.first_zone,
             _ => None,
         }
     }
@@ -260,10 +293,17 @@ impl Chain {
         })
     }
 
-    fn select_longest(&self, listener: ListenerId, qname: &QName<'_>) -> Option<&Block> {
+    fn select_longest(
+        &self,
+        listener: ListenerId,
+        qname: &QName<'_>,
+        is_shown: impl Fn(&ViewOptions) -> bool,
+    ) -> Option<&Block> {
+        // In reverse, so that of several the first counts.
         self.blocks
             .iter()
-            .filter(|block| block.is_behind(listener))
+            .rev()
+            .filter(|block| block.is_behind(listener) && block.view.as_ref().is_none_or(&is_shown))
             .filter_map(|block| Some((qname.longest_suffix(&block.zones)?.label_count(), block)))
             .max_by_key(|(labels, _)| *labels)
             .map(|(_, block)| block)

@@ -244,7 +244,7 @@ impl Index {
     }
 
     /// Returns the server blocks.
-    pub fn chain(&self) -> &Chain {
+    pub fn chain(&self) -> &Arc<Chain> {
         &self.chain
     }
 

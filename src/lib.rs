@@ -15,7 +15,7 @@
 //! | [`index`] | the single writer: events in, snapshots out |
 //! | [`answer`] | `respond()`: from a query's bytes to its answer's |
 //! | [`audit`] | what enforcing takes away from answers |
-//! | [`tap`] | what another server's log and dnstap tell of its queries |
+//! | [`tap`] | what another server's log and dnstap tell of its queries, and the dnstap of this one |
 //! | [`protobuf`] | Protocol Buffers on borrowed bytes |
 //! | [`manifests`] | the offline source: YAML and JSON to events |
 //! | [`watch`] | the API source: the only room that names kube (feature `kubernetes`) |
@@ -25,6 +25,7 @@
 //! | [`cache`] | forwarded answers as wire octets |
 //! | [`canary`] | notices a cache in front that merges tenants |
 //! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
+//! | [`querylog`] | lines about queries, as CoreDNS's `log` and `errors` write them |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |

@@ -13,6 +13,7 @@
 //! Drain::start ─► workers answer what has arrived, connections get FIN ─► Server::join
 //! ```
 
+mod asking;
 mod bind;
 #[cfg(feature = "encrypted")]
 #[cfg(test)]

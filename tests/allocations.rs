@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use tenantdns::answer::{DropReason, Outcome, Transport, respond};
 use tenantdns::index::Event;
-use tenantdns::observe::{Options, observe};
+use tenantdns::observe::{Options, Traffic, observe};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, objects, query, query_edns, request, sized};
 use tenantdns::wire::RType;
@@ -59,6 +59,11 @@ const NODE: &str = "192.0.2.1";
 const STRANGER: &str = "203.0.113.9";
 
 fn snapshot() -> Snapshot {
+    snapshot_with("")
+}
+
+/// The same cluster behind these tables.
+fn snapshot_with(tables: &str) -> Snapshot {
     let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
     let endpoints = (0..40).map(|n| IpAddr::from([10, 244, 1, n]));
     let objects = vec![
@@ -75,7 +80,8 @@ fn snapshot() -> Snapshot {
         objects::pod("kube-system", "dns", ip("10.244.0.2")),
         objects::node("node", ip(NODE), true),
     ];
-    Cluster::of(objects, "[kubernetes]\npods = \"verified\"\n")
+    let config = format!("[kubernetes]\npods = \"verified\"\n{tables}");
+    Cluster::of(objects, &config)
         .own_addresses(&[ip("10.244.0.2")])
         .snapshot()
 }
@@ -185,11 +191,25 @@ unknown, mandatory   | stranger | kube-dns.kube-system.svc.cluster.local  | A   
 no shape of ours     | stranger | a.b.c.cluster.local                     | A     | NXDOMAIN | 0
 out of zone          | pod      | example.org                             | A     | REFUSED  | 0";
 
+/// Steps in front of the cluster that are for other questions, or only look.
+const STEPS: &str = "[any]\n[minimal]\n[loadbalance]\n[local]\n[chaos]\n[nsid]\n[bufsize]\nsize = 1232\n\
+    [dns64]\n[[acl]]\nzones = [\"example.org\"]\nrules = [{ action = \"drop\", nets = [\"10.9.0.0/16\"] }]\n";
+
 #[test]
 fn i4_an_in_zone_udp_answer_allocates_nothing() {
-    let snapshot = snapshot();
+    allocates_nothing(&snapshot(), CASES.lines());
+}
+
+/// Nor where steps stand in front that let it pass.
+#[test]
+fn i4_an_in_zone_udp_answer_behind_steps_that_let_it_pass_allocates_nothing() {
+    let in_zone = |line: &&str| !line.starts_with("out of zone");
+    allocates_nothing(&snapshot_with(STEPS), CASES.lines().filter(in_zone));
+}
+
+fn allocates_nothing<'a>(snapshot: &Snapshot, cases: impl Iterator<Item = &'a str>) {
     let mut out = vec![0; 1232];
-    for line in CASES.lines().filter(|line| !line.starts_with('#')) {
+    for line in cases.filter(|line| !line.starts_with('#')) {
         let words: Vec<&str> = line.split('|').map(str::trim).collect();
         let [case, source, name, rtype, rcode, answers] = words[..] else {
             panic!("{line}");
@@ -208,11 +228,11 @@ fn i4_an_in_zone_udp_answer_allocates_nothing() {
             query_edns(name, rtype, 1232),
             query_edns(name, rtype, 65_535),
         ] {
-            let got = measure(&snapshot, (source, Transport::Udp), &bytes, &mut out);
+            let got = measure(snapshot, (source, Transport::Udp), &bytes, &mut out);
             assert_eq!(got, (Ok((rcode, answers)), 0), "{case}");
         }
         let got = measure(
-            &snapshot,
+            snapshot,
             (source, Transport::Udp),
             &query(name, rtype),
             &mut out,
@@ -231,6 +251,8 @@ fn i4_noting_an_answer_allocates_nothing() {
     let snapshot = snapshot();
     let (first, _gatherer) = observe(Options::default(), 7);
     let mut witness = first.next();
+    let mut traffic = Traffic::new(["dns://:53".to_owned()]);
+    let mut laid_out = false;
     let mut out = vec![0; 1232];
     for (source, name, rtype) in [
         (CLIENT, "web.shop.svc.cluster.local", RType::A),
@@ -245,6 +267,20 @@ fn i4_noting_an_answer_allocates_nothing() {
         let Outcome::Reply(_, verdict) = respond(&snapshot, &request, &mut out) else {
             panic!("{name}");
         };
+        let mut count = || {
+            traffic.received(std::time::Instant::now());
+            traffic.saw(&snapshot, &request, &verdict, 140);
+            traffic.sent();
+        };
+        // The first query under a configuration makes what is counted in.
+        if !std::mem::replace(&mut laid_out, true) {
+            count();
+        }
+        assert_eq!(
+            counted(|| (0..10_000).for_each(|_| count())).1,
+            0,
+            "{source} {name}"
+        );
         let note = || (0..10_000).for_each(|_| witness.saw(&snapshot, &request, &verdict));
         assert_eq!(counted(note).1, 0, "{source} {name}");
     }

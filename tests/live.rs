@@ -31,6 +31,8 @@ mod deploy;
 mod differential;
 #[path = "live/encodings.rs"]
 mod encodings;
+#[path = "it/expressions.rs"]
+mod expressions;
 #[path = "live/faults.rs"]
 mod faults;
 #[path = "live/forward.rs"]
@@ -39,16 +41,22 @@ mod forward;
 mod metrics;
 #[path = "live/parts.rs"]
 mod parts;
+#[path = "live/plugins.rs"]
+mod plugins;
 #[path = "live/policy.rs"]
 mod policy;
 #[path = "live/probe.rs"]
 mod probe;
 #[path = "live/process.rs"]
 mod process;
+#[path = "live/prometheus.rs"]
+mod prometheus;
 #[path = "live/proxy.rs"]
 mod proxy;
 #[path = "live/rbac.rs"]
 mod rbac;
+#[path = "live/reload.rs"]
+mod reload;
 #[path = "live/replica.rs"]
 mod replica;
 #[path = "live/scope.rs"]

@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "server",
         "wire answer snapshot chain limits drain tls",
-        "arrayvec bytes http_body_util hyper hyper_util libc quinn socket2 thiserror tokio tokio_rustls",
+        "arrayvec bytes http_body_util hyper hyper_util libc quinn rustix socket2 thiserror tokio tokio_rustls",
     ),
     ("checkpoint", "model index", "serde serde_json thiserror"),
     ("canary", "wire answer snapshot drain", "tokio tracing"),

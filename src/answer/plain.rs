@@ -46,6 +46,9 @@ pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<
                 view,
                 builder: &mut builder,
             };
+            if snapshot.chain.is_minimal() {
+                writer.builder.set_minimal();
+            }
             writer.cluster_service(&node, port).ok()?;
             None
         }

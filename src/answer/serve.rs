@@ -25,6 +25,9 @@ pub(super) use search::concerns as may_search;
 /// Look-ups within look-ups at most: DNS64 behind an alias, and some more.
 const MAX_DEPTH: u8 = 4;
 
+/// Octets that nearly every answer fits in. One that does not is made again, with room for any.
+const SHORT: usize = 4096;
+
 /// A question on its way.
 #[derive(Clone)]
 pub(super) struct Question {
@@ -58,7 +61,12 @@ pub(super) fn answer(asked: &Asked<'_>, block: &Block, limit: usize, out: &mut [
         qclass: query.qclass,
     };
     match serve(asked, block, &question, 0) {
-        Ok(reply) => {
+        Ok(mut reply) => {
+            if block.rotates() {
+                // Other bits than those that the cluster's records were rotated by.
+                let entropy = asked.request.entropy.rotate_left(29);
+                super::rotate::rotate_records(&mut reply.message, entropy);
+            }
             let by = By {
                 block: Some(block.id()),
                 ..reply.by
@@ -265,9 +273,15 @@ impl Serving<'_> {
             depth: self.depth,
             ..*self.asked
         };
-        let mut out = vec![0; usize::from(u16::MAX)];
-        let mut builder = ResponseBuilder::new(&query, usize::from(u16::MAX), &mut out);
-        match kubernetes::answer(&asked, id, &mut builder) {
+        let mut out = vec![0; SHORT];
+        let mut builder = ResponseBuilder::new(&query, SHORT, &mut out);
+        let mut done = kubernetes::answer(&asked, id, &mut builder);
+        if builder.is_full() {
+            out = vec![0; usize::from(u16::MAX)];
+            builder = ResponseBuilder::new(&query, usize::from(u16::MAX), &mut out);
+            done = kubernetes::answer(&asked, id, &mut builder);
+        }
+        match done {
             None => Ok(None),
             Some(Done::Next) => {
                 self.passed_on.set(true);

@@ -22,6 +22,9 @@ pub(super) fn walk<'a>(
 ) -> Done<'a> {
     let snapshot = asked.snapshot;
     let mut passed_on = false;
+    if block.is_some_and(Block::is_minimal) {
+        builder.set_minimal();
+    }
     let steps = block.map_or(&[][..], Block::steps);
     for (at, step) in steps.iter().enumerate() {
         let done = match step {
@@ -126,20 +129,18 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
     match step {
         Step::Nsid(_) => asks_nsid(asked.query),
         Step::Local => local_zone(qname).is_some(),
-        Step::Dns64(_) => qtype == RType::AAAA,
+        Step::Dns64(options) => {
+            let is_v6 = || asked.address().is_some_and(|address| address.is_ipv6());
+            qtype == RType::AAAA && (options.allow_ipv4 || is_v6())
+        }
         Step::Any => qtype == RType::ANY,
         Step::Chaos(_) => qclass == QClass::CH,
         Step::Rewrite(rules) => concerns(rules, &lowered(qname.as_wire()), qtype, qclass),
-        Step::Autopath(options) => may_search(options, qname),
+        Step::Autopath(options) => may_search(asked, block, options, qname),
         Step::Acl(tables) => judge(tables, qname, qtype, asked.address()).is_some(),
         Step::Header(_) => true,
-        Step::Minimal => {
-            let has_one_section = matches!(
-                qtype,
-                RType::A | RType::AAAA | RType::PTR | RType::TXT | RType::CNAME | RType::SOA
-            );
-            !has_one_section || !is_in_zone(asked.snapshot, block, qname)
-        }
+        // The cluster's answers are minimal as they are written.
+        Step::Minimal => !stays_in_zone(asked.snapshot, block, qname),
         Step::Template(tables) => tables.iter().any(|table| {
             longest(&table.zones, qname).is_some() && {
                 let text = lowered(qname.as_wire());
@@ -151,6 +152,15 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         }
         Step::Kubernetes(_) | Step::Forward(_) => false,
     }
+}
+
+/// Returns whether a name is in a zone of the block that hands it to nobody.
+fn stays_in_zone(snapshot: &Snapshot, block: &Block, qname: &QName<'_>) -> bool {
+    let first = block.steps().iter().find_map(|step| match step {
+        Step::Kubernetes(id) => snapshot.zone(*id),
+        _ => None,
+    });
+    first.is_some_and(|zone| zone.origin(qname).is_some() && !zone.falls_through(qname))
 }
 
 /// Returns whether a name is in a zone of the block.

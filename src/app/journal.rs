@@ -40,10 +40,20 @@ impl Losses {
     }
 }
 
-/// One thread.
+/// One thread, and what it writes.
 struct Writer {
+    job: Job,
     closing: Drain,
     thread: JoinHandle<()>,
+}
+
+/// What a thread writes.
+#[derive(Debug, Clone, PartialEq)]
+enum Job {
+    /// The log's lines, block by block.
+    Lines(Vec<Written>),
+    /// dnstap to a receiver, of these blocks.
+    Tap(TapOptions, Vec<u16>),
 }
 
 impl Journal {
@@ -67,29 +77,23 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Writes what another configuration says, from now on.
+    /// Writes what another configuration says, from now on. Who writes the same as before goes on; of
+    /// others the moment in between is not written.
     ///
     /// # Errors
     /// There is no thread to be had; then less is written than configured.
     pub(super) fn apply(&mut self, written: &[Written]) -> io::Result<()> {
+        let jobs = jobs(written);
         let before = std::mem::take(&mut self.writers);
-        let wanted = wanted(written);
-        if wanted != Wanted::NONE {
-            let lines =
-                lines::Lines::new(written.to_vec(), self.reader.clone(), self.asking.clone());
-            let exchanges = self.recorder.reader(wanted, &self.losses.0[0]);
-            self.spawn("query-log", move |closing| {
-                lines.run(exchanges, closing);
-            })?;
+        let (same, others) = before.into_iter().partition(|it| jobs.contains(&it.job));
+        self.writers = same;
+        close(others);
+        for job in jobs {
+            if !self.writers.iter().any(|writer| writer.job == job) {
+                let writer = self.spawn(job)?;
+                self.writers.push(writer);
+            }
         }
-        for (options, blocks) in receivers(written) {
-            let exchanges = self.recorder.reader(Wanted::ALL, &self.losses.0[1]);
-            let origin = exchanges.origin();
-            let tap = tap::Tap::new(options, blocks, origin);
-            self.spawn("dnstap", move |closing| tap.run(exchanges, closing))?;
-        }
-        // After the new ones have begun, so that nothing is missed in between.
-        close(before);
         Ok(())
     }
 
@@ -109,15 +113,46 @@ impl Journal {
         close(self.writers)
     }
 
-    fn spawn(&mut self, name: &str, run: impl FnOnce(&Drain) + Send + 'static) -> io::Result<()> {
+    fn spawn(&self, job: Job) -> io::Result<Writer> {
         let closing = Drain::new();
         let closed = closing.clone();
-        let thread = thread::Builder::new()
-            .name(name.into())
-            .spawn(move || run(&closed))?;
-        self.writers.push(Writer { closing, thread });
-        Ok(())
+        let Losses([lost_lines, lost_taps]) = &self.losses;
+        let thread = match job.clone() {
+            Job::Lines(written) => {
+                let exchanges = self.recorder.reader(wanted(&written), lost_lines);
+                let lines = lines::Lines::new(written, self.reader.clone(), self.asking.clone());
+                let thread = thread::Builder::new().name("query-log".into());
+                thread.spawn(move || lines.run(exchanges, &closed))?
+            }
+            Job::Tap(options, blocks) => {
+                let exchanges = self.recorder.reader(Wanted::ALL, lost_taps);
+                let tap = tap::Tap::new(options, blocks, exchanges.origin());
+                let thread = thread::Builder::new().name("dnstap".into());
+                thread.spawn(move || tap.run(exchanges, &closed))?
+            }
+        };
+        Ok(Writer {
+            job,
+            closing,
+            thread,
+        })
     }
+}
+
+/// Returns what is to be written under a configuration.
+fn jobs(written: &[Written]) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    if wanted(written) != Wanted::NONE {
+        // What is sent elsewhere is no reason to begin the log anew.
+        let lines = written.iter().map(|block| Written {
+            dnstap: None,
+            ..block.clone()
+        });
+        jobs.push(Job::Lines(lines.collect()));
+    }
+    let receivers = receivers(written).into_iter();
+    jobs.extend(receivers.map(|(options, blocks)| Job::Tap(options, blocks)));
+    jobs
 }
 
 fn close(writers: Vec<Writer>) -> bool {
@@ -180,4 +215,43 @@ fn pause(taken: usize) -> Duration {
 /// Returns whether a rule's lines name pods.
 fn names_pods(rule: &crate::querylog::Rule) -> bool {
     rule.output == Output::Json || rule.format.names_pods()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn of(text: &str) -> Vec<Job> {
+        jobs(&Config::from_toml(text, "f.toml").unwrap().written)
+    }
+
+    #[test]
+    fn who_writes_the_same_goes_on() {
+        let log = "[[log]]\nclass = [\"error\"]\n";
+        let tap = "[dnstap]\nto = \"unix:/tap\"\n";
+        let block = "[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n";
+        let (one, both) = (of(log), of(&format!("{log}{tap}")));
+        assert_eq!((one.len(), both.len()), (1, 2));
+        assert!(both.contains(&one[0]));
+        assert!(!of("[[log]]\n").contains(&one[0]));
+        assert!(of("").is_empty());
+        // One receiver for two blocks.
+        let tap_of_block = "[block.dnstap]\nto = \"unix:/tap\"\n";
+        let shared = of(&format!("{tap}{block}{tap_of_block}"));
+        assert!(matches!(&shared[..], [Job::Tap(_, blocks)] if blocks == &[0, 1]));
+    }
+
+    #[test]
+    fn only_what_may_have_a_line_is_copied() {
+        let of = |text: &str| wanted(&Config::from_toml(text, "f.toml").unwrap().written);
+        assert_eq!(of(""), Wanted::NONE);
+        assert_eq!(of("[[log]]\n"), Wanted::ALL);
+        let error = Wanted {
+            error: true,
+            ..Wanted::NONE
+        };
+        assert_eq!(of("[errors]\n"), error);
+        assert_eq!(of("[[log]]\nclass = [\"error\"]\n"), error);
+    }
 }

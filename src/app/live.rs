@@ -10,6 +10,7 @@ mod save;
 mod tests;
 
 use super::changes::{Changes, Next};
+use super::hosts::HostsFiles;
 use super::progress::{Asked, KindState, Progress};
 use super::questions::Questions;
 use super::review::connection;
@@ -59,7 +60,9 @@ impl Live {
         } = configuration;
         let seed = Seed::random();
         let index = Index::new(&blocks, tenancy.clone(), kinds.clone(), &seed);
-        let index = index.with_labels_on_demand();
+        let mut index = index.with_labels_on_demand();
+        // Whoever follows the index looks at them from then on.
+        HostsFiles::default().poll(&mut index, std::time::Instant::now());
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),

@@ -1,18 +1,20 @@
 //! The offline source with its index: manifests in, snapshots out.
 
 use super::changes::Next;
+use super::hosts::HostsFiles;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::index::{Configuration, Index};
 use crate::manifests::Source;
 use crate::model::Kind;
 use crate::snapshot::Snapshot;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Manifests and what they add up to.
 pub(super) struct Offline {
     pub(super) source: Source,
     pub(super) index: Index,
+    hosts: HostsFiles,
 }
 
 impl Offline {
@@ -21,14 +23,22 @@ impl Offline {
     /// # Errors
     /// A path does not exist, or nothing in them can be used.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let source = Source::open(&config.source.manifests)?;
+        let source = match config.needs_objects() || !config.source.manifests.is_empty() {
+            true => Source::open(&config.source.manifests)?,
+            false => Source::of_nothing(),
+        };
         let Configuration {
             blocks,
             tenancy,
             kinds,
         } = next(config)?.configuration;
         let index = Index::new(&blocks, tenancy, kinds, &Seed::random());
-        let mut offline = Self { source, index };
+        let hosts = HostsFiles::default();
+        let mut offline = Self {
+            source,
+            index,
+            hosts,
+        };
         offline.poll();
         Ok(offline)
     }
@@ -36,7 +46,8 @@ impl Offline {
     /// Takes in what has changed on disk, and returns whether anything has.
     pub(super) fn poll(&mut self) -> bool {
         let events = self.source.poll();
-        let changed = !events.is_empty();
+        let read = self.hosts.poll(&mut self.index, Instant::now());
+        let changed = !events.is_empty() | read;
         events.into_iter().for_each(|event| self.index.apply(event));
         changed
     }
@@ -61,6 +72,7 @@ impl Offline {
 
     /// Returns the snapshot of now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
+        self.hosts.poll(&mut self.index, Instant::now());
         self.index.snapshot(super::now())
     }
 }

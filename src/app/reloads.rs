@@ -59,13 +59,16 @@ impl Reloads {
     }
 }
 
-/// Returns the SHA-512 of a configuration's files in hexadecimal digits. Where they are does not count,
-/// so that replicas can be compared.
+/// Returns the SHA-512 of a configuration's files in hexadecimal digits: of one, what `sha512sum` says of
+/// it; of several, that of their texts, each behind its length. Where they are does not count, so that
+/// replicas can be compared.
 pub(super) fn hash(config: &Config) -> Box<str> {
     let mut context = Context::new(&SHA512);
     for file in &config.read {
-        let length = u64::try_from(file.text.len()).unwrap_or(u64::MAX);
-        context.update(&length.to_be_bytes());
+        if config.read.len() > 1 {
+            let length = u64::try_from(file.text.len()).unwrap_or(u64::MAX);
+            context.update(&length.to_be_bytes());
+        }
         context.update(file.text.as_bytes());
     }
     digits(context)
@@ -111,6 +114,8 @@ mod tests {
             assert!(!hashes[..at].contains(hash));
         }
         assert_eq!(hashes[0], hash(&config(&["ab", "c"])));
+        // What sha512sum says of a file with these three letters.
+        assert!(hashes[2].starts_with("ddaf35a193617abacc417349ae204131"));
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
                     Handed::Not => {}
                     Handed::Interrupted(signal) => event = Some(Event::Signal(signal)),
                     Handed::Over(successor) => {
-                        handover::leave(&mut running, successor, &runtime);
+                        handover::leave(&mut running, successor, (&runtime, &mut signals));
                         break "a successor has taken over";
                     }
                 }
@@ -87,8 +87,7 @@ pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
         };
         // Until then the sockets are another server's, and so is the configuration that counts.
         if !waits {
-            let interrupted = reloader.look(&mut running, told, (&runtime, &mut signals));
-            event = interrupted.map(Event::Signal);
+            event = reloader.look(&mut running, told, (&runtime, &mut signals));
         }
         life.look_again(&running.config.lifecycle);
     };

@@ -235,7 +235,10 @@ fn target(
     let Some((qname, _)) = QName::parse(name.as_wire(), &mut buffer) else {
         return outside;
     };
-    let block = snapshot.chain.select(ListenerId(0), &qname);
+    let view = snapshot.view(client);
+    let block = snapshot.chain.select(ListenerId(0), &qname, |shown| {
+        shown.is_for(view.own_tenant(), view.own_namespace())
+    });
     let zones = block
         .map_or(&[][..], |b| b.steps())
         .iter()

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &["k8s_external", "transfer"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "transfer", "view"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "transfer"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
@@ -75,9 +75,13 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         written: Vec::new(),
         service: super::tls::read(&mut root, &Service::default()),
     };
-    let written = super::log::read(&mut root);
-    blocks.written.push(written);
-    blocks.add_top_level(&mut root, &listen);
+    // Without a table of its own there is no block beside those that are written.
+    let is_written = super::steps::TABLES.iter().any(|key| root.has(key));
+    let log = super::log::read(&mut root);
+    if is_written || !root.has("block") {
+        blocks.written.push(log);
+        blocks.add_top_level(&mut root, &listen);
+    }
     if let Some(field) = root.field("block") {
         let want = "tables [[block]]";
         for item in field.items(want).into_iter().flatten() {
@@ -267,11 +271,13 @@ impl Blocks<'_> {
         let listeners = self.listeners(&listen);
         let service = super::tls::read(&mut table, &self.service);
         super::tls::enter(&table, &service, &listen, self.server);
-        let zones = self.read_zones(&mut table, &listeners);
-        let kubernetes = table.table("kubernetes");
-        if !kubernetes.is_present() {
-            table.problem("has no [block.kubernetes] table, so it answers nothing");
+        let view = super::steps::read_view(table.table("view"), self.mode);
+        let zones = self.read_zones(&mut table, &listeners, view.is_some());
+        if !super::steps::TABLES.iter().any(|key| table.has(key)) {
+            table.problem("has no table that answers, such as [block.kubernetes]");
         }
+        let kubernetes = table.table("kubernetes");
+        let is_cluster_s = kubernetes.is_present();
         let around = Around {
             block_zones: &zones,
             mode: self.mode,
@@ -287,7 +293,8 @@ impl Blocks<'_> {
         self.written.push(super::log::read(&mut table));
         let mut block = BlockOptions {
             listeners,
-            kubernetes: Some(kubernetes),
+            view,
+            kubernetes: is_cluster_s.then_some(kubernetes),
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
@@ -312,7 +319,12 @@ impl Blocks<'_> {
         super::forward::fall_through(says_fallthrough, block);
     }
 
-    fn read_zones(&mut self, table: &mut Section<'_>, listeners: &[ListenerId]) -> Vec<Name> {
+    fn read_zones(
+        &mut self,
+        table: &mut Section<'_>,
+        listeners: &[ListenerId],
+        has_view: bool,
+    ) -> Vec<Name> {
         let empty = "a block without a zone is never chosen";
         if !table.has("zones") {
             table.problem("needs `zones`, the names that choose this block");
@@ -321,6 +333,9 @@ impl Blocks<'_> {
             return Vec::new();
         };
         report_repeated(&placed);
+        if has_view {
+            return flat(&placed);
+        }
         for Placed { value, field } in &placed {
             let taken = value.iter().find_map(|name| {
                 let claim = |id: &&ListenerId| self.claimed.contains(&(**id, name.clone()));

@@ -33,7 +33,8 @@ pub(super) fn read(mut table: Section<'_>, mut options: Options, around: &Around
         report_repeated(zones);
         report_unreachable(zones, around.block_zones);
     }
-    if !options.origins.is_empty() && options.origins.iter().all(is_reverse) {
+    let only_reverse = options.origins.iter().all(is_reverse);
+    if table.is_present() && !options.origins.is_empty() && only_reverse {
         let message = "has reverse zones only; at least one zone for the services' names is needed";
         match written.as_ref().and_then(|zones| zones.first()) {
             Some(first) => first.field.problem(message),

@@ -6,18 +6,66 @@ mod rewrite;
 
 use super::document::{Placed, Section, unavailable};
 use super::kubernetes::flat;
-use super::text::shown;
+use super::text::{object_name, shown};
 use super::zones::zone;
 use crate::chain::{
     AclAction, AclOptions, AclRule, AutopathOptions, BlockOptions, ChaosOptions, Dns64Options,
-    HeaderOptions, SearchList,
+    HeaderOptions, SearchList, ViewOptions,
 };
+use crate::tenancy::Mode;
 use crate::wire::{HeaderFlags, Name, RType, Rcode};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
 
 /// What `version.bind` says where the table does not.
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
+
+/// The tables of a block that answer, or change answers.
+pub(super) const TABLES: [&str; 20] = [
+    "kubernetes",
+    "forward",
+    "cache",
+    "loop",
+    "log",
+    "errors",
+    "nsid",
+    "bufsize",
+    "local",
+    "dns64",
+    "any",
+    "chaos",
+    "loadbalance",
+    "rewrite",
+    "autopath",
+    "acl",
+    "header",
+    "minimal",
+    "template",
+    "hosts",
+];
+
+const NO_ASKER: &str = "needs to know who asks, and with tenancy.mode = \"off\" nobody does";
+
+/// Reads for whom a block is.
+pub(super) fn read_view(mut table: Section<'_>, mode: Mode) -> Option<ViewOptions> {
+    let is_present = table.is_present();
+    let mut options = ViewOptions::default();
+    if is_present && !table.says("tenants") && !table.says("namespaces") {
+        table.problem("is for nobody: it needs `tenants` or `namespaces`");
+    }
+    if is_present && mode == Mode::Off {
+        table.problem(NO_ASKER);
+    }
+    table.list("tenants", &mut options.tenants, "tenants", short_text);
+    table.list(
+        "namespaces",
+        &mut options.namespaces,
+        "namespaces",
+        object_name,
+    );
+    table.finish(&[]);
+    is_present.then_some(options)
+}
 
 /// Reads every step's table that stands at the top level, or in a block.
 pub(super) fn read(tables: &mut Section<'_>, zones: &[Name], block: &mut BlockOptions) {

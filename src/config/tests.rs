@@ -431,6 +431,7 @@ fn blocks_share_the_listeners_that_have_one_address() {
         r#"
         [server]
         listen = ["127.0.0.1:5300", ":5300"]
+        [kubernetes]
         [[block]]
         zones = ["a.example"]
         [block.kubernetes]

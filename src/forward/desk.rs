@@ -194,7 +194,12 @@ impl Desk {
             return self.refuse(inquiry, &question, refusal);
         }
         let table = table.clone();
-        let waiter = Waiter { inquiry, tenant };
+        let octets = request.bytes.len();
+        let waiter = Waiter {
+            inquiry,
+            tenant,
+            octets,
+        };
         flights.wait(key.clone(), waiter);
         drop(flights);
         if is_out {

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 const FLIGHTS: usize = 4096;
 /// Queries that wait at most, in all.
 const WAITING: usize = 16_384;
+/// Octets of their messages at most: those that come by TCP may have 64 KiB each.
+const WAITING_OCTETS: usize = 32 << 20;
 
 /// What makes two questions one: the upstreams, who may share, how it is asked, and every octet but
 /// the ID and the case of letters.
@@ -25,6 +27,8 @@ pub(super) struct FlightKey {
 pub(super) struct Waiter {
     pub(super) inquiry: Box<Inquiry>,
     pub(super) tenant: Option<u64>,
+    /// Of its message.
+    pub(super) octets: usize,
 }
 
 /// One exchange.
@@ -40,6 +44,7 @@ pub(super) struct Flight {
 pub(super) struct Flights {
     flights: HashMap<FlightKey, Flight>,
     waiting: usize,
+    octets: usize,
     by_table: HashMap<u16, usize>,
     by_tenant: HashMap<(u16, u64), usize>,
     /// Exchanges at most, where the process may not have as many files.
@@ -84,7 +89,8 @@ impl Flights {
         if is_over(caps.tenant, of_tenant) {
             return Some(Refusal::Tenant);
         }
-        (self.waiting >= WAITING).then_some(Refusal::Full)
+        let is_full = self.waiting >= WAITING || self.octets >= WAITING_OCTETS;
+        is_full.then_some(Refusal::Full)
     }
 
     /// Returns whether there is room for one exchange more.
@@ -100,6 +106,7 @@ impl Flights {
     /// Adds who wants to know; the exchange is new where nobody did.
     pub(super) fn wait(&mut self, key: FlightKey, waiter: Waiter) {
         self.waiting += 1;
+        self.octets += waiter.octets;
         *self.by_table.entry(key.table).or_default() += 1;
         if let Some(tenant) = waiter.tenant {
             *self.by_tenant.entry((key.table, tenant)).or_default() += 1;
@@ -117,6 +124,7 @@ impl Flights {
         let flight = self.flights.remove(key).unwrap_or_default();
         self.waiting -= flight.waiters.len();
         for waiter in &flight.waiters {
+            self.octets -= waiter.octets;
             if let Some(count) = self.by_table.get_mut(&key.table) {
                 *count -= 1;
             }

@@ -9,6 +9,9 @@ use crate::wire::{
 
 const AD: u8 = 0x20;
 const TC: u8 = 0x02;
+/// Octets of a client's message, or of its options, that are passed on at most: what is longer is
+/// padding, and many of them would be held.
+const LONGEST: usize = 4096;
 
 /// What is done to a client's question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,8 @@ impl Question {
     /// EDNS options; else the other question, asked as the client asked.
     pub(super) fn new(query: &Query<'_>, bytes: &[u8], plan: &Plan, rules: Rules) -> Self {
         let is_own = plan.qtype == query.qtype && plan.qname.as_wire() == query.qname.as_wire();
-        let whole = Message::parse(bytes).filter(|_| is_own && !rules.private);
+        let whole = Message::parse(bytes)
+            .filter(|whole| is_own && !rules.private && whole.bytes().len() <= LONGEST);
         let mut question = match whole {
             Some(message) => Self::copied(&message),
             None => Self::built(query, plan, rules),
@@ -88,6 +92,9 @@ impl Question {
             bytes.extend([0, 0, bit(edns.dnssec_ok, 0x80), 0]);
             let mut options = Vec::new();
             for (code, value) in edns.options().filter(|_| !rules.private) {
+                if options.len() + 4 + value.len() > LONGEST {
+                    break;
+                }
                 options.extend(code.to_be_bytes());
                 options.extend(u16::try_from(value.len()).unwrap_or(0).to_be_bytes());
                 options.extend(value);

@@ -87,6 +87,20 @@ impl ObjectId {
 }
 
 impl Source {
+    /// Returns the source of a server that needs no objects.
+    pub fn of_nothing() -> Self {
+        Self {
+            roots: Vec::new(),
+            files: BTreeMap::new(),
+            holders: HashMap::new(),
+            members: HashMap::new(),
+            before: BTreeMap::new(),
+            unreadable: Vec::new(),
+            notes: Vec::new(),
+            started: false,
+        }
+    }
+
     /// Reads all manifests below these paths. The first [`Source::poll`] gives what was read here.
     ///
     /// # Errors
@@ -96,13 +110,7 @@ impl Source {
         files::check_roots(&roots)?;
         let mut source = Self {
             roots,
-            files: BTreeMap::new(),
-            holders: HashMap::new(),
-            members: HashMap::new(),
-            before: BTreeMap::new(),
-            unreadable: Vec::new(),
-            notes: Vec::new(),
-            started: false,
+            ..Self::of_nothing()
         };
         source.refresh();
         if source.files.values().any(|file| file.was_good) {

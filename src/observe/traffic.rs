@@ -10,9 +10,12 @@
 //! of a batch took is counted once for all of them, when they have been answered.
 
 mod row;
+#[cfg(test)]
+mod tests;
+
 pub use row::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, WAYS};
 
-use crate::answer::{Request, Transport, Verdict};
+use crate::answer::{Request, Transport, Verdict, awaited};
 use crate::chain::{Chain, Plugin};
 use crate::snapshot::Snapshot;
 use crate::wire::{HEADER_LEN, Name, QName, QNameBuffer, Query, Rcode};
@@ -140,7 +143,7 @@ impl Traffic {
         if slot.pending == 0 {
             self.touched.push(place as u32);
         }
-        slot.pending += 1;
+        slot.pending = slot.pending.wrapping_add(1);
     }
 
     /// Counts a query that is left unanswered because the configuration says so.
@@ -152,7 +155,12 @@ impl Traffic {
         if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
             self.lay_out(&snapshot.chain);
         }
-        let block = snapshot.chain.select(request.listener, &query.qname);
+        let block = snapshot
+            .chain
+            .select(request.listener, &query.qname, |shown| {
+                let view = snapshot.view(snapshot.identify(awaited(snapshot, request)));
+                shown.is_for(view.own_tenant(), view.own_namespace())
+            });
         let block = block.map_or(usize::MAX, |block| block.id().0.into());
         let place = self.place(request, block);
         if let Some(slot) = self.slots.get(place) {
@@ -164,7 +172,9 @@ impl Traffic {
     #[inline]
     fn place(&self, request: &Request<'_>, block: usize) -> usize {
         let block = block.min(self.stride.saturating_sub(1));
-        let place = usize::from(request.listener.0) * self.stride + block;
+        // What wraps is no place.
+        let first = usize::from(request.listener.0).wrapping_mul(self.stride);
+        let place = first.wrapping_add(block);
         match self.slots.get(place).map(|slot| &slot.zones) {
             Some(Some((zones, first))) => longest(zones, request).map_or(place, |at| first + at),
             Some(None) | None => place,

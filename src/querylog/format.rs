@@ -1,4 +1,4 @@
-//! What a line says: CoreDNS's format strings (plugin/pkg/replacer), with the same placeholders.
+//! What a line says: CoreDNS's format strings (plugin/pkg/replacer), with the same words in braces.
 
 use super::entry::Entry;
 use super::types::type_name;

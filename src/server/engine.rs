@@ -3,7 +3,8 @@
 //! A panic while answering ends that query with SERVFAIL, not the thread. Sockets and framing are
 //! not here.
 
-use super::held::{HeldQuery, Inquiry, Needed, ReplyTo, Upstream, replied};
+use super::asking::Recalled;
+use super::held::{HeldQuery, ReplyTo, Upstream};
 use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
@@ -18,9 +19,6 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Octets of what an upstream knows already at most: a message.
-const RECALLED: usize = 65_535;
 
 /// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
 /// may keep what it counts without sharing it.
@@ -114,21 +112,13 @@ impl Entropy {
     }
 }
 
-/// What came of asking what an upstream knows already.
-pub(super) enum Recalled {
-    /// Send so many octets of the buffer; 0 for none.
-    Answered(usize),
-    /// It has to be asked.
-    Needs(Needed),
-}
-
 /// One thread's means to answer.
 pub(super) struct Engine<A> {
-    answerer: A,
+    pub(super) answerer: A,
     pub(super) reader: SnapshotReader,
     pub(super) clock: Clock,
     pub(super) counters: Arc<Counters>,
-    upstream: Option<Arc<dyn Upstream>>,
+    pub(super) upstream: Option<Arc<dyn Upstream>>,
     limits: Option<Arc<Limits>>,
     /// How long a held query waits, in milliseconds.
     pub(super) unknown_wait: u64,
@@ -137,7 +127,7 @@ pub(super) struct Engine<A> {
     supply: Supply<A>,
     entropy: Entropy,
     /// Where the upstream writes what it knows already; as large as it has to be.
-    recalled: Vec<u8>,
+    pub(super) recalled: Vec<u8>,
 }
 
 /// What came of answering a query once.
@@ -326,78 +316,6 @@ impl<A: Answerer> Engine<A> {
 
     fn fail_if(&self, refused: bool, query: &[u8], out: &mut [u8]) -> usize {
         if refused { self.fail(query, out) } else { 0 }
-    }
-
-    /// Goes on with a query that asks an upstream, with what that knows already, as long as it does.
-    #[inline(never)]
-    pub(super) fn recall(
-        &mut self,
-        snapshot: &Snapshot,
-        request: &Request<'_>,
-        mut plan: Box<Plan>,
-        out: &mut [u8],
-    ) -> Recalled {
-        let mut earlier = Vec::new();
-        let Some(upstream) = self.upstream.clone() else {
-            return Recalled::Needs(Needed { earlier, plan });
-        };
-        let mut room = std::mem::take(&mut self.recalled);
-        room.resize(RECALLED, 0);
-        let answered = loop {
-            let known = upstream.recall(snapshot, request, &plan, &mut room);
-            let Some(reply) = known.and_then(|length| room.get(..length)) else {
-                break None;
-            };
-            self.counters.add(Count::Recalled, 1);
-            let replies = replied(&earlier, &plan, Some(reply));
-            self.answerer.recalls(true);
-            let answered = self.resume_once(snapshot, request, &replies, out);
-            self.answerer.recalls(false);
-            drop(replies);
-            match answered {
-                Answered::Reply(length) => break Some(length),
-                Answered::Nothing => break Some(0),
-                // Whoever asks an upstream is known, or has waited.
-                Answered::Hold => break Some(self.fail(request.bytes, out)),
-                Answered::Ask(next) => {
-                    let reply = Some(reply.to_vec());
-                    earlier.push((std::mem::replace(&mut plan, next), reply));
-                }
-            }
-        };
-        self.recalled = room;
-        answered.map_or(
-            Recalled::Needs(Needed { earlier, plan }),
-            Recalled::Answered,
-        )
-    }
-
-    /// Hands a query to the upstream, or gives it back where that has no room. A panic there costs that
-    /// query alone.
-    pub(super) fn ask(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        query: HeldQuery,
-        needed: Needed,
-    ) -> Option<HeldQuery> {
-        let Some(upstream) = &self.upstream else {
-            return Some(query);
-        };
-        let inquiry = Box::new(Inquiry::new(query, snapshot.clone(), needed));
-        match catch_unwind(AssertUnwindSafe(|| upstream.ask(inquiry))) {
-            Ok(None) => {
-                self.counters.add(Count::Asked, 1);
-                None
-            }
-            Ok(Some(inquiry)) => {
-                self.counters.add(Count::AskRefused, 1);
-                Some(inquiry.into_query())
-            }
-            Err(_) => {
-                self.counters.add(Count::Panics, 1);
-                None
-            }
-        }
     }
 
     fn held(&self, snapshot: &Snapshot, request: &Request<'_>, reply: ReplyTo) -> HeldQuery {

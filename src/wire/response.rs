@@ -37,6 +37,7 @@ pub struct ResponseBuilder<'b> {
     section: Section,
     counts: [u16; 3],
     full: bool,
+    minimal: bool,
     rcode: Rcode,
     pub(super) flags: u16,
     pub(super) opt: Option<bool>,
@@ -108,6 +109,7 @@ impl<'b> ResponseBuilder<'b> {
             section: Section::Answer,
             counts: [0; 3],
             full: false,
+            minimal: false,
             rcode: Rcode::NOERROR,
             flags,
             opt: None,
@@ -173,9 +175,16 @@ impl<'b> ResponseBuilder<'b> {
         self.counts.get(section as usize).copied().unwrap_or(0)
     }
 
+    /// Leaves out what stands behind the answer section, where there is something in that.
+    pub fn set_minimal(&mut self) {
+        self.minimal = true;
+    }
+
     /// Goes on to a later section.
     pub fn section(&mut self, section: Section) {
         self.section = self.section.max(section);
+        // As if there were no room, and nothing were lost.
+        self.full |= self.minimal && self.count(Section::Answer) > 0;
     }
 
     /// Appends an A or AAAA record of the QNAME for each address, whose octets stand one behind the

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use tenantdns::commands::corefile_in;
 use tenantdns::config::{Corefile, Surroundings};
+use tenantdns::tenancy::Mode;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/corefiles");
 const MOUNTED: &str = "/etc/coredns";
@@ -112,5 +113,70 @@ fn every_line_of_the_toml_is_toml() {
         let corefile = read(&folder);
         let table: toml::Table = corefile.toml().parse().unwrap();
         assert!(table.contains_key("block"), "{}", folder.display());
+    }
+}
+
+/// What the configuration of a folder's Corefile has, in a few words.
+fn served(corefile: &Corefile) -> Vec<String> {
+    let config = corefile.config().unwrap_or_else(|error| panic!("{error}"));
+    let blocks = config.blocks.iter();
+    blocks
+        .map(|block| {
+            let zones: Vec<String> = block.zones.iter().map(ToString::to_string).collect();
+            let cluster = block.kubernetes.as_ref();
+            let cluster = cluster.map_or(0, |zone| zone.origins.len());
+            let forwards = block.forward.len();
+            format!("{}: {cluster} zones, {forwards} forwards", zones.join(" "))
+        })
+        .collect()
+}
+
+#[test]
+fn corefiles_of_the_field_are_configurations() {
+    const WHOLE: &str = ".: 3 zones, 1 forwards";
+    for (folder, expected) in [
+        ("kubeadm", &[WHOLE][..]),
+        ("kubeadm-old", &[WHOLE]),
+        ("eks", &[WHOLE]),
+        (
+            "aks",
+            &[
+                WHOLE,
+                "contoso.com.: 0 zones, 1 forwards",
+                "puglife.local.: 0 zones, 1 forwards",
+            ],
+        ),
+        ("gke", &[WHOLE]),
+        ("k3s", &[WHOLE]),
+        ("kops", &[WHOLE]),
+        ("rke2", &[WHOLE]),
+        (
+            "openshift",
+            &[
+                "foo.com.: 0 zones, 1 forwards",
+                WHOLE,
+                "hostname.bind.: 0 zones, 0 forwards",
+            ],
+        ),
+        ("gardener", &[WHOLE]),
+        ("helm", &[WHOLE]),
+        ("talos", &[WHOLE]),
+        (
+            "node-cache",
+            &[
+                "cluster.local.: 0 zones, 1 forwards",
+                "in-addr.arpa.: 0 zones, 1 forwards",
+                "ip6.arpa.: 0 zones, 1 forwards",
+                ".: 0 zones, 1 forwards",
+            ],
+        ),
+        ("tenancy", &[WHOLE]),
+    ] {
+        let corefile = read(&Path::new(CASES).join(folder));
+        assert_eq!(served(&corefile), expected, "{folder}");
+        let config = corefile.config().unwrap();
+        let has_tenancy = folder == "tenancy";
+        assert_eq!(config.tenancy.mode == Mode::Off, !has_tenancy, "{folder}");
+        assert_eq!(config.needs_objects(), folder != "node-cache", "{folder}");
     }
 }

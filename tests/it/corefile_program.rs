@@ -1,10 +1,18 @@
 //! The program as CoreDNS's users run it: its command line, exit status, and what it prints.
 
+use crate::decode::decode;
+use crate::live::receive;
 use crate::program::program;
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tenantdns::testing::query;
+use tenantdns::wire::RType;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder of this test's own.
 fn folder(name: &str) -> PathBuf {
@@ -110,4 +118,117 @@ fn a_manifest_that_holds_no_corefile_is_refused() {
     );
     assert_eq!(status, 78);
     assert!(error.contains("is a Secret, not a ConfigMap"), "{error}");
+}
+
+/// A running `tenantdns -conf`, which needs no cluster.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: SocketAddr,
+}
+
+impl Running {
+    /// Starts it at a free port: another one where somebody else was faster.
+    fn start(corefile: &Path, pidfile: &Path) -> Self {
+        let start = Instant::now();
+        loop {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = free.local_addr().unwrap();
+            drop(free);
+            let port = address.port().to_string();
+            let files = [corefile, pidfile].map(|path| path.to_str().unwrap());
+            let arguments = ["-conf", files[0], "-dns.port", &port, "--pidfile", files[1]];
+            let mut child = program(&arguments)
+                .env_remove("KUBERNETES_SERVICE_HOST")
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdout = BufReader::new(child.stdout.take().unwrap());
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            if line == format!("listening on {address} (udp, tcp)\n") {
+                return Self {
+                    child,
+                    stdout,
+                    address,
+                };
+            }
+            let mut error = String::new();
+            child
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut error)
+                .unwrap();
+            child.wait().unwrap();
+            assert!(
+                error.contains("in use") && start.elapsed() < PATIENCE,
+                "{line}{error}"
+            );
+        }
+    }
+
+    fn ask(&self, name: &str) -> String {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(self.address).unwrap();
+        socket.send(&query(name, RType::A)).unwrap();
+        let answer = decode(&receive(&socket));
+        answer.answer.first().cloned().unwrap_or(answer.rcode)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let mut kill = Command::new("kill");
+        assert!(kill.args([name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already gone, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_corefile_without_a_cluster_is_served_and_its_imports_are_followed() {
+    let folder = folder("served");
+    let corefile = folder.join("Corefile");
+    let pidfile = folder.join("pid");
+    let text = ". {\n  bind 127.0.0.1\n  errors\n  import custom/*.override\n}\n";
+    fs::write(&corefile, text).unwrap();
+    fs::create_dir(folder.join("custom")).unwrap();
+    let hosts = |address: &str| {
+        let text = format!("hosts {{\n  {address} a.example\n}}\n");
+        fs::write(folder.join("custom/hosts.override"), text).unwrap();
+    };
+    hosts("192.0.2.1");
+    let mut running = Running::start(&corefile, &pidfile);
+    assert_eq!(running.ask("a.example."), "a.example. 3600 A 192.0.2.1");
+    let pid = fs::read_to_string(&pidfile).unwrap();
+    assert_eq!(pid, format!("{}\n", running.child.id()));
+
+    hosts("192.0.2.2");
+    running.signal("-USR1");
+    let start = Instant::now();
+    while running.ask("a.example.") != "a.example. 3600 A 192.0.2.2" {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    running.signal("-TERM");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    running.stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    assert!(!pidfile.exists(), "the pidfile is left");
+    let mut log = String::new();
+    let mut error = running.child.stderr.take().unwrap();
+    error.read_to_string(&mut log).unwrap();
+    assert!(
+        log.contains("mode audit"),
+        "how to start an audit is said once: {log}"
+    );
 }

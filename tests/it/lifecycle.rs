@@ -12,6 +12,7 @@ mod serving;
 
 use load::{Load, Report};
 use serving::{Folder, Serving, Written};
+use std::net::{TcpListener, UdpSocket};
 use std::time::Instant;
 
 /// One of two configurations that differ in what they answer: the TTL, and whether a name is hidden.
@@ -20,9 +21,16 @@ const CONFIGURATIONS: [&str; 2] = [
     "[kubernetes]\nttl = 30\n[tenancy]\nmode = \"off\"\n[limits]\nclient_qps = 1000000\n",
 ];
 
-/// One more listener.
-const ANOTHER: &str = "[[block]]\nzones = [\"more.example\"]\nlisten = [\"127.0.0.2:0\"]\n\
-                       [block.kubernetes]\n";
+/// Returns a block with one more listener, at a port that is free for UDP and TCP.
+fn another() -> String {
+    let free = || {
+        let udp = UdpSocket::bind("127.0.0.2:0").unwrap();
+        let address = udp.local_addr().unwrap();
+        TcpListener::bind(address).is_ok().then_some(address)
+    };
+    let address = std::iter::repeat_with(free).flatten().next().unwrap();
+    format!("[[block]]\nzones = [\"more.example\"]\nlisten = [\"{address}\"]\n[block.kubernetes]\n")
+}
 
 /// Names that a pod of the shop asks for: its own, and one that is hidden from it.
 const NAMES: [&str; 2] = [
@@ -54,7 +62,7 @@ fn rate() -> usize {
     count("TENANTDNS_QPS", 1000)
 }
 
-fn check(what: &str, count: usize, began: Instant, report: Report) {
+fn check(what: &str, count: usize, began: Instant, report: &Report) {
     println!("{what}: {count} in {:.1?}: {report}", began.elapsed());
     assert_eq!((report.lost, report.wrong), (0, 0), "{what}: {report}");
     assert!(report.udp > 0 && report.tcp > 0, "{report}");
@@ -68,6 +76,7 @@ fn no_query_is_lost_or_half_answered_while_the_configuration_changes() {
     let serving = Serving::start(&folder, &Written::new(CONFIGURATIONS[0]));
     let load = Load::start(serving.dns, rate(), answers);
     let began = Instant::now();
+    let another = another();
     let mut resident = Vec::new();
     for number in 1..=reloads {
         if [reloads / 10 + 1, reloads].contains(&number) {
@@ -80,13 +89,13 @@ fn no_query_is_lost_or_half_answered_while_the_configuration_changes() {
             serving.until("is not taken");
         }
         // Another listener comes and goes with it.
-        let more = ["", ANOTHER][number / 2 % 2];
+        let more = ["", &another][number / 2 % 2];
         let next = format!("{}{more}", CONFIGURATIONS[number % 2]);
         serving.configure(&folder, &Written::new(&next));
         serving.signal(["HUP", "USR1"][number % 2]);
         serving.until("is in force");
     }
-    check("reloads", reloads, began, load.stop());
+    check("reloads", reloads, began, &load.stop());
     println!(
         "resident after a tenth of them, and all: {}",
         resident.join(", ")
@@ -120,7 +129,7 @@ fn no_query_is_lost_while_successors_take_over() {
         assert!(log.contains("a successor has taken over"), "{log}");
         serving = successor;
     }
-    check("handovers", handovers, began, load.stop());
+    check("handovers", handovers, began, &load.stop());
     let (status, log) = serving.terminate();
     assert_eq!(status, Some(0), "{log}");
     assert!(!door.exists(), "the last one takes the door with it");

@@ -332,8 +332,15 @@ fn compare(
     let mut dice = Dice(1);
     let mut differences = Vec::new();
     for number in 0..QUESTIONS {
-        let name = dice.name(addresses);
+        let mut name = dice.name(addresses);
         let rtype = TYPES[number % TYPES.len()];
+        if name == "www.up.test." && dice.pick(&["new", "known"]) == "new" {
+            name = format!("w{number}.up.test.");
+        }
+        if name == "cluster.local." && rtype == RType::NS {
+            // With `bind` CoreDNS does not know its own addresses (docs/compatibility.md).
+            continue;
+        }
         let octets = match number % 3 {
             0 => query_edns(&name, rtype, 1232),
             _ => query(&name, rtype),

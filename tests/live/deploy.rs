@@ -1,8 +1,11 @@
 //! What deploy/ renders, on a real API server: each object is accepted, its pods where the strictest
-//! profile is enforced, its account is enough for its program.
+//! profile is enforced, its account is enough for its program, and what the dashboard and the alerts name
+//! is there to be scraped.
 
 #[path = "deploy/run.rs"]
 mod run;
+#[path = "deploy/series.rs"]
+mod series;
 
 use crate::apiserver::{ADMIN, ApiServer, resource};
 use crate::coredns::CoreDns;
@@ -224,4 +227,20 @@ fn the_account_that_is_rendered_is_enough_for_its_program() {
             deployed.forwards("www.example.org", "192.0.2.1");
         }
     }
+}
+
+#[test]
+fn a_changed_configmap_is_in_force_without_a_rollout() {
+    let Some(peers) = peers() else { return };
+    let outside = CoreDns::start(&peers, OUTSIDE);
+    let mut deployed = Deployed::start(&peers, "replace", outside.address);
+    deployed.follows_the_cluster();
+    // As it is applied, it only audits.
+    deployed.tells_a_stranger(None);
+    deployed.reconfigures("mode = \"audit\"", "mode = \"enforce\"");
+    deployed.tells_a_stranger(Some("NXDOMAIN"));
+    deployed.forwards("www.example.org", "192.0.2.1");
+    // And back.
+    deployed.reconfigures("mode = \"enforce\"", "mode = \"audit\"");
+    deployed.tells_a_stranger(None);
 }

@@ -5,7 +5,7 @@ use crate::coredns::{CoreDns, LEASH};
 use crate::decode::{Response, decode};
 use crate::process::{Folder, Process, free_port, peers, until};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -13,7 +13,9 @@ use std::time::Duration;
 use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
 use tenantdns::forward::{Forwarder, Proto};
-use tenantdns::server::{Core, ListenAddress, Options, Server, Setup, Timeouts, Upstream, bind};
+use tenantdns::server::{
+    Core, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
+};
 use tenantdns::snapshot::cell;
 use tenantdns::testing::{Cluster, query, self_signed};
 use tenantdns::wire::RType;
@@ -159,6 +161,7 @@ impl Forwarding {
         let listen = ListenAddress {
             id: ListenerId(0),
             address: "127.0.0.1:0".parse().unwrap(),
+            scheme: Scheme::Dns,
         };
         let options = Options {
             listen: vec![listen],

@@ -2,7 +2,7 @@
 //! their logs say the same.
 
 #[path = "metrics/scrape.rs"]
-mod scrape;
+pub(crate) mod scrape;
 
 use crate::apiserver::ApiServer;
 use crate::coredns::CoreDns;

@@ -15,6 +15,7 @@ pub(crate) struct Replica {
     ready: SocketAddr,
     pub(crate) metrics: SocketAddr,
     pub(crate) log: PathBuf,
+    config: PathBuf,
 }
 
 impl Replica {
@@ -24,17 +25,18 @@ impl Replica {
             [(); 3].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let config = format!(
             "[server]\nlisten = [\"{dns}\"]\nthreads = 1\n[health]\nlisten = \"\"\n\
-             [ready]\nlisten = \"{ready}\"\n[metrics]\nlisten = \"{metrics}\"\n\
+             lameduck = \"0\"\n[ready]\nlisten = \"{ready}\"\n[metrics]\nlisten = \"{metrics}\"\n\
              [admin]\nlisten = \"\"\n\
              [kubernetes]\nstartup_timeout = \"1s\"\n\
              [source.kubernetes]\nkubeconfig = {kubeconfig:?}\n{rest}"
         );
         let log = folder.path(&format!("log-{}", dns.port()));
+        let config = folder.write("config.toml", &config);
         let mut command = Command::new("sh");
         command
             .args(["-c", LEASH, "leash", env!("CARGO_BIN_EXE_tenantdns")])
             .args(["serve", "--config"])
-            .arg(folder.write("config.toml", &config))
+            .arg(&config)
             // Whatever the machine has.
             .env_remove("HTTPS_PROXY")
             .env_remove("https_proxy");
@@ -44,7 +46,16 @@ impl Replica {
             ready,
             metrics,
             log,
+            config,
         }
+    }
+
+    /// Writes something else in its configuration, and tells it.
+    pub(crate) fn change(&self, from: &str, to: &str) {
+        let before = std::fs::read_to_string(&self.config).unwrap();
+        assert!(before.contains(from), "{from} is not in {before}");
+        std::fs::write(&self.config, before.replace(from, to)).unwrap();
+        self.signal("HUP");
     }
 
     /// Waits for a line that it prints.
@@ -56,17 +67,24 @@ impl Replica {
         assert!(found.is_some(), "it ended: {}", self.process.log());
     }
 
-    /// Tells it to stop, and waits until it has.
-    pub(crate) fn terminate(mut self) {
+    /// Sends it a signal.
+    fn signal(&self, name: &str) {
         // The process is the leash; what it holds is its child of that name.
         let leash = self.process.id();
         let children = std::fs::read_to_string(format!("/proc/{leash}/task/{leash}/children"));
         for child in children.unwrap().split_whitespace() {
-            let name = std::fs::read_to_string(format!("/proc/{child}/comm"));
-            if name.is_ok_and(|name| name.trim() == "tenantdns") {
-                assert!(Command::new("kill").arg(child).status().unwrap().success());
+            let comm = std::fs::read_to_string(format!("/proc/{child}/comm"));
+            if comm.is_ok_and(|comm| comm.trim() == "tenantdns") {
+                let mut kill = Command::new("kill");
+                kill.arg(format!("-{name}")).arg(child);
+                assert!(kill.status().unwrap().success());
             }
         }
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn terminate(mut self) {
+        self.signal("TERM");
         let ended = until("tenantdns has not ended", PATIENCE, || self.process.ended());
         assert!(ended.success(), "{ended}: {}", self.process.log());
     }

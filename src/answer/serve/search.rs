@@ -3,7 +3,8 @@
 //! absent one is.
 
 use super::{Question, Served, Serving};
-use crate::chain::{AutopathOptions, Plugin, Record, SearchList, Step, longest};
+use crate::answer::Asked;
+use crate::chain::{AutopathOptions, Block, Plugin, Record, SearchList, Step, longest};
 use crate::wire::{Name, NameBuf, QName, RType, Rcode, eq_ignore_case};
 
 impl Serving<'_> {
@@ -14,7 +15,7 @@ impl Serving<'_> {
         question: &Question,
         qname: &QName<'_>,
     ) -> Served {
-        let list = search_list(self, options, qname);
+        let list = search_list(self.asked, self.block, options, qname);
         let base = list.first().and_then(|first| base(qname, first));
         let Some(base) = base else {
             return self.from(at + 1, question);
@@ -54,19 +55,24 @@ impl Serving<'_> {
 }
 
 /// Returns what a name is looked up in, in order; nothing where it is not searched for.
-fn search_list(serving: &Serving<'_>, options: &AutopathOptions, qname: &QName<'_>) -> Vec<Name> {
+fn search_list(
+    asked: &Asked<'_>,
+    block: &Block,
+    options: &AutopathOptions,
+    qname: &QName<'_>,
+) -> Vec<Name> {
     if longest(&options.zones, qname).is_none() {
         return Vec::new();
     }
     let mut list = Vec::new();
     if options.from == SearchList::Kubernetes {
-        let snapshot = serving.asked.snapshot;
-        let zone = serving.block.steps().iter().find_map(|step| match step {
+        let snapshot = asked.snapshot;
+        let zone = block.steps().iter().find_map(|step| match step {
             Step::Kubernetes(id) => snapshot.zone(*id)?.origin(qname),
             _ => None,
         });
         // Nodes and clients outside the cluster have no search list that is known.
-        let namespace = snapshot.view(serving.asked.client).own_namespace();
+        let namespace = snapshot.view(asked.client).own_namespace();
         let (Some(origin), Some(namespace)) = (zone, namespace) else {
             return list;
         };
@@ -95,7 +101,14 @@ fn base<'q>(qname: &QName<'q>, first: &Name) -> Option<&'q [u8]> {
     qname.as_wire().get(..end).filter(|base| !base.is_empty())
 }
 
-/// Returns whether a name may be searched for in more than one place.
-pub(in crate::answer) fn concerns(options: &AutopathOptions, qname: &QName<'_>) -> bool {
-    longest(&options.zones, qname).is_some()
+/// Returns whether a name is searched for in more than one place.
+pub(in crate::answer) fn concerns(
+    asked: &Asked<'_>,
+    block: &Block,
+    options: &AutopathOptions,
+    qname: &QName<'_>,
+) -> bool {
+    let list = search_list(asked, block, options, qname);
+    list.first()
+        .is_some_and(|first| base(qname, first).is_some())
 }

@@ -1,7 +1,7 @@
 //! Another configuration while the API is followed: what it reads beside what is known is listed, and
 //! only then it is exchanged for the one in force, so that nothing is answered from half of it.
 
-use super::follow::{Follower, Source, now};
+use super::follow::{Follower, Source};
 use super::freshness::Freshness;
 use super::restore::Restore;
 use crate::app::changes::{Change, Next};
@@ -63,6 +63,13 @@ impl Follower {
         }
         if let Some(done) = preparing.exchanged.take() {
             self.exchange(source);
+            self.exchanged = Some(done);
+        }
+    }
+
+    /// Says that a configuration is in force, once its first snapshot is published.
+    pub(super) fn announce(&mut self) {
+        if let Some(done) = self.exchanged.take() {
             let _ = done.send(());
         }
     }
@@ -101,7 +108,8 @@ impl Follower {
         if let Some(saver) = &mut self.saver {
             saver.changed();
         }
-        self.publish(now());
+        // At the end of this turn, with whatever else belongs into it.
+        (self.dirty, self.published) = (true, None);
         if self.index.is_synced() {
             for finding in findings(&self.settings.tenancy, self.index.objects()) {
                 tracing::warn!("{finding}");

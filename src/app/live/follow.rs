@@ -8,6 +8,7 @@ use super::programming::Programming;
 use super::restore::Restore;
 use super::save::{Saver, Step};
 use crate::app::changes::{Change, Changes};
+use crate::app::hosts::HostsFiles;
 use crate::app::pages::Ago;
 use crate::app::progress::{Aged, Checkpoint, KindState, PolicyCounts, Progress};
 use crate::app::questions::{Question, Questions};
@@ -50,14 +51,17 @@ pub(super) struct Follower {
     changes: Option<Changes>,
     /// The configuration that is prepared.
     pub(super) next: Option<Preparing>,
+    /// Who is told when the one that was exchanged is published.
+    pub(super) exchanged: Option<oneshot::Sender<()>>,
     pub(super) restore: Option<Restore>,
     pub(super) saver: Option<Saver>,
     programming: Programming,
     pub(super) freshness: Freshness,
     identities: Identities,
+    hosts: HostsFiles,
     /// Something has changed since the last snapshot.
-    dirty: bool,
-    published: Option<Instant>,
+    pub(super) dirty: bool,
+    pub(super) published: Option<Instant>,
     ready: bool,
     /// When to stop waiting for the API; `None` once it has given everything or been waited for.
     patience: Option<Instant>,
@@ -138,7 +142,9 @@ impl Follower {
             questions: None,
             changes: None,
             next: None,
+            exchanged: None,
             identities: Identities::default(),
+            hosts: HostsFiles::default(),
             dirty: false,
             published: None,
             ready: false,
@@ -198,6 +204,7 @@ impl Follower {
             }
             self.advance(source);
             self.turn(now());
+            self.announce();
             self.tell(source);
         }
         if tokio::time::timeout(LAST, self.save_last()).await.is_err() {
@@ -209,9 +216,8 @@ impl Follower {
     /// Takes in what has arrived.
     fn apply(&mut self, batch: &mut Vec<Event>, source: &mut impl Source) {
         let taken = batch.len();
-        let synced = self.index.is_synced();
         for mut event in batch.drain(..) {
-            self.programming.note(&mut event, synced);
+            self.programming.note(&mut event, self.index.is_synced());
             if let Event::Synced(kind) = &event {
                 self.progress.update(|state| {
                     state.restored.remove(kind);
@@ -276,6 +282,7 @@ impl Follower {
 
     /// Does what is due.
     fn turn(&mut self, now: Instant) {
+        self.dirty |= self.hosts.poll(&mut self.index, now);
         if self.look <= now || self.is_patience_over(now) {
             self.look = now + LOOK;
             self.look_around(now);
@@ -314,13 +321,12 @@ impl Follower {
         sooner.map_or(self.look, |sooner| sooner.min(self.look))
     }
 
-    pub(super) fn publish(&mut self, now: Instant) {
+    fn publish(&mut self, now: Instant) {
         let mut snapshot = self.index.snapshot(crate::app::now());
         snapshot.identities = self.identities;
         self.publisher.publish(snapshot);
-        let moment = jiff::Timestamp::now();
         self.programming
-            .published(self.index.objects(), &self.progress, moment);
+            .published(self.index.objects(), &self.progress);
         (self.dirty, self.published) = (false, Some(now));
         let policies = &self.index.objects().policies;
         // The last one that goes leaves something to be said, too.

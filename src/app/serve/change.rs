@@ -14,7 +14,12 @@ use crate::server::{ListenAddress, Upstream};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How long a change waits for what it reads more before the file is looked at again, where that is not
+/// done by time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of a change.
 pub(super) enum Changed {
@@ -22,6 +27,8 @@ pub(super) enum Changed {
     Done,
     /// A signal came before that; everything is as it was.
     Interrupted(Signal),
+    /// What it reads more is not known yet; everything is as it was, and goes on being read.
+    Waiting,
 }
 
 impl Running {
@@ -68,15 +75,18 @@ impl Running {
             .context("starting a listener's threads")?;
 
         // The last that may take its time: what the next configuration reads more is read.
+        let patience = self.config.lifecycle.reload.unwrap_or(PATIENCE);
         let known = runtime.block_on(async {
             tokio::select! {
                 biased;
-                signal = signals.next() => Err(signal),
+                signal = signals.next() => Err(Changed::Interrupted(signal)),
                 known = self.changing.prepare(for_index) => Ok(known),
+                // By then there may be yet another configuration.
+                () = tokio::time::sleep(patience) => Err(Changed::Waiting),
             }
         });
         match known {
-            Err(signal) => return Ok(Changed::Interrupted(signal)),
+            Err(changed) => return Ok(changed),
             Ok(None) => bail!("the source has ended"),
             Ok(Some(())) => {}
         }

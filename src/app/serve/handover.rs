@@ -85,7 +85,11 @@ pub(super) fn hand_over(
 
 /// Lets the successor alone with the sockets, once it serves: receives no more, and returns when what was
 /// taken is answered and its connections have ended, or have had long enough.
-pub(super) fn leave(running: &mut Running, successor: Successor, runtime: &Runtime) {
+pub(super) fn leave(
+    running: &mut Running,
+    successor: Successor,
+    (runtime, signals): (&Runtime, &mut Signals),
+) {
     running.stopping.start();
     running.server.stop_receiving();
     running.handover = None;
@@ -94,12 +98,12 @@ pub(super) fn leave(running: &mut Running, successor: Successor, runtime: &Runti
     }
     runtime.block_on(async {
         successor.leave().await;
-        if tokio::time::timeout(LINGER, running.server.settled())
-            .await
-            .is_err()
-        {
-            tracing::info!("connections that are still open are closed");
+        tokio::select! {
+            () = running.server.settled() => return,
+            () = tokio::time::sleep(LINGER) => {}
+            _ = signals.next_end() => {}
         }
+        tracing::info!("connections that are still open are closed");
     });
 }
 

@@ -37,7 +37,22 @@ pub(super) struct Observation {
 /// A witness and who gathers from it.
 struct Watching {
     witness: Arc<Witness>,
-    observer: Observer,
+    /// There until it is closed.
+    observer: Option<Observer>,
+}
+
+impl Watching {
+    /// Gathers a last time, and returns whether the thread ended in good order.
+    fn close(&mut self) -> bool {
+        self.observer.take().is_none_or(Observer::close)
+    }
+}
+
+/// One that was prepared may never be needed.
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 /// Who is to look under another configuration.
@@ -120,8 +135,8 @@ impl Observation {
         let (watching, read) = next.unzip();
         self.gathering.change(read);
         let before = std::mem::replace(&mut self.watching, watching);
-        if let Some(former) = std::mem::replace(&mut self.former, before) {
-            former.observer.close();
+        if let Some(mut former) = std::mem::replace(&mut self.former, before) {
+            former.close();
         }
     }
 
@@ -175,7 +190,7 @@ impl Observation {
     /// Gathers a last time, and returns whether the threads ended in good order.
     pub(super) fn close(self) -> bool {
         let watching = self.former.into_iter().chain(self.watching);
-        let closed = watching.map(|watching| watching.observer.close());
+        let closed = watching.map(|mut watching| watching.close());
         closed.fold(true, |good, closed| good & closed) & self.journal.close()
     }
 }
@@ -195,7 +210,7 @@ fn watch(
     let observer = Observer::start(gatherer, reader.clone(), ledger);
     let watching = Watching {
         witness: Arc::new(witness),
-        observer: observer.context("starting a thread")?,
+        observer: Some(observer.context("starting a thread")?),
     };
     Ok(Some((watching, gathered)))
 }

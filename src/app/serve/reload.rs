@@ -2,8 +2,9 @@
 //! [`super::change`].
 
 use super::change::Changed;
+use super::lifecycle::Event;
 use super::running::Running;
-use super::signals::{Signal, Signals};
+use super::signals::Signals;
 use crate::app::reloads::hash;
 use crate::config::{Args, Config};
 use tokio::runtime::Runtime;
@@ -33,13 +34,13 @@ impl<'a> Reloader<'a> {
     }
 
     /// Looks whether the configuration has changed, and puts it in force; where `told` by a signal, also
-    /// if it has not. Returns the signal that ended the attempt.
+    /// if it has not. Returns what there is to do next, where that is known.
     pub(super) fn look(
         &mut self,
         running: &mut Running,
         told: Option<&'static str>,
         (runtime, signals): (&Runtime, &mut Signals),
-    ) -> Option<Signal> {
+    ) -> Option<Event> {
         let next = match Config::load(self.args) {
             Ok(next) => next,
             Err(error) => {
@@ -72,7 +73,11 @@ impl<'a> Reloader<'a> {
                 tracing::info!(sha512 = %found, "another configuration is in force");
                 None
             }
-            Ok(Changed::Interrupted(signal)) => Some(signal),
+            Ok(Changed::Interrupted(signal)) => Some(Event::Signal(signal)),
+            Ok(Changed::Waiting) => {
+                tracing::warn!("what the next configuration reads more is not known yet");
+                Some(Event::Look)
+            }
             Err(error) => {
                 self.refuse(running, Refused::Whole(found), told, || {
                     format!("{error:#}")

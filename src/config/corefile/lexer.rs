@@ -119,7 +119,7 @@ impl Lexer<'_> {
     fn quoted(&mut self) -> Option<String> {
         let mut word = String::new();
         let mut escaped = false;
-        while let Some(c) = self.chars.next() {
+        for c in self.chars.by_ref() {
             match c {
                 '\\' if !escaped => {
                     escaped = true;

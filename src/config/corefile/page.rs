@@ -2,6 +2,7 @@
 //! stands in it.
 
 use super::lexer::Place;
+use std::fmt;
 
 /// Columns of a line at most, where a list can be broken.
 const WIDTH: usize = 100;
@@ -39,8 +40,8 @@ impl Value {
     }
 
     /// Returns a number or a truth.
-    pub(super) fn plain(value: impl ToString) -> Self {
-        Self::Plain(value.to_string())
+    pub(super) fn plain(value: impl fmt::Display) -> Self {
+        Self::Plain(format!("{value}"))
     }
 
     fn inline(&self) -> String {

@@ -30,7 +30,7 @@ fn zones_are_by_default_the_block_s() {
     let text = "[[block]]\nzones = [\"example\"]\n[block.kubernetes]\n[block.hosts]\n\
                 inline = [\"192.0.2.1 a.example\"]\n[[block.acl]]\nrules = []\n[[block.template]]\n\
                 zones = [\"10.0.0.0/8\"]\n";
-    let block = parse(text).blocks.remove(1);
+    let block = parse(text).blocks.remove(0);
     let zone = |zones: &[crate::wire::Name]| zones.first().map(ToString::to_string);
     assert_eq!(
         zone(&block.hosts.as_ref().expect("hosts").zones).as_deref(),

@@ -1,3 +1,5 @@
+//! The question that goes out, and what is taken for a reply to it.
+
 use super::*;
 use crate::chain::UpstreamId;
 use crate::tenancy::Client;
@@ -78,6 +80,20 @@ fn questions_are_one_that_differ_in_id_and_case_alone() {
     for (at, octet) in [(13, b'z'), (2, 0), (3, 0), (26, 0), (34, 9)] {
         assert_ne!(folded(QUERY), folded(&change(at, octet)), "octet {at}");
     }
+}
+
+#[test]
+fn padding_is_not_passed_on() {
+    let padded = |octets: u16| {
+        let mut bytes = QUERY[..28].to_vec();
+        bytes.extend((4 + octets).to_be_bytes());
+        bytes.extend([0, 12]);
+        bytes.extend(octets.to_be_bytes());
+        bytes.resize(bytes.len() + usize::from(octets), 0);
+        asked(&bytes, b"\x01A\0", RULES).bytes.len()
+    };
+    assert_eq!(padded(4000), 4034);
+    assert_eq!(padded(60_000), 30);
 }
 
 #[test]

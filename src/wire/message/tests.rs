@@ -1,3 +1,5 @@
+//! Whole messages: read, cut, and given an OPT record.
+
 use super::*;
 
 const WHOLE: &[u8] = b"\0\x01\x81\x80\0\x01\0\x02\0\x01\0\x02\x01a\0\0\x01\0\x01\

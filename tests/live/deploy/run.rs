@@ -4,13 +4,16 @@
 use super::{apply_all, kubeadm_service, only, render, workload};
 use crate::apiserver::ApiServer;
 use crate::coredns::LEASH;
-use crate::parts::{namespace, pod, service};
+use crate::parts::{namespace, pod, service, slice};
 use crate::process::{Folder, Peers, Process, free_port, printed, until};
 use crate::rbac::{documents, grants, kubeconfig, start};
 use crate::replica::Replica;
 use crate::serving::{PATIENCE, ask, expect};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tenantdns::wire::RType;
@@ -18,8 +21,9 @@ use tenantdns::wire::RType;
 /// The node that the pod is on.
 const NODE: &str = "node-1";
 
-/// A client, and its node.
+/// A client, one of another namespace, and a node.
 const CLIENT: &str = "127.4.0.1";
+const STRANGER: &str = "127.4.0.3";
 const NODE_ADDRESS: &str = "127.4.0.2";
 
 /// What the ConfigMap `coredns` has that `deploy/corefile` mounts: kubeadm's.
@@ -30,6 +34,7 @@ pub(super) struct Deployed {
     process: Process,
     api: ApiServer,
     at: Listeners,
+    mount: Mount,
     log: PathBuf,
     _folder: Folder,
 }
@@ -49,6 +54,7 @@ impl Deployed {
 
         let at = Listeners::free();
         let folder = Folder::new("deployed");
+        let mut mount = Mount::new(folder.path("mounted"));
         let mut more = Vec::new();
         for (name, text) in files(&objects, pod) {
             let text = text.replace("/etc/resolv.conf", &upstream.to_string());
@@ -59,16 +65,14 @@ impl Deployed {
                 more.push(account.display().to_string());
                 at.in_toml(&text)
             };
-            folder.write(&name, &text);
+            mount.files.insert(name, text);
         }
+        mount.publish();
         let container = &pod["containers"][0];
         let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
-        let here = folder.path("").display().to_string();
+        let here = mount.path.display().to_string();
         let arguments = container["args"].as_array().unwrap().iter();
-        let arguments = arguments.map(|word| {
-            let word = word.as_str().unwrap();
-            word.replace(&format!("{mounted}/"), &here)
-        });
+        let arguments = arguments.map(|word| word.as_str().unwrap().replace(mounted, &here));
         let log = folder.path("log");
         let mut command = Command::new("sh");
         command
@@ -83,6 +87,7 @@ impl Deployed {
             process: Process::spawn("tenantdns", &mut command, &log),
             api,
             at,
+            mount,
             log,
             _folder: folder,
         }
@@ -102,6 +107,8 @@ impl Deployed {
         let web = self.api.create(&service("late", "web"));
         let web = web["spec"]["clusterIP"].as_str().unwrap();
         self.api.create_with_status(&pod("late", "asks", CLIENT));
+        self.api.create(&namespace("other"));
+        self.api.create_with_status(&pod("other", "asks", STRANGER));
         expect(self.at.dns, CLIENT, "web.late.svc.cluster.local", web);
         let log = printed(&self.log);
         assert!(!log.contains(" verb "), "{log}");
@@ -123,9 +130,96 @@ impl Deployed {
         });
     }
 
+    /// Waits until the pod of another namespace is told this of the service: an rcode, or its address.
+    pub(super) fn tells_a_stranger(&self, rcode: Option<&str>) {
+        let web = self.api.get(&service("late", "web"));
+        let web = web["spec"]["clusterIP"].as_str().unwrap();
+        let name = "web.late.svc.cluster.local";
+        expect(self.at.dns, STRANGER, name, rcode.unwrap_or(web));
+    }
+
+    /// Changes the ConfigMap, whose new files the kubelet puts in the place of the old ones.
+    pub(super) fn reconfigures(&mut self, from: &str, to: &str) {
+        for text in self.mount.files.values_mut() {
+            assert_eq!(text.matches(from).count(), 1, "{from}: {text}");
+            *text = text.replace(from, to);
+        }
+        self.mount.publish();
+    }
+
+    /// Has everything happen that has a series of its own: a slice says when its pods changed, an object
+    /// is malformed, the API goes away.
+    pub(super) fn sees_trouble(&mut self) {
+        let mut slice = slice("late", "web", "10.244.1.7");
+        let now = jiff::Timestamp::now().to_string();
+        slice["metadata"]["annotations"] =
+            json!({"endpoints.kubernetes.io/last-change-trigger-time": now});
+        self.api.create(&slice);
+        self.api.create_with_status(&json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "odd"},
+            "status": {"addresses": [{"type": "InternalIP", "address": "nowhere"}]},
+        }));
+        self.scrapes("tenantdns_invalid_objects_total{");
+        self.api.stop();
+        self.scrapes("tenantdns_watch_errors_total{");
+    }
+
+    /// Waits until what is scraped has such a line.
+    fn scrapes(&self, start: &str) {
+        until(start, PATIENCE, || {
+            let page = self.scrape();
+            let mut lines = page.lines();
+            lines.any(|line| line.starts_with(start)).then_some(())
+        });
+    }
+
     /// Waits until a name outside the cluster has this address, for the pod that asks.
     pub(super) fn forwards(&self, name: &str, address: &str) {
         expect(self.at.dns, CLIENT, name, address);
+    }
+
+    /// What is scraped.
+    pub(super) fn scrape(&self) -> String {
+        let (status, text) = Replica::get(self.at.metrics, "/metrics").unwrap();
+        assert_eq!(status, 200, "{text}");
+        text
+    }
+}
+
+/// A ConfigMap as the kubelet mounts it: files are links into a folder that is a link itself, which is
+/// exchanged when the ConfigMap changes.
+struct Mount {
+    path: PathBuf,
+    files: BTreeMap<String, String>,
+    version: u32,
+}
+
+impl Mount {
+    fn new(path: PathBuf) -> Self {
+        fs::create_dir(&path).unwrap();
+        Self {
+            path,
+            files: BTreeMap::new(),
+            version: 0,
+        }
+    }
+
+    /// Shows the files as they are now.
+    fn publish(&mut self) {
+        self.version += 1;
+        let version = format!("..{}", self.version);
+        fs::create_dir(self.path.join(&version)).unwrap();
+        for (name, text) in &self.files {
+            fs::write(self.path.join(&version).join(name), text).unwrap();
+            if self.version == 1 {
+                let target = Path::new("..data").join(name);
+                symlink(target, self.path.join(name)).unwrap();
+            }
+        }
+        symlink(&version, self.path.join("..new")).unwrap();
+        fs::rename(self.path.join("..new"), self.path.join("..data")).unwrap();
     }
 }
 
@@ -158,7 +252,8 @@ impl Listeners {
         } = self;
         format!(
             "{text}\n[health]\nlisten = \"{health}\"\n[ready]\nlisten = \"{ready}\"\n\
-             [metrics]\nlisten = \"{metrics}\"\n[admin]\nlisten = \"\"\n"
+             [metrics]\nlisten = \"{metrics}\"\n[admin]\nlisten = \"\"\n\
+             [reload]\ninterval = \"2s\"\n"
         )
     }
 

@@ -17,7 +17,7 @@ pub(super) fn files(
 ) -> Result<Vec<PathBuf>, String> {
     let path = match Path::new(pattern).is_absolute() {
         true => PathBuf::from(pattern),
-        false => importing.parent().unwrap_or(Path::new("/")).join(pattern),
+        false => importing.with_file_name(pattern),
     };
     let path = cleaned(&path);
     let whole = path.to_string_lossy();

@@ -245,31 +245,45 @@ impl Taken {
     }
 }
 
-/// Writes a block: once for each set of zones that its ports have.
-pub(super) fn write(page: &mut Page, keys: &[Key], block: &Block) {
-    // Ports with the same zones are listeners of one table.
-    let mut groups: Vec<(Vec<(Transport, u16)>, Vec<&Key>)> = Vec::new();
+/// Zones that are served on the same ports.
+struct Group<'k> {
+    ports: Vec<(Transport, u16)>,
+    zones: Vec<&'k Key>,
+}
+
+/// Returns the keys by the ports that they share; ports with the same zones are listeners of one group.
+fn grouped(keys: &[Key]) -> Vec<Group<'_>> {
+    let mut by_port: Vec<Group<'_>> = Vec::new();
     for key in keys {
         let port = (key.transport, key.port);
-        match groups.iter_mut().find(|(ports, _)| ports[0] == port) {
-            Some((_, zones)) => zones.push(key),
-            None => groups.push((vec![port], vec![key])),
+        match by_port.iter_mut().find(|group| group.ports[0] == port) {
+            Some(group) => group.zones.push(key),
+            None => by_port.push(Group {
+                ports: vec![port],
+                zones: vec![key],
+            }),
         }
     }
-    let mut merged: Vec<(Vec<(Transport, u16)>, Vec<&Key>)> = Vec::new();
-    for (ports, zones) in groups {
-        let texts = |keys: &[&Key]| -> Vec<String> {
-            keys.iter().map(|key| key.zone.text.clone()).collect()
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for group in by_port {
+        let has_same_zones = |other: &&mut Group<'_>| {
+            let texts = |group: &Group<'_>| -> Vec<String> {
+                let zones = group.zones.iter();
+                zones.map(|key| key.zone.text.clone()).collect()
+            };
+            texts(other) == texts(&group)
         };
-        match merged
-            .iter_mut()
-            .find(|(_, other)| texts(other) == texts(&zones))
-        {
-            Some((all, _)) => all.extend(ports),
-            None => merged.push((ports, zones)),
+        match groups.iter_mut().find(has_same_zones) {
+            Some(other) => other.ports.extend(group.ports),
+            None => groups.push(group),
         }
     }
-    for (ports, zones) in merged {
+    groups
+}
+
+/// Writes a block: once for each set of zones that its ports have.
+pub(super) fn write(page: &mut Page, keys: &[Key], block: &Block) {
+    for Group { ports, zones } in grouped(keys) {
         let place = &zones[0].token.place;
         let mut table = Table::entry("block", Some(place));
         let names: Vec<&str> = zones.iter().map(|key| &*key.token.text).collect();

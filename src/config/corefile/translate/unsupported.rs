@@ -2,7 +2,7 @@
 
 pub(super) const PROXY: &str = "who the client is comes from a PROXY header here: write a `tenancy` block \
      with `forwarder { identity proxy_v2; peers { cidrs … } }`";
-pub(super) const TSIG: &str = "TSIG is not supported; `transfer` names who may transfer by address";
+pub(super) const TSIG: &str = "messages are not signed; leave it out";
 pub(super) const DNSSEC: &str = "zones are not signed here; nothing in a cluster's DNS validates its names. \
      Leave it out";
 pub(super) const BACKEND: &str = "this back end is not supported: keep a CoreDNS for it, and `forward` its \

@@ -231,7 +231,7 @@ fn a_block_that_can_never_answer_is_refused() {
         ),
         (
             "\n[[block]]\nzones = [\"a\"]",
-            "2:1: block[0]: has no [block.kubernetes] table, so it answers nothing",
+            "2:1: block[0]: has no table that answers, such as [block.kubernetes]",
         ),
         (
             "[[block]]\nzones = [\"10.0.0.0/8\"]\n[block.kubernetes]",
@@ -244,8 +244,8 @@ fn a_block_that_can_never_answer_is_refused() {
              query for it comes here",
         ),
         (
-            "[[block]]\nzones = [\".\"]\n[block.kubernetes]",
-            "2:10: block[0].zones[0]: another block has `.` on [::]:53",
+            "[kubernetes]\n[[block]]\nzones = [\".\"]\n[block.kubernetes]",
+            "3:10: block[0].zones[0]: another block has `.` on [::]:53",
         ),
         (
             "[[block]]\nzones = [\"a\"]\nlisten = [\":1\", \":2\"]\n[block.kubernetes]\n\
@@ -253,8 +253,8 @@ fn a_block_that_can_never_answer_is_refused() {
             "6:15: block[1].zones[1]: another block has `a.` on [::]:2",
         ),
         (
-            "[[block]]\nzones = [\"a\"]\nlisten = [\"0.0.0.0:53\"]\n[block.kubernetes]",
-            "3:11: block[0].listen[0]: `[::]:53` takes IPv4 too; drop `0.0.0.0:53`",
+            "[kubernetes]\n[[block]]\nzones = [\"a\"]\nlisten = [\"0.0.0.0:53\"]\n[block.kubernetes]",
+            "4:11: block[0].listen[0]: `[::]:53` takes IPv4 too; drop `0.0.0.0:53`",
         ),
         (
             "[[block]]\nzones = [\"a\", \"a\"]\n[block.kubernetes]",
