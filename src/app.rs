@@ -34,7 +34,7 @@ use crate::commands::{absent_tenants, explain, findings};
 use crate::config::{
     Args, Check, Command, Config, ConfigError, EXIT_DONE, EXIT_FAILED, Explain, Output, Policy,
 };
-use crate::server::interface_addresses;
+use crate::server::{self, interface_addresses};
 use crate::telemetry;
 use anyhow::Context;
 use offline::Offline;
@@ -114,7 +114,14 @@ fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
         true => EXIT_DONE,
         false => policy::gate(&command.gate, &mut out)?,
     };
+    let unshown = server::certificate_errors(&config.server);
+    for error in &unshown {
+        writeln!(out, "{error}")?;
+    }
     if config.source.manifests.is_empty() {
+        if !unshown.is_empty() {
+            return Ok(EXIT_FAILED);
+        }
         if command.inputs.config.is_some() {
             writeln!(out, "configuration: ok")?;
         }
@@ -132,7 +139,7 @@ fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
         writeln!(out, "{note}{}", finding.text)?;
     }
     let failing = conditions.iter().filter(|finding| finding.fails).count();
-    let problems = diagnostics.len() + failing;
+    let problems = diagnostics.len() + failing + unshown.len();
     let doubts = findings(&config.tenancy, offline.index.objects());
     for doubt in doubts
         .iter()

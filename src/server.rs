@@ -42,7 +42,7 @@ mod tcp;
 mod udp;
 mod waiters;
 
-pub use bind::{BindError, Bound, Sockets, bind, bind_with};
+pub use bind::{BindError, Bound, Sockets, bind, bind_with, certificate_errors};
 pub use engine::{Answerer, Core};
 pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};

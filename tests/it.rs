@@ -29,6 +29,9 @@ mod decode;
 mod deploy;
 #[path = "it/edns.rs"]
 mod edns;
+#[cfg(feature = "encrypted")]
+#[path = "it/encrypted.rs"]
+mod encrypted;
 #[path = "it/events.rs"]
 mod events;
 #[path = "it/examples.rs"]

@@ -11,10 +11,10 @@ use crate::metrics::Histogram;
 use crate::metrics::coredns::{Acl, Api, Block, Hosts};
 use crate::observe::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, TrafficReader, WAYS, server_text};
 use crate::querylog::type_name;
+use crate::server::{Endpoint, Scheme, Stats};
 use crate::snapshot::Snapshot;
 use crate::wire::Rcode;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::UNIX_EPOCH;
 
 /// A table of a server block that is one of CoreDNS's plugins, for one listener and zone.
@@ -105,7 +105,7 @@ pub(super) fn shown(enabled: &[Enabled]) -> Vec<(Box<str>, Box<str>, Box<str>)> 
 }
 
 /// Returns the tables of each server block that are CoreDNS's plugins, under the names of the servers.
-pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
+pub(super) fn enabled(config: &Config, servers: &[Endpoint]) -> Vec<Enabled> {
     let mut enabled = Vec::new();
     let nothing = Written::default();
     for (at, block) in config.blocks.iter().enumerate() {
@@ -116,7 +116,7 @@ pub(super) fn enabled(config: &Config, servers: &[SocketAddr]) -> Vec<Enabled> {
             };
             for (place, zone) in block.zones.iter().enumerate() {
                 let row = |plugin| Enabled {
-                    server: server_text(*address).into(),
+                    server: server_name(*address).into(),
                     zone: zone.to_string().into(),
                     plugin,
                     is_first: place == 0,
@@ -163,7 +163,7 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
         for (place, count) in by_type.iter().enumerate().filter(|(_, count)| **count > 0) {
             let rtype = type_text(place);
             let family = if v6 { "2" } else { "1" };
-            requests.push((protocol(stream), family, rtype, *count));
+            requests.push((protocol(server, stream), family, rtype, *count));
         }
     }
     let mut responses = Vec::new();
@@ -183,7 +183,10 @@ fn block(server: &str, zone: &str, counts: &Counts) -> Block {
             .zip(sizes)
             .map(|(stream, places)| {
                 let bounds = SIZES.iter().map(|bound| *bound as f64);
-                (protocol(stream), histogram(bounds.collect(), places, 1.0))
+                (
+                    protocol(server, stream),
+                    histogram(bounds.collect(), places, 1.0),
+                )
             });
         each.filter(|(_, sizes)| sizes.count() > 0).collect()
     };
@@ -278,8 +281,34 @@ fn type_text(place: usize) -> String {
     )
 }
 
-fn protocol(stream: bool) -> &'static str {
-    if stream { "tcp" } else { "udp" }
+/// Returns what CoreDNS calls the protocol of a server's queries: the one below, of what is encrypted.
+fn protocol(server: &str, stream: bool) -> &'static str {
+    match stream && !server.starts_with("quic://") {
+        true => "tcp",
+        false => "udp",
+    }
+}
+
+/// Returns what CoreDNS calls a listener.
+pub(super) fn server_name(endpoint: Endpoint) -> String {
+    server_text(endpoint.scheme.as_str(), endpoint.address)
+}
+
+/// Returns how queries over HTTPS and QUIC ended: by listener, and by status or code.
+pub(super) fn replies(stats: &Stats) -> [Vec<(Box<str>, String, u64)>; 2] {
+    let mut all = [Vec::new(), Vec::new()];
+    for replies in stats.replies() {
+        let endpoint = replies.endpoint();
+        let server: Box<str> = server_name(endpoint).into();
+        for (code, count) in replies.counts() {
+            let (at, code) = match endpoint.scheme {
+                Scheme::Quic => (1, format!("{code:#x}")),
+                _ => (0, code.to_string()),
+            };
+            all[at].push((server.clone(), code, count));
+        }
+    }
+    all
 }
 
 /// Returns what CoreDNS calls a response code (miekg/dns `RcodeToString`).

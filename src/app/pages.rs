@@ -183,7 +183,10 @@ impl Pages {
         let blocks = traffic.map_or_else(Vec::new, |read| coredns::blocks(read, &enabled));
         let asked = upstreams.as_ref();
         let reader = self.reader.as_ref();
+        let [https, quic] = coredns::replies(&self.stats);
         CoreDns {
+            https,
+            quic,
             localhost: coredns::local(&blocks, &enabled),
             autopath: traffic.map_or_else(Vec::new, |read| coredns::searched(read, &enabled)),
             blocks,
@@ -256,6 +259,9 @@ fn queries(stats: &Stats) -> Queries {
     Queries {
         udp: count(Count::UdpQueries),
         tcp: count(Count::TcpQueries),
+        tls: count(Count::TlsQueries),
+        https: count(Count::HttpsQueries),
+        quic: count(Count::QuicQueries),
         answered: count(Count::Answered),
         dropped: count(Count::Dropped),
         udp_unanswerable: count(Count::UdpUnanswerable),
@@ -266,6 +272,9 @@ fn queries(stats: &Stats) -> Queries {
         tcp_refused: count(Count::TcpRefused),
         tcp_accept_errors: count(Count::TcpAcceptFailed),
         tcp_timeouts: count(Count::TcpTimedOut),
+        quic_connections: count(Count::QuicAccepted),
+        quic_refused: count(Count::QuicRefused),
+        handshakes_failed: count(Count::HandshakeFailed),
         held: count(Count::Held),
         held_refused: count(Count::HoldRefused),
         held_known: count(Count::HeldKnown),

@@ -64,7 +64,7 @@ pub(super) fn serve(args: &Args, config: Config) -> anyhow::Result<()> {
                     return Err(error);
                 }
                 if !running.config.quiet {
-                    say_listening(running.server.listeners().map(|(_, address)| address));
+                    say_listening(running.server.listeners());
                 }
                 continue;
             }

@@ -11,6 +11,8 @@ mod log;
 mod reference;
 mod steps;
 mod tenancy;
+#[cfg(feature = "encrypted")]
+mod tls;
 
 use super::*;
 use crate::admin::{Door, Guarded};

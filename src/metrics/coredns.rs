@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 pub struct CoreDns {
     /// What each server and zone was asked.
     pub blocks: Vec<Block>,
+    /// Responses over HTTPS: by listener and status.
+    pub https: Vec<(Box<str>, String, u64)>,
+    /// Queries over QUIC: by listener and the code that ended them.
+    pub quic: Vec<(Box<str>, String, u64)>,
     /// The tables of each server block: server, zone, plugin.
     pub plugins: Vec<(Box<str>, Box<str>, Box<str>)>,
     /// The cache of each server block that has one.
@@ -204,6 +208,12 @@ impl CoreDns {
                 page.count(&series::HOSTS_ENTRIES, &[file], *count);
             }
             page.add(&series::HOSTS_RELOADED, &[], hosts.reloaded);
+        }
+        for (server, status, count) in &self.https {
+            page.count(&series::HTTPS_RESPONSES, &[server, status], *count);
+        }
+        for (server, code, count) in &self.quic {
+            page.count(&series::QUIC_RESPONSES, &[server, code], *count);
         }
         for (server, count) in &self.autopath {
             page.count(&series::AUTOPATH, &[server], *count);

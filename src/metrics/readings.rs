@@ -41,6 +41,12 @@ pub struct Queries {
     pub udp: u64,
     /// Queries received over TCP.
     pub tcp: u64,
+    /// Queries received over TLS.
+    pub tls: u64,
+    /// Queries received over HTTPS.
+    pub https: u64,
+    /// Queries received over QUIC.
+    pub quic: u64,
     /// Answers given.
     pub answered: u64,
     /// Messages that get no answer.
@@ -59,8 +65,14 @@ pub struct Queries {
     pub tcp_refused: u64,
     /// Failures to take a connection.
     pub tcp_accept_errors: u64,
-    /// TCP connections closed because their peer was too slow.
+    /// Connections closed because their peer was too slow.
     pub tcp_timeouts: u64,
+    /// QUIC connections taken.
+    pub quic_connections: u64,
+    /// QUIC connections refused.
+    pub quic_refused: u64,
+    /// Connections that did not come to terms on TLS.
+    pub handshakes_failed: u64,
     /// Queries kept until their client is known.
     pub held: u64,
     /// Queries not kept because too many were.
@@ -187,6 +199,9 @@ impl Queries {
     fn write(&self, page: &mut Page) {
         page.count(&series::QUERIES, &["udp"], self.udp);
         page.count(&series::QUERIES, &["tcp"], self.tcp);
+        page.count(&series::QUERIES, &["tls"], self.tls);
+        page.count(&series::QUERIES, &["https"], self.https);
+        page.count(&series::QUERIES, &["quic"], self.quic);
         page.count(&series::HELD_ENDED, &["known"], self.held_known);
         page.count(&series::HELD_ENDED, &["expired"], self.held_expired);
         for (result, count) in [
@@ -212,6 +227,9 @@ impl Queries {
             (&series::CONNECTIONS_REFUSED, self.tcp_refused),
             (&series::ACCEPT_ERRORS, self.tcp_accept_errors),
             (&series::TIMEOUTS, self.tcp_timeouts),
+            (&series::QUIC_CONNECTIONS, self.quic_connections),
+            (&series::QUIC_REFUSED, self.quic_refused),
+            (&series::HANDSHAKES_FAILED, self.handshakes_failed),
             (&series::HELD, self.held),
             (&series::HELD_REFUSED, self.held_refused),
             (&series::ASKED, self.asked),

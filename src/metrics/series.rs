@@ -33,7 +33,13 @@ series! {
     ACCEPT_ERRORS = counter "tenantdns_tcp_accept_errors_total" []
         "Failures to take a TCP connection";
     TIMEOUTS = counter "tenantdns_tcp_timeouts_total" []
-        "TCP connections closed because their peer was too slow";
+        "Connections closed because their peer was too slow, encrypted ones among them";
+    QUIC_CONNECTIONS = counter "tenantdns_quic_connections_total" []
+        "QUIC connections taken";
+    QUIC_REFUSED = counter "tenantdns_quic_connections_refused_total" []
+        "QUIC connections refused because their client had as many as one may have, or too many were opening";
+    HANDSHAKES_FAILED = counter "tenantdns_handshakes_failed_total" []
+        "Connections that did not come to terms on TLS, or not in time";
     HELD = counter "tenantdns_held_queries_total" []
         "Queries kept until their client is known";
     HELD_REFUSED = counter "tenantdns_held_queries_refused_total" []

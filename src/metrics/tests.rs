@@ -65,6 +65,8 @@ fn two() -> Histogram {
 fn coredns() -> CoreDns {
     let server = || Box::from("dns://:53");
     CoreDns {
+        https: vec![("https://:443".into(), "200".to_owned(), 78)],
+        quic: vec![("quic://:853".into(), "0x0".to_owned(), 79)],
         blocks: vec![Block {
             server: server(),
             zone: ".".into(),
@@ -133,6 +135,8 @@ fn corednss_series_are_written_as_it_writes_them() {
     for line in [
         "coredns_build_info{version=\"1.2.3\",revision=\"\",goversion=\"rust\"} 1",
         "coredns_panics_total 0",
+        "coredns_dns_https_responses_total{server=\"https://:443\",status=\"200\"} 78",
+        "coredns_dns_quic_responses_total{server=\"quic://:853\",status=\"0x0\"} 79",
         "coredns_plugin_enabled{server=\"dns://:53\",zone=\".\",view=\"\",name=\"kubernetes\"} 1",
         "coredns_dns_requests_total{server=\"dns://:53\",zone=\".\",view=\"\",proto=\"udp\",family=\"1\",type=\"A\"} 41",
         "coredns_dns_do_requests_total{server=\"dns://:53\",zone=\".\",view=\"\"} 42",
@@ -201,7 +205,7 @@ fn tenants_are_named_to_the_administrator_alone() {
         // the administrator's; the rest is the protocol's.
         let known = "kind protocol reason result version revision goversion server zone zones view name \
                      proto family type rcode plugin class proxy_name to service_kind verb host code method \
-                     hash value hostsfile";
+                     hash value hostsfile status";
         assert!(known.split(' ').any(|known| known == label), "{label}");
     }
     assert_eq!(all.len() - public.len(), 7);

@@ -283,11 +283,11 @@ impl TrafficReader {
     }
 }
 
-/// Returns what CoreDNS calls the server that listens at an address.
-pub fn server_text(address: SocketAddr) -> String {
+/// Returns what CoreDNS calls the server that listens at an address, by what is spoken there.
+pub fn server_text(scheme: &str, address: SocketAddr) -> String {
     match address.ip().is_unspecified() {
-        true => format!("dns://:{}", address.port()),
-        false => format!("dns://{address}"),
+        true => format!("{scheme}://:{}", address.port()),
+        false => format!("{scheme}://{address}"),
     }
 }
 

@@ -248,6 +248,13 @@ pub(super) fn bind_beside(
     Ok(Bound { listeners })
 }
 
+/// Returns why encrypted listeners could not show what they are to show, without opening them.
+pub fn certificate_errors(options: &Options) -> Vec<BindError> {
+    let listeners = options.listen.iter();
+    let read = listeners.filter_map(|listen| pair(options, listen.endpoint()).err());
+    read.collect()
+}
+
 /// Reads what an encrypted listener shows.
 pub(super) fn pair(options: &Options, endpoint: Endpoint) -> Result<Option<Pair>, BindError> {
     let protocols: &[&str] = match endpoint.scheme {

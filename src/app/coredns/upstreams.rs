@@ -1,20 +1,19 @@
 //! The series of forwarding and of the cache.
 
-use super::rcode_name;
+use super::{rcode_name, server_name};
 use crate::cache;
 use crate::config::Config;
 use crate::forward::{self, BOUNDS, Durations, Forwarder, Proto, ToReadings};
 use crate::metrics::Histogram;
 use crate::metrics::coredns::{Cache, Forward, Upstream};
-use crate::observe::server_text;
-use std::net::SocketAddr;
+use crate::server::Endpoint;
 
 /// The labels of each cache, in the order of the configuration: server and zones.
 pub(in crate::app) type CacheLabels = Vec<(Box<str>, Box<str>)>;
 
 /// Returns the labels of each cache. One whose block has several listeners is the first one's: what it
 /// keeps it keeps for all of them.
-pub(in crate::app) fn cache_labels(config: &Config, servers: &[SocketAddr]) -> CacheLabels {
+pub(in crate::app) fn cache_labels(config: &Config, servers: &[Endpoint]) -> CacheLabels {
     let labels = (0..)
         .zip(&config.caches)
         .map(|(number, options): (u16, _)| {
@@ -26,7 +25,7 @@ pub(in crate::app) fn cache_labels(config: &Config, servers: &[SocketAddr]) -> C
             });
             let listener = block.and_then(|block| block.listeners.first());
             let server = listener.and_then(|id| servers.get(usize::from(id.0)));
-            let server = server.map_or_else(String::new, |address| server_text(*address));
+            let server = server.map_or_else(String::new, |server| server_name(*server));
             let zones = match (options.zones.is_empty(), block) {
                 (true, Some(block)) => &block.zones,
                 _ => &options.zones,

@@ -113,9 +113,8 @@ impl Running {
         let mut tried = |what: &'static str, result: anyhow::Result<()>| {
             failures.extend(result.err().map(|error| format!("{what}: {error:#}")));
         };
-        let opened = opened.into_iter().map(|(_, address)| address);
         match self.server.serve(opening) {
-            Ok(()) => super::lifecycle::say_listening(opened),
+            Ok(()) => super::lifecycle::say_listening(opened.into_iter()),
             Err(error) => tried("listeners", Err(error.into())),
         }
         self.means = means;

@@ -4,7 +4,7 @@
 use super::signals::{Signal, Signals};
 use crate::config::Lifecycle;
 use crate::drain::Drain;
-use crate::server::HandoverDoor;
+use crate::server::{Endpoint, HandoverDoor, ListenAddress, Scheme};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -127,10 +127,17 @@ pub(super) async fn lameduck(
 }
 
 /// Says where it listens.
-pub(super) fn say_listening(addresses: impl Iterator<Item = SocketAddr>) {
-    for address in addresses {
+pub(super) fn say_listening(listeners: impl Iterator<Item = (ListenAddress, SocketAddr)>) {
+    for (asked, address) in listeners {
+        let scheme = asked.scheme;
+        let on = match scheme {
+            Scheme::Dns => "udp, tcp",
+            Scheme::Tls | Scheme::Https => "tcp",
+            Scheme::Quic => "udp",
+        };
+        let listener = Endpoint { scheme, address };
         // Nobody has to listen to us to be answered.
-        let _ = writeln!(io::stdout(), "listening on {address} (udp, tcp)");
+        let _ = writeln!(io::stdout(), "listening on {listener} ({on})");
     }
 }
 

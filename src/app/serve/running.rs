@@ -19,8 +19,7 @@ use crate::app::reloads::Reloads;
 use crate::app::upstream::Upstreams;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::observe::server_text;
-use crate::server::{Bound, HandoverDoor, ListenAddress, Server};
+use crate::server::{Bound, Endpoint, HandoverDoor, ListenAddress, Server};
 use crate::snapshot::{SnapshotReader, cell};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -76,7 +75,8 @@ impl Running {
         let names = names(&servers);
         let observation = Observation::start(&config, &reader, &asking, names)?;
         let means = Means::first(&config);
-        let upstreams = Upstreams::open(&config, &servers)?;
+        let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+        let upstreams = Upstreams::open(&config, &addresses)?;
         let (answerer, upstream) = (observation.answerer(), upstreams.for_server());
         let setup = means.setup(&config, answerer, upstream, (&reader, &drain));
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
@@ -172,7 +172,7 @@ impl Looking {
 /// Returns what pages show of a configuration.
 pub(super) fn configured(
     config: &Config,
-    servers: &[SocketAddr],
+    servers: &[Endpoint],
     canary: Option<&Canary>,
     upstreams: &Upstreams,
 ) -> Configured {
@@ -185,23 +185,24 @@ pub(super) fn configured(
     }
 }
 
-/// Returns the listeners' addresses by their numbers.
+/// Returns the listeners by their numbers.
 pub(super) fn servers(
     listeners: impl Iterator<Item = (ListenAddress, SocketAddr)>,
-) -> Vec<SocketAddr> {
-    let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+) -> Vec<Endpoint> {
+    let nobody = Endpoint::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     let mut servers = Vec::new();
     for (asked, address) in listeners {
         let at = usize::from(asked.id.0);
         if servers.len() <= at {
             servers.resize(at + 1, nobody);
         }
-        servers[at] = address;
+        let scheme = asked.scheme;
+        servers[at] = Endpoint { scheme, address };
     }
     servers
 }
 
 /// Returns what CoreDNS's series call them.
-pub(super) fn names(servers: &[SocketAddr]) -> Vec<String> {
-    servers.iter().copied().map(server_text).collect()
+pub(super) fn names(servers: &[Endpoint]) -> Vec<String> {
+    servers.iter().copied().map(coredns::server_name).collect()
 }

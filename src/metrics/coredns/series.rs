@@ -25,6 +25,11 @@ series! {
     RESPONSES = counter "coredns_dns_responses_total" ["server", "zone", "view", "rcode", "plugin"]
         "Answers by response code and by the plugin that wrote them";
 
+    HTTPS_RESPONSES = counter "coredns_dns_https_responses_total" ["server", "status"]
+        "Responses over HTTPS by their status";
+    QUIC_RESPONSES = counter "coredns_dns_quic_responses_total" ["server", "status"]
+        "Queries over QUIC by the code that ended them; 0x0 is an answer";
+
     CACHE_ENTRIES = gauge "coredns_cache_entries" ["server", "type", "zones", "view"]
         "Forwarded answers that are kept";
     CACHE_HITS = counter "coredns_cache_hits_total" ["server", "type", "zones", "view"]

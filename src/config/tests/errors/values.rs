@@ -117,16 +117,8 @@ fn numbers_and_durations_have_a_range() {
 fn listeners_are_addresses_with_ports_once_each() {
     for (item, message) in [
         (
-            "\"tls://[::]:853\"",
-            "`tls://` is not available in this version of tenantdns",
-        ),
-        (
-            "\"https://[::]:443\"",
-            "`https://` is not available in this version of tenantdns",
-        ),
-        (
-            "\"quic://[::]:853\"",
-            "`quic://` is not available in this version of tenantdns",
+            "\"https3://[::]:443\"",
+            "`https3://` is not available in this version of tenantdns",
         ),
         (
             "\"dns://:53\"",
