@@ -18,7 +18,7 @@ fn snapshot(config: &str) -> Snapshot {
 }
 
 fn traffic() -> Traffic {
-    Traffic::new([server_text("[::]:53".parse().unwrap())])
+    Traffic::new([server_text("dns", "[::]:53".parse().unwrap())])
 }
 
 /// Asks, and counts the answer.
@@ -164,12 +164,12 @@ fn queries_of_a_batch_take_as_long_as_the_batch() {
 
 #[test]
 fn listeners_are_called_as_coredns_calls_them() {
-    for (address, name) in [
-        ("[::]:53", "dns://:53"),
-        ("0.0.0.0:5353", "dns://:5353"),
-        ("10.96.0.10:53", "dns://10.96.0.10:53"),
-        ("[fd00::a]:53", "dns://[fd00::a]:53"),
+    for (scheme, address, name) in [
+        ("dns", "[::]:53", "dns://:53"),
+        ("dns", "0.0.0.0:5353", "dns://:5353"),
+        ("dns", "10.96.0.10:53", "dns://10.96.0.10:53"),
+        ("tls", "[fd00::a]:853", "tls://[fd00::a]:853"),
     ] {
-        assert_eq!(server_text(address.parse().unwrap()), name);
+        assert_eq!(server_text(scheme, address.parse().unwrap()), name);
     }
 }
