@@ -18,7 +18,7 @@ fn snapshot(config: &str) -> Snapshot {
 }
 
 fn traffic() -> Traffic {
-    Traffic::new([server_text("[::]:53".parse().unwrap())])
+    Traffic::new([server_text("dns", "[::]:53".parse().unwrap())])
 }
 
 /// Asks, and counts the answer.
@@ -170,6 +170,6 @@ fn listeners_are_called_as_coredns_calls_them() {
         ("10.96.0.10:53", "dns://10.96.0.10:53"),
         ("[fd00::a]:53", "dns://[fd00::a]:53"),
     ] {
-        assert_eq!(server_text(address.parse().unwrap()), name);
+        assert_eq!(server_text("dns", address.parse().unwrap()), name);
     }
 }
