@@ -31,6 +31,9 @@ mod deploy;
 mod differential;
 #[path = "live/encodings.rs"]
 mod encodings;
+#[cfg(feature = "encrypted")]
+#[path = "live/encrypted.rs"]
+mod encrypted;
 #[path = "it/expressions.rs"]
 mod expressions;
 #[path = "live/faults.rs"]

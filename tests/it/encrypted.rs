@@ -264,8 +264,9 @@ fn a_padded_query_has_a_padded_answer_where_it_is_encrypted() {
 
 #[test]
 fn a_proxy_header_in_front_of_tls_names_the_client() {
-    let cluster =
-        enforced("[[tenancy.forwarder]]\npeers = { cidrs = [\"127.0.9.1/32\"] }\nidentity = \"proxy_v2\"\n");
+    let cluster = enforced(
+        "[[tenancy.forwarder]]\npeers = { cidrs = [\"127.0.9.1/32\"] }\nidentity = \"proxy_v2\"\n",
+    );
     let served = Served::start(&cluster, "proxy");
     let message = anonymous(query("web.a.svc.cluster.local.", RType::A));
     let header = |client: [u8; 4]| {

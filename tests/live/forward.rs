@@ -26,7 +26,7 @@ const START: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// Where it is missing in CI: .ci/run installs it.
-fn program(name: &str) -> Option<String> {
+pub(crate) fn program(name: &str) -> Option<String> {
     let found = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"]
         .iter()
         .map(|folder| format!("{folder}/{name}"))

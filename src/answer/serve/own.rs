@@ -201,7 +201,7 @@ impl Serving<'_> {
             return Ok(self.unwritten(found.rcode(), Some(Plugin::Dns64)));
         }
         let soa = reply.message.authority.iter();
-        let soa = soa.filter(|record| record.rtype == RType::SOA).next_back();
+        let soa = soa.rfind(|record| record.rtype == RType::SOA);
         let most = soa.map_or(NO_SOA_TTL, |soa| soa.ttl);
         let mut message = Message::to(self.asked);
         message.flags = message.flags.or(found.flags.and(HeaderFlags::TC));

@@ -44,7 +44,8 @@ fn known_keys(text: &str, path: &[String], is_list: bool) -> BTreeSet<String> {
         "" => format!("{unknown}{text}"),
         header => text.replacen(header, &format!("{header}{unknown}"), 1),
     };
-    let error = Config::from_toml(&probe, "f.toml").expect_err("an unknown key is refused");
+    let error = Config::from_toml(&probe, "f.toml")
+        .expect_err(&format!("an unknown key of {path:?} is refused"));
     if error.to_string().ends_with("this table has none") {
         return BTreeSet::new();
     }
