@@ -59,6 +59,9 @@ fn carry_out(args: &Args) -> anyhow::Result<u8> {
         Command::Serve(_) => {
             let config = config()?;
             telemetry::init();
+            for note in &config.notes {
+                tracing::warn!("{note}");
+            }
             serve::serve(args, config).map(|()| EXIT_DONE)
         }
         Command::Explain(command) => run_explain(&config()?, command).map(|()| EXIT_DONE),
@@ -117,6 +120,9 @@ fn run_check(config: &Config, command: &Check) -> anyhow::Result<u8> {
     let unshown = server::certificate_errors(&config.server);
     for error in &unshown {
         writeln!(out, "{error}")?;
+    }
+    for note in &config.notes {
+        writeln!(out, "note: {note}")?;
     }
     if config.source.manifests.is_empty() {
         if !unshown.is_empty() {

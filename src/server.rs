@@ -39,6 +39,7 @@ mod single;
 mod stats;
 mod sys;
 mod tcp;
+mod threads;
 mod udp;
 mod waiters;
 
@@ -52,21 +53,20 @@ pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
 
 use crate::chain::ListenerId;
-use crate::drain::{Drain, DrainGuard};
+use crate::drain::Drain;
 use crate::limits::Limits;
 use crate::snapshot::SnapshotReader;
 use bind::Listener;
 use engine::{Clock, Engine};
 use means::{Means, Supply};
-use resume::Resumer;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use sys::Datagrams;
+use threads::{limits, spawn};
 use tokio::sync::mpsc;
 use waiters::Waiters;
 
@@ -170,10 +170,10 @@ impl<A: Answerer> Server<A> {
             waiters::run(engine, &inbox, &drain);
         })?;
         let mut server = Self {
-            supply: supply.clone(),
+            supply,
             reader: setup.reader.clone(),
             clock,
-            stats: stats.clone(),
+            stats,
             drain: setup.drain.clone(),
             waiters: Some(connect(thread.thread().clone())),
             tcp,
@@ -335,16 +335,6 @@ impl<A: Answerer> Server<A> {
         Ok(())
     }
 
-    /// Starts whoever is asked for names that are not ours; one that is started stays as it is.
-    fn start_upstream(&self, setup: &Setup<A>) -> io::Result<()> {
-        let Some(upstream) = &setup.upstream else {
-            return Ok(());
-        };
-        let reader = self.reader.clone();
-        let engine = Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread());
-        upstream.start(Box::new(Resumer::new(engine)))
-    }
-
     /// Reads what the listeners that stay are served with from now on.
     fn changes(&self, options: &Options) -> Result<Vec<(ListenAddress, tcp::Service)>, BindError> {
         let asked = |endpoint| options.listen.iter().any(|l| l.endpoint() == endpoint);
@@ -426,55 +416,6 @@ impl<A: Answerer> Server<A> {
         let upstreams = supply.upstreams().into_iter();
         upstreams.fold(ended, |good, upstream| good & upstream.close())
     }
-
-    fn worker(&self, listener: &Listener, socket: Arc<Datagrams>) -> io::Result<udp::Worker<A>> {
-        let ended = || io::Error::other("the server has ended");
-        let reader = self.reader.clone();
-        Ok(udp::Worker {
-            engine: Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread()),
-            listener: listener.id,
-            socket,
-            waiters: self.waiters.clone().ok_or_else(ended)?,
-            lost: (!listener.taken_over).then_some(0),
-        })
-    }
-
-    /// Starts a thread that takes connections of the listeners that it is told.
-    fn start_streams(
-        &mut self,
-        name: &str,
-        commands: mpsc::Receiver<tcp::Command>,
-    ) -> io::Result<()> {
-        let ended = || io::Error::other("the server has ended");
-        let waiters = self.waiters.clone().ok_or_else(ended)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            // For files of certificates alone.
-            .max_blocking_threads(1)
-            .build()?;
-        let (supply, reader) = (self.supply.clone(), self.reader.clone());
-        let engine = Engine::new(supply, reader, self.clock, self.stats.thread());
-        let (limits, drain) = (self.limits, self.drain.clone());
-        let thread = spawn(&self.drain, name, move || {
-            let shared = tcp::Shared::new(engine, waiters, limits);
-            tcp::run(&runtime, commands, shared, &drain);
-        })?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    fn command(&self, scheme: Scheme, command: tcp::Command) -> io::Result<()> {
-        let thread = match scheme.is_encrypted() {
-            false => Some(&self.tcp),
-            true => self.encrypted.as_ref(),
-        };
-        let sent = thread.is_some_and(|thread| thread.try_send(command).is_ok());
-        // Whoever is told to end before it began takes no commands, and that is as it should be.
-        let sent = sent || self.drain.is_started();
-        let gone = || io::Error::other("the thread of connections takes no more commands");
-        sent.then_some(()).ok_or_else(gone)
-    }
 }
 
 impl<A> fmt::Debug for Server<A> {
@@ -491,32 +432,4 @@ impl fmt::Debug for Opening {
             .field("listeners", &self.listeners.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Starts a thread that the drain waits for.
-fn spawn(
-    drain: &Drain,
-    name: &str,
-    run: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
-    let guard: DrainGuard = drain.guard();
-    Builder::new().name(name.to_owned()).spawn(move || {
-        let _guard = guard;
-        run();
-    })
-}
-
-fn limits(options: &Options, timeouts: Timeouts) -> tcp::Limits {
-    tcp::Limits {
-        connections: connections(options.tcp_connections),
-        per_client: options.tcp_connections_per_client,
-        idle: options.tcp_idle_timeout,
-        timeouts,
-    }
-}
-
-/// Returns how many connections there may be: no more than half of the descriptors that the process
-/// may have, so that what else needs one still gets it.
-fn connections(configured: usize) -> usize {
-    descriptor_limit().map_or(configured, |limit| configured.min(limit / 2))
 }

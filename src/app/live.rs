@@ -6,6 +6,7 @@ mod freshness;
 mod programming;
 mod restore;
 mod save;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,8 @@ use crate::watch::{
 };
 use crate::zone::PodMode;
 use anyhow::Context;
-use follow::{Follower, Settings, Source};
+use follow::Follower;
+use source::{Settings, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

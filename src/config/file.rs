@@ -2,6 +2,7 @@
 //! tables. Not the words inside `[kubernetes]` and `[tenancy]`, which have files of their own.
 
 use super::document::{Placed, Section};
+use super::error::Note;
 use super::kubernetes::{self, Around, flat, report_repeated};
 use super::lifecycle::Lifecycle;
 use super::log::Written;
@@ -21,6 +22,9 @@ use crate::zone::{self, PodMode};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+const ALONE: &str = "no table of a block, such as [kubernetes], is at the top level: names that no [[block]] is \
+     for are refused, and so are the cluster's if none of them is";
 
 /// Keys of the contract that this version does not have.
 const LATER: &[&str] = &["k8s_external", "timeouts", "tls", "transfer"];
@@ -76,9 +80,9 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         service: super::tls::read(&mut root, &Service::default()),
     };
     // Without a table of its own there is no block beside those that are written.
-    let is_written = super::steps::TABLES.iter().any(|key| root.has(key));
+    let has_own = super::steps::TABLES.iter().any(|key| root.has(key)) || !root.has("block");
     let log = super::log::read(&mut root);
-    if is_written || !root.has("block") {
+    if has_own {
         blocks.written.push(log);
         blocks.add_top_level(&mut root, &listen);
     }
@@ -123,7 +127,7 @@ pub(super) fn read(mut root: Section<'_>, overrides: &Overrides) -> Config {
         admin,
         lifecycle,
         read: Vec::new(),
-        notes: Vec::new(),
+        notes: (!has_own).then(|| Note(ALONE.into())).into_iter().collect(),
         quiet: false,
     }
 }

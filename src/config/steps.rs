@@ -21,13 +21,14 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 20] = [
+pub(super) const TABLES: [&str; 21] = [
     "kubernetes",
     "forward",
     "cache",
     "loop",
     "log",
     "errors",
+    "dnstap",
     "nsid",
     "bufsize",
     "local",

@@ -4,13 +4,17 @@
 //! tenantdns included; the option is set on the bound socket afterwards, and the other sockets of
 //! the group join it. So there is no moment at which the port is free.
 
+mod error;
+
+pub use error::BindError;
+
 use super::Options;
 use super::handover::{Given, Inherited};
 use super::options::{Endpoint, ListenAddress, Scheme, TimeoutOptions};
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
-use crate::tls::{self, Offer, Pair, PairError};
+use crate::tls::{self, Offer, Pair};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -25,81 +29,6 @@ const BUFFER: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
 /// Ports tried where any will do, until one is free for UDP and TCP.
 const PORT_TRIES: usize = 32;
-
-/// Why a listener can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Somebody has the port.
-    #[error(
-        "{address}/{protocol} is in use by another process; stop it or choose another address \
-         with --listen or [server] listen"
-    )]
-    InUse {
-        /// Address and port.
-        address: SocketAddr,
-        /// `udp` or `tcp`.
-        protocol: &'static str,
-    },
-    /// Two listeners of this server exclude each other.
-    #[error(
-        "{address}/{protocol} is covered by the listener {other}; remove one of them from --listen \
-         or [server] listen"
-    )]
-    Covered {
-        /// Address and port.
-        address: SocketAddr,
-        /// `udp` or `tcp`.
-        protocol: &'static str,
-        /// The listener that has it.
-        other: SocketAddr,
-    },
-    /// A port below 1024 without the right to it.
-    #[error(
-        "{address}/{protocol}: permission denied; ports below 1024 need root or the capability \
-         CAP_NET_BIND_SERVICE, or choose another port with --listen or [server] listen"
-    )]
-    Privileged {
-        /// Address and port.
-        address: SocketAddr,
-        /// `udp` or `tcp`.
-        protocol: &'static str,
-    },
-    /// No interface has the address.
-    #[error(
-        "{address}/{protocol}: no interface of this host has that address; choose another with \
-         --listen or [server] listen"
-    )]
-    NoSuchAddress {
-        /// Address and port.
-        address: SocketAddr,
-        /// `udp` or `tcp`.
-        protocol: &'static str,
-    },
-    /// An encrypted listener without a certificate.
-    #[error("{0} shows a certificate, and there is none; write `certificate` and `key` of [tls]")]
-    NoCertificate(Endpoint),
-    /// An encrypted listener whose certificate can't be shown.
-    #[error("`certificate` and `key` of [tls], for {endpoint}: {error}")]
-    Certificate {
-        /// The listener.
-        endpoint: Endpoint,
-        /// What is wrong with the files.
-        error: PairError,
-    },
-    /// A scheme that this program was built without.
-    #[error("{0} needs a tenantdns that was built with the feature `encrypted`")]
-    NotBuilt(Endpoint),
-    /// Anything else.
-    #[error("{address}/{protocol} can't be opened")]
-    Io {
-        /// Address and port.
-        address: SocketAddr,
-        /// `udp` or `tcp`.
-        protocol: &'static str,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
 
 /// The open sockets of every listener. Queries queue in them until [`Server::start`].
 ///
@@ -273,8 +202,10 @@ pub(super) fn pair(options: &Options, endpoint: Endpoint) -> Result<Option<Pair>
         protocols,
     };
     let pair = Pair::open(tls, offer);
-    pair.map(Some)
-        .map_err(|error| BindError::Certificate { endpoint, error })
+    pair.map(Some).map_err(|error| BindError::Certificate {
+        endpoint,
+        error: Box::new(error),
+    })
 }
 
 /// A refusal, before it is known what to say about it.

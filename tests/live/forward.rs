@@ -293,9 +293,9 @@ fn unbound_is_asked_over_tls_by_who_trusts_its_certificate_for_that_name() {
         (
             "another name",
             format!("tls://{}%other.example", peer.tls),
-            tls.clone(),
+            tls,
         ),
-        ("nobody trusts it", named.clone(), String::new()),
+        ("nobody trusts it", named, String::new()),
     ] {
         let config = format!("[[forward]]\nto = [\"{to}\"]\nmax_connect_attempts = 1\n{lines}\n");
         let forwarding = Forwarding::start(&config);

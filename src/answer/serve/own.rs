@@ -200,8 +200,8 @@ impl Serving<'_> {
         if !matches!(found.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) {
             return Ok(self.unwritten(found.rcode(), Some(Plugin::Dns64)));
         }
-        let soa = reply.message.authority.iter();
-        let soa = soa.rfind(|record| record.rtype == RType::SOA);
+        let mut records = reply.message.authority.iter();
+        let soa = records.rfind(|record| record.rtype == RType::SOA);
         let most = soa.map_or(NO_SOA_TTL, |soa| soa.ttl);
         let mut message = Message::to(self.asked);
         message.flags = message.flags.or(found.flags.and(HeaderFlags::TC));

@@ -1,9 +1,10 @@
 //! Another configuration while the API is followed: what it reads beside what is known is listed, and
 //! only then it is exchanged for the one in force, so that nothing is answered from half of it.
 
-use super::follow::{Follower, Source};
+use super::follow::Follower;
 use super::freshness::Freshness;
 use super::restore::Restore;
+use super::source::Source;
 use crate::app::changes::{Change, Next};
 use crate::commands::findings;
 use crate::tenancy::Mode;

@@ -7,6 +7,7 @@ use super::freshness::{Freshness, Judgment, News};
 use super::programming::Programming;
 use super::restore::Restore;
 use super::save::{Saver, Step};
+use super::source::{Settings, Source};
 use crate::app::changes::{Change, Changes};
 use crate::app::hosts::HostsFiles;
 use crate::app::pages::Ago;
@@ -16,14 +17,12 @@ use crate::checkpoint::Header;
 use crate::commands::findings;
 use crate::drain::Drain;
 use crate::index::{Event, Index};
-use crate::model::{Kind, PolicyStatus};
+use crate::model::Kind;
 use crate::snapshot::{Identities, Publisher};
-use crate::tenancy;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// Events that one snapshot takes in at most: it shows at once when the API is quiet, and gathers
 /// when it is not.
@@ -71,41 +70,6 @@ pub(super) struct Follower {
     untold: bool,
     /// which was then.
     told: Option<Instant>,
-}
-
-/// What the configuration says of the start, and of the API's absence.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
-    /// The kinds that are watched.
-    pub(super) kinds: BTreeSet<Kind>,
-    /// The node whose pods alone are.
-    pub(super) node: Option<Box<str>>,
-    /// Whether nothing is answered before everything has been read.
-    pub(super) strict: bool,
-    /// How long the API has for that.
-    pub(super) startup_timeout: Duration,
-    /// How old identities may get.
-    pub(super) identity_max_age: Option<Duration>,
-    /// The file to start from.
-    pub(super) checkpoint: Option<PathBuf>,
-    /// Who may see what, for what is doubtful about it.
-    pub(super) tenancy: tenancy::Options,
-}
-
-/// Where events come from.
-pub(super) trait Source {
-    /// Returns the events.
-    fn events(&mut self) -> &mut mpsc::Receiver<Event>;
-
-    /// Has a kind listed again, because what is known of it is not what there is. One that is not
-    /// watched is from now on.
-    fn list(&mut self, kind: Kind);
-
-    /// Watches a kind no more.
-    fn stop(&mut self, kind: Kind);
-
-    /// Says how objects of our own kinds fare.
-    fn tell(&self, statuses: Vec<PolicyStatus>);
 }
 
 /// Tokio's clock, which tests can stop.

@@ -2,8 +2,9 @@
 
 mod changes;
 
-use super::follow::{Follower, Settings, Source, now};
+use super::follow::{Follower, now};
 use super::kinds;
+use super::source::{Settings, Source};
 use crate::app::changes::{Changing, changes};
 use crate::app::progress::{KindState, Progress, State};
 use crate::checkpoint::{Header, Writer};
