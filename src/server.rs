@@ -170,10 +170,10 @@ impl<A: Answerer> Server<A> {
             waiters::run(engine, &inbox, &drain);
         })?;
         let mut server = Self {
-            supply: supply.clone(),
+            supply,
             reader: setup.reader.clone(),
             clock,
-            stats: stats.clone(),
+            stats,
             drain: setup.drain.clone(),
             waiters: Some(connect(thread.thread().clone())),
             tcp,

@@ -84,7 +84,7 @@ pub enum BindError {
         /// The listener.
         endpoint: Endpoint,
         /// What is wrong with the files.
-        error: PairError,
+        error: Box<PairError>,
     },
     /// A scheme that this program was built without.
     #[error("{0} needs a tenantdns that was built with the feature `encrypted`")]
@@ -273,8 +273,10 @@ pub(super) fn pair(options: &Options, endpoint: Endpoint) -> Result<Option<Pair>
         protocols,
     };
     let pair = Pair::open(tls, offer);
-    pair.map(Some)
-        .map_err(|error| BindError::Certificate { endpoint, error })
+    pair.map(Some).map_err(|error| BindError::Certificate {
+        endpoint,
+        error: Box::new(error),
+    })
 }
 
 /// A refusal, before it is known what to say about it.

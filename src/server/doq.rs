@@ -145,7 +145,14 @@ impl Drop for Handshake {
 
 /// What new connections are offered, made anew when the certificate or the idle time changes.
 #[derive(Default)]
-struct Offered(RefCell<Option<(Arc<rustls::ServerConfig>, Duration, Arc<ServerConfig>)>>);
+struct Offered(RefCell<Option<Made>>);
+
+/// What was made, and of what.
+struct Made {
+    of: Arc<rustls::ServerConfig>,
+    idle: Duration,
+    config: Arc<ServerConfig>,
+}
 
 impl Offered {
     fn current<A: Answerer>(
@@ -156,14 +163,18 @@ impl Offered {
         let shown = serving.shown()?;
         let idle = shared.limits(serving.timeouts()).idle;
         let mut made = self.0.borrow_mut();
-        if let Some((of, for_idle, config)) = &*made
-            && Arc::ptr_eq(of, &shown)
-            && *for_idle == idle
+        if let Some(known) = &*made
+            && Arc::ptr_eq(&known.of, &shown)
+            && known.idle == idle
         {
-            return Some(config.clone());
+            return Some(known.config.clone());
         }
         let config = Arc::new(config(shown.clone(), idle)?);
-        *made = Some((shown, idle, config.clone()));
+        *made = Some(Made {
+            of: shown,
+            idle,
+            config: config.clone(),
+        });
         Some(config)
     }
 }

@@ -41,12 +41,9 @@ pub(super) async fn serve<A: Answerer>(
         () = stop.started() => return,
         opened = timeout(longest, Box::pin(opening)) => opened,
     };
-    let (named, stream) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(_)) | Err(_) => {
-            shared.count(Count::HandshakeFailed);
-            return;
-        }
+    let Ok(Ok((named, stream))) = opened else {
+        shared.count(Count::HandshakeFailed);
+        return;
     };
     match serving.scheme() {
         Scheme::Https => {

@@ -86,7 +86,10 @@ impl<A: Answerer> Stream<A> {
 /// Reads a query with its length prefix (RFC 9250 section 4.2). What follows it is not looked at.
 async fn read(stream: &mut RecvStream) -> Result<Vec<u8>, NoQuery> {
     let mut prefix = [0; 2];
-    stream.read_exact(&mut prefix).await.map_err(no_query)?;
+    stream
+        .read_exact(&mut prefix)
+        .await
+        .map_err(|error| no_query(&error))?;
     let length = usize::from(u16::from_be_bytes(prefix));
     let mut message = Vec::with_capacity(length.min(ROOM));
     while message.len() < length {
@@ -100,7 +103,7 @@ async fn read(stream: &mut RecvStream) -> Result<Vec<u8>, NoQuery> {
     Ok(message)
 }
 
-fn no_query(error: ReadExactError) -> NoQuery {
+fn no_query(error: &ReadExactError) -> NoQuery {
     match error {
         // The stream ended before its query did.
         ReadExactError::FinishedEarly(_) => NoQuery::Wrong,
