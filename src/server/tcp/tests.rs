@@ -316,6 +316,7 @@ fn a_connection_has_so_many_late_answers_and_the_next_query_does_not_wait() {
 
 /// Keeps what it is asked.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "as they come")]
 struct Never(std::sync::Mutex<Vec<Box<super::super::Inquiry>>>);
 
 impl super::super::Upstream for Never {
