@@ -21,7 +21,7 @@ fn listeners_have_what_their_block_or_the_server_says() {
     let config = parse(
         "[server]\nlisten = [\":53\", \"tls://:853\", \"https://127.0.0.1:443\"]\n\
          [tls]\ncertificate = \"/c\"\nkey = \"/k\"\nca = \"/a\"\nclient_auth = \"verify_if_given\"\n\
-         [timeouts]\nread = \"2s\"\n\
+         [timeouts]\nread = \"2s\"\n[kubernetes]\n\
          [[block]]\nzones = [\"a\"]\nlisten = [\"quic://[::]:853\", \"tls://:853\"]\n[block.kubernetes]\n\
          [[block]]\nzones = [\"b\"]\nlisten = [\"tls://[::1]:8853\"]\n[block.kubernetes]\n\
          [block.tls]\ncertificate = \"/c2\"\nkey = \"/k2\"\n\
@@ -84,7 +84,7 @@ fn what_can_not_be_served_is_said_with_what_to_write() {
     let listen = "[server]\nlisten = [\":53\", \"tls://:853\"]\n";
     let second = |table: &str| {
         format!(
-            "{listen}[tls]\n{PAIR}[timeouts]\nread = \"2s\"\n[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n{table}"
+            "{listen}[tls]\n{PAIR}[timeouts]\nread = \"2s\"\n[kubernetes]\n[[block]]\nzones = [\"a\"]\n[block.kubernetes]\n{table}"
         )
     };
     for (what, text, expected) in [
