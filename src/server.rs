@@ -34,6 +34,7 @@ mod proxy;
 mod resume;
 #[cfg(test)]
 mod script;
+mod shown;
 #[cfg(feature = "encrypted")]
 mod single;
 mod stats;
@@ -42,11 +43,12 @@ mod tcp;
 mod udp;
 mod waiters;
 
-pub use bind::{BindError, Bound, Sockets, bind, bind_with, certificate_errors};
+pub use bind::{BindError, Bound, Sockets, bind, bind_with};
 pub use engine::{Answerer, Core};
 pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use options::{Endpoint, ListenAddress, Options, Scheme, TimeoutOptions};
+pub use shown::certificate_errors;
 pub use stats::{Count, Replies, Stats};
 pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
@@ -178,7 +180,7 @@ impl<A: Answerer> Server<A> {
             waiters: Some(connect(thread.thread().clone())),
             tcp,
             encrypted: None,
-            limits: limits(&setup.options, setup.timeouts),
+            limits: shown::limits(&setup.options, setup.timeouts),
             listeners: Vec::new(),
             threads: vec![thread],
             timeouts: setup.timeouts,
@@ -315,7 +317,7 @@ impl<A: Answerer> Server<A> {
         let changes = self.changes(&setup.options).map_err(io::Error::other)?;
         self.start_upstream(setup)?;
         self.supply.put(configuration, Means::of(setup));
-        self.limits = limits(&setup.options, self.timeouts);
+        self.limits = shown::limits(&setup.options, self.timeouts);
         self.command(Scheme::Dns, tcp::Command::Limit(self.limits))?;
         if self.encrypted.is_some() {
             self.command(Scheme::Tls, tcp::Command::Limit(self.limits))?;
@@ -343,23 +345,6 @@ impl<A: Answerer> Server<A> {
         let reader = self.reader.clone();
         let engine = Engine::new(self.supply.clone(), reader, self.clock, self.stats.thread());
         upstream.start(Box::new(Resumer::new(engine)))
-    }
-
-    /// Reads what the listeners that stay are served with from now on.
-    fn changes(&self, options: &Options) -> Result<Vec<(ListenAddress, tcp::Service)>, BindError> {
-        let asked = |endpoint| options.listen.iter().any(|l| l.endpoint() == endpoint);
-        let served = self.listeners.iter().map(|serving| &serving.listener);
-        let staying = served.filter(|listener| asked(listener.asked));
-        let changes = staying.map(|listener| {
-            let endpoint = listener.asked;
-            let pair = match listener.shows.as_ref() == options.tls_of(endpoint) {
-                true => None,
-                false => bind::pair(options, endpoint)?,
-            };
-            let timeouts = options.timeouts_of(endpoint);
-            Ok((listener.asked(), tcp::Service { timeouts, pair }))
-        });
-        changes.collect()
     }
 
     /// Ends the receiving of queries and the taking of connections, on every listener. What has been
@@ -504,15 +489,6 @@ fn spawn(
         let _guard = guard;
         run();
     })
-}
-
-fn limits(options: &Options, timeouts: Timeouts) -> tcp::Limits {
-    tcp::Limits {
-        connections: connections(options.tcp_connections),
-        per_client: options.tcp_connections_per_client,
-        idle: options.tcp_idle_timeout,
-        timeouts,
-    }
 }
 
 /// Returns how many connections there may be: no more than half of the descriptors that the process

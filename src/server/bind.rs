@@ -7,10 +7,11 @@
 use super::Options;
 use super::handover::{Given, Inherited};
 use super::options::{Endpoint, ListenAddress, Scheme, TimeoutOptions};
+use super::shown::pair;
 use super::sys::{Datagrams, NO_SUCH_FAMILY};
 use super::udp::RECEIVE_TIMEOUT;
 use crate::chain::ListenerId;
-use crate::tls::{self, Offer, Pair, PairError};
+use crate::tls::{self, Pair, PairError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -246,37 +247,6 @@ pub(super) fn bind_beside(
         });
     }
     Ok(Bound { listeners })
-}
-
-/// Returns why encrypted listeners could not show what they are to show, without opening them.
-pub fn certificate_errors(options: &Options) -> Vec<BindError> {
-    let listeners = options.listen.iter();
-    let read = listeners.filter_map(|listen| pair(options, listen.endpoint()).err());
-    read.collect()
-}
-
-/// Reads what an encrypted listener shows.
-pub(super) fn pair(options: &Options, endpoint: Endpoint) -> Result<Option<Pair>, BindError> {
-    let protocols: &[&str] = match endpoint.scheme {
-        Scheme::Dns => return Ok(None),
-        Scheme::Tls => &["dot"],
-        Scheme::Https => &["h2", "http/1.1"],
-        Scheme::Quic => &["doq"],
-    };
-    if !cfg!(feature = "encrypted") {
-        return Err(BindError::NotBuilt(endpoint));
-    }
-    let tls = options.tls_of(endpoint);
-    let tls = tls.ok_or(BindError::NoCertificate(endpoint))?;
-    let offer = Offer {
-        table: "[tls]",
-        protocols,
-    };
-    let pair = Pair::open(tls, offer);
-    pair.map(Some).map_err(|error| BindError::Certificate {
-        endpoint,
-        error: Box::new(error),
-    })
 }
 
 /// A refusal, before it is known what to say about it.
