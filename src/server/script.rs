@@ -98,14 +98,16 @@ impl Upstream for Elsewhere {
     }
 
     fn ask(&self, inquiry: Box<Inquiry>) -> Option<Box<Inquiry>> {
-        let resume = self.0.lock().unwrap().take().expect("it was started");
+        // Held until the reply: several threads may ask.
+        let mut idle = self.0.lock().unwrap();
+        let resume = idle.take().expect("it was started");
         let asking = thread::spawn(move || {
             let mut resume = resume;
             let again = resume.resume(inquiry, Some(b"elsewhere"));
             assert!(again.is_none());
             resume
         });
-        *self.0.lock().unwrap() = asking.join().ok();
+        *idle = asking.join().ok();
         None
     }
 }

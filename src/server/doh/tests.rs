@@ -36,7 +36,8 @@ fn what_is_no_query_is_told_by_its_status() {
     let mut response = message.clone();
     response[2] |= 0x80;
     let large = vec![0; 65_536];
-    let cases: [(u16, &str, &str, &[(&str, &str)], &[u8]); 12] = [
+    type Case<'a> = (u16, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8]);
+    let cases: [Case<'_>; 12] = [
         (404, "POST", "/", &[own], &message),
         (404, "GET", "/metrics", &[], b""),
         (405, "PUT", "/dns-query", &[own], &message),
