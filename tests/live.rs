@@ -40,6 +40,9 @@ mod expressions;
 mod faults;
 #[path = "live/forward.rs"]
 mod forward;
+#[path = "netns/hosts.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod hosts;
 #[path = "live/metrics.rs"]
 mod metrics;
 #[path = "live/parts.rs"]
@@ -68,5 +71,7 @@ mod scope;
 mod serving;
 #[path = "live/stub.rs"]
 mod stub;
+#[path = "live/unchanged.rs"]
+mod unchanged;
 #[path = "live/watch.rs"]
 mod watch;

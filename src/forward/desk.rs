@@ -14,7 +14,7 @@ use crate::answer::{Plan, Transport};
 use crate::cache::{Answer, Cache, Given, Key};
 use crate::server::{Inquiry, Resume};
 use crate::snapshot::Snapshot;
-use crate::wire::{HEADER_LEN, Message, QNameBuffer, Query, Rcode};
+use crate::wire::{HEADER_LEN, Message, PAYLOAD_SIZE, QNameBuffer, Query, Rcode};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -344,7 +344,8 @@ impl Desk {
     }
 }
 
-/// Writes an upstream's reply for a query, as it came but for the name's case, which is the client's.
+/// Writes an upstream's reply for a query, as it came but for the name's case, which is the client's, and
+/// the size in its OPT record, which is ours.
 fn relayed(query: &Query<'_>, message: &Message<'_>, out: &mut [u8]) -> Option<usize> {
     let bytes = message.bytes();
     out.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -352,6 +353,11 @@ fn relayed(query: &Query<'_>, message: &Message<'_>, out: &mut [u8]) -> Option<u
     let name = out.get_mut(HEADER_LEN..HEADER_LEN + qname.len())?;
     if message.question().qname.as_wire().len() == qname.len() && name.eq_ignore_ascii_case(qname) {
         name.copy_from_slice(qname);
+    }
+    // What the upstream takes says nothing of what we take.
+    if let Some(opt) = message.opt() {
+        let size = out.get_mut(opt.ttl_at - 2..opt.ttl_at)?;
+        size.copy_from_slice(&PAYLOAD_SIZE.to_be_bytes());
     }
     Some(bytes.len())
 }

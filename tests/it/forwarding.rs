@@ -180,6 +180,27 @@ fn the_clients_message_is_kept_but_for_its_id_and_too_large_a_size() {
 }
 
 #[test]
+fn the_size_that_is_said_is_ours_whatever_the_upstreams_is() {
+    // DO, and an extended error (15): what else it says stays.
+    let opt = [0, 0, 41, 0x10, 0, 0, 0, 0x80, 0, 0, 6, 0, 15, 0, 2, 0, 6];
+    let upstream = Liar::new(move |asked| {
+        let mut said = reply(&asked.bytes, 0, [&[], &[], &[]]);
+        said[11] = 1;
+        said.extend(opt);
+        vec![said]
+    });
+    let live = serve(&[&upstream], "");
+    let answer = live.ask(
+        ip(A),
+        Transport::Udp,
+        &edns("www.example.org", 512, 0x80, &[]),
+    );
+    let mut expected = opt;
+    expected[3..5].copy_from_slice(&1232u16.to_be_bytes());
+    assert!(answer.ends_with(&expected), "{answer:02x?}");
+}
+
+#[test]
 fn ids_and_ports_are_others_each_time() {
     let upstream = honest();
     let live = serve(&[&upstream], "");

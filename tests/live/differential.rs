@@ -5,31 +5,31 @@
 //! `TENANTDNS_SEED=SEED/7` its cluster 7 alone.
 
 #[path = "differential/answer.rs"]
-mod answer;
+pub(crate) mod answer;
 #[path = "differential/case.rs"]
 mod case;
 #[path = "differential/changes.rs"]
-mod changes;
+pub(crate) mod changes;
 #[path = "differential/client.rs"]
-mod client;
+pub(crate) mod client;
 #[path = "differential/cluster.rs"]
-mod cluster;
+pub(crate) mod cluster;
 #[path = "differential/compare.rs"]
 mod compare;
 #[path = "differential/dice.rs"]
-mod dice;
+pub(crate) mod dice;
 #[path = "differential/explained.rs"]
 mod explained;
 #[path = "differential/facts.rs"]
-mod facts;
+pub(crate) mod facts;
 #[path = "differential/names.rs"]
-mod names;
+pub(crate) mod names;
 #[path = "differential/odd.rs"]
 mod odd;
 #[path = "differential/profiles.rs"]
-mod profiles;
+pub(crate) mod profiles;
 #[path = "differential/question.rs"]
-mod question;
+pub(crate) mod question;
 #[path = "differential/servers.rs"]
 mod servers;
 #[path = "differential/services.rs"]

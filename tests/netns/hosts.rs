@@ -48,7 +48,8 @@ impl Network {
         Some(network)
     }
 
-    fn name(&self, host: &str) -> String {
+    /// The namespace of a host, as `ip netns` knows it.
+    pub(crate) fn name(&self, host: &str) -> String {
         format!("{}-{host}", self.prefix)
     }
 

@@ -3,7 +3,7 @@
 use super::question::Question;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// Questions over UDP that are unanswered at a time: what a socket's buffer holds with room to spare.
@@ -35,13 +35,18 @@ pub(crate) fn ask_all(server: SocketAddr, questions: &[Question]) -> Vec<Option<
     answers
 }
 
-fn ask_udp(
+/// Asks the questions of these numbers over UDP.
+pub(crate) fn ask_udp(
     server: SocketAddr,
     questions: &[Question],
     numbers: &[usize],
     answers: &mut [Option<Vec<u8>>],
 ) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).unwrap();
     socket.connect(server).unwrap();
     socket.set_read_timeout(Some(PAUSE)).unwrap();
     let send = |number: usize| {
