@@ -1,4 +1,4 @@
-//! What CoreDNS's series say, as plain values. Which series each one is, [`series`] has.
+//! What CoreDNS's series say, as plain values. Which series each one is, `series` has.
 
 mod series;
 
@@ -30,7 +30,7 @@ pub struct CoreDns {
     pub hosts: Option<Hosts>,
     /// Queries that were answered with a name further down a search path, by server.
     pub autopath: Vec<(Box<str>, u64)>,
-    /// Queries for localhost.<domain>, where it is answered here.
+    /// Queries for `localhost.<domain>`, where it is answered here.
     pub localhost: Option<u64>,
 }
 
