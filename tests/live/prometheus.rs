@@ -3,7 +3,7 @@
 
 use crate::apiserver::{ADMIN, ApiServer};
 use crate::coredns::LEASH;
-use crate::metrics::scrape::{Scrape, get};
+use crate::metrics::scrape::{Scrape, asked, get};
 use crate::parts::{namespace, pod, service, slice};
 use crate::process::{Folder, Process, free_port, peers, until};
 use crate::serving::{PATIENCE, Serving, data};
@@ -133,6 +133,13 @@ fn the_alert_rules_are_evaluated_on_what_is_scraped() {
     let prometheus = SocketAddr::from(([127, 0, 0, 1], port));
     let listens = || std::net::TcpStream::connect(prometheus).ok().map(drop);
     process.wait(PATIENCE, listens).expect("Prometheus runs");
+    // It listens before it serves.
+    until("Prometheus is not ready", PATIENCE, || {
+        asked(prometheus, "/-/ready")
+            .0
+            .contains(" 200 ")
+            .then_some(())
+    });
 
     until("the rules are not evaluated", PATIENCE, || {
         // Traffic between two scrapes, so that there are rates.

@@ -16,6 +16,13 @@ pub(crate) struct Scrape {
 
 /// Gets a page over HTTP.
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    let (head, body) = asked(address, path);
+    assert!(head.contains(" 200 "), "{head}");
+    body
+}
+
+/// Asks for a page over HTTP, and returns the head and the body of the answer.
+pub(crate) fn asked(address: SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -25,8 +32,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    assert!(head.contains(" 200 "), "{head}");
-    body.to_owned()
+    (head.to_owned(), body.to_owned())
 }
 
 impl Scrape {
