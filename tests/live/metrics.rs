@@ -302,12 +302,7 @@ fn corednss_series_and_log_are_ours_too() {
             .into();
         assert!(!theirs.is_empty(), "{name}");
         // What the log's labels need there.
-        let is_shared = |labels: &&Labels| {
-            labels
-                .get("zone")
-                .is_none_or(|z| z != "." && z != "dropped")
-                && labels.get("name").is_none_or(|name| name != "metadata")
-        };
+        let is_shared = |labels: &&Labels| labels.get("name").is_none_or(|name| name != "metadata");
         let all: BTreeSet<_> = theirs.keys().chain(own.keys()).collect();
         let differ: BTreeMap<_, _> = all
             .into_iter()
