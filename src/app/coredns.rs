@@ -322,22 +322,8 @@ fn rcode_text(rcode: u16) -> String {
 
 /// Returns the name of a response code, or `RCODE` and its number.
 pub(super) fn rcode_name(rcode: Rcode) -> String {
-    let name = match rcode.0 {
-        0 => "NOERROR",
-        1 => "FORMERR",
-        2 => "SERVFAIL",
-        3 => "NXDOMAIN",
-        4 => "NOTIMP",
-        5 => "REFUSED",
-        6 => "YXDOMAIN",
-        7 => "YXRRSET",
-        8 => "NXRRSET",
-        9 => "NOTAUTH",
-        10 => "NOTZONE",
-        16 => "BADSIG",
-        other => return format!("RCODE{other}"),
-    };
-    name.to_owned()
+    let name = rcode.coredns_name().map(str::to_owned);
+    name.unwrap_or_else(|| format!("RCODE{}", rcode.0))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use crate::observe::Exchange;
-use crate::wire::{Name, NameBuf, QClass, QNameBuffer, Query, RType, Rcode};
+use crate::wire::{Name, NameBuf, QClass, QNameBuffer, Query, RType};
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -88,7 +88,9 @@ impl<'a> Entry<'a> {
     /// Returns the response code as CoreDNS's log has it: a number where it has no name.
     pub(super) fn rcode_text(&self) -> String {
         let rcode = self.exchange.rcode;
-        rcode_name(rcode).map_or_else(|| rcode.0.to_string(), str::to_owned)
+        rcode
+            .coredns_name()
+            .map_or_else(|| rcode.0.to_string(), str::to_owned)
     }
 
     /// Returns the answer's flags that are set, with commas between them.
@@ -130,24 +132,4 @@ impl<'a> Entry<'a> {
             _ => None,
         }
     }
-}
-
-/// Returns the name of a response code (miekg/dns `RcodeToString`).
-pub(super) fn rcode_name(rcode: Rcode) -> Option<&'static str> {
-    Some(match rcode.0 {
-        0 => "NOERROR",
-        1 => "FORMERR",
-        2 => "SERVFAIL",
-        3 => "NXDOMAIN",
-        4 => "NOTIMP",
-        5 => "REFUSED",
-        6 => "YXDOMAIN",
-        7 => "YXRRSET",
-        8 => "NXRRSET",
-        9 => "NOTAUTH",
-        10 => "NOTZONE",
-        11 => "DSOTYPENI",
-        16 => "BADSIG",
-        _ => return None,
-    })
 }

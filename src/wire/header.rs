@@ -171,6 +171,27 @@ impl Rcode {
     pub const REFUSED: Self = Self(5);
     /// An EDNS version that is not supported.
     pub const BADVERS: Self = Self(16);
+
+    /// Returns what CoreDNS's log and series call it, which is 16's other name, BADSIG (miekg/dns
+    /// `RcodeToString`); `None` for those that it has no name for.
+    pub fn coredns_name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "NOERROR",
+            1 => "FORMERR",
+            2 => "SERVFAIL",
+            3 => "NXDOMAIN",
+            4 => "NOTIMP",
+            5 => "REFUSED",
+            6 => "YXDOMAIN",
+            7 => "YXRRSET",
+            8 => "NXRRSET",
+            9 => "NOTAUTH",
+            10 => "NOTZONE",
+            11 => "DSOTYPENI",
+            16 => "BADSIG",
+            _ => return None,
+        })
+    }
 }
 
 impl std::fmt::Display for Rcode {
