@@ -371,16 +371,18 @@ fn open(
     Ok(listener)
 }
 
-/// Opens a socket whose options are QUIC's own matter, but for its buffers.
-fn quic_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+/// Makes a socket of an address's family; that of `[::]` takes IPv4 as well.
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
+    Ok(socket)
+}
+
+/// Opens a socket whose options are QUIC's own matter, but for its buffers.
+fn quic_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     let _ = socket.set_recv_buffer_size(BUFFER);
     let _ = socket.set_send_buffer_size(BUFFER);
     socket.bind(&address.into())?;
@@ -389,14 +391,7 @@ fn quic_socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     if shared {
         socket.set_reuse_port(true)?;
     }
@@ -412,14 +407,7 @@ fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
     // For the connections of a predecessor in TIME_WAIT; on Linux a listening one still excludes.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
