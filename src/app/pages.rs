@@ -135,8 +135,10 @@ impl Pages {
         let objects = state.objects.iter();
         // Not within the next expression, which looks at the rest of it.
         let sightings = locked(&self.configured).sightings.clone();
+        let reloaded = self.reloads.read();
         Readings {
             version: env!("CARGO_PKG_VERSION"),
+            in_force: [reloaded.configuration, reloaded.policy],
             queries: queries(&self.stats),
             published: state.published,
             trusted: !state.expired,

@@ -1,4 +1,4 @@
-//! Which configuration is in force, and how often another one was taken or refused: for whoever asks
+//! Which configuration is in force, and how often another one was refused: for whoever asks
 //! over HTTP.
 
 use crate::config::Config;
@@ -18,34 +18,21 @@ pub(super) struct Reloaded {
     pub(super) configuration: Box<str>,
     /// The SHA-512 of what they say of tenants: `[tenancy]` with everything that it stands for.
     pub(super) policy: Box<str>,
-    /// Changes that were taken.
-    pub(super) done: u64,
     /// Changes that were refused.
     pub(super) failed: u64,
-    /// Why the last one was, until one is taken.
-    pub(super) refusal: Option<Box<str>>,
 }
 
 impl Reloads {
-    /// Notes the configuration of the start.
-    pub(super) fn started(&self, config: &Config) {
-        let mut state = self.lock();
-        (state.configuration, state.policy) = (hash(config), policy_hash(config));
-    }
-
-    /// Notes that another one was taken.
+    /// Notes the configuration that is in force from now on.
     pub(super) fn taken(&self, config: &Config) {
-        self.started(config);
+        let hashes = (hash(config), policy_hash(config));
         let mut state = self.lock();
-        state.done += 1;
-        state.refusal = None;
+        (state.configuration, state.policy) = hashes;
     }
 
     /// Notes that one was refused.
-    pub(super) fn refused(&self, reason: &str) {
-        let mut state = self.lock();
-        state.failed += 1;
-        state.refusal = Some(reason.into());
+    pub(super) fn refused(&self) {
+        self.lock().failed += 1;
     }
 
     /// Returns what is known.
@@ -119,18 +106,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_said_until_something_is_taken() {
+    fn what_is_refused_is_counted_and_changes_nothing() {
         let reloads = Reloads::default();
-        reloads.started(&config(&["a"]));
+        reloads.taken(&config(&["a"]));
         let first = reloads.read();
-        reloads.refused("f.toml:1:1: wrong");
+        reloads.refused();
         let refused = reloads.read();
         assert_eq!(refused.failed, 1);
         assert_eq!(refused.configuration, first.configuration);
-        assert_eq!(refused.refusal.as_deref(), Some("f.toml:1:1: wrong"));
         reloads.taken(&config(&["b"]));
         let taken = reloads.read();
-        assert_eq!((taken.done, taken.failed, &taken.refusal), (1, 1, &None));
+        assert_eq!(taken.failed, 1);
         assert_ne!(taken.configuration, first.configuration);
         assert_eq!(taken.policy, first.policy);
     }

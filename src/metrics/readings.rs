@@ -12,6 +12,8 @@ pub struct Readings {
     pub version: &'static str,
     /// What the server's threads count.
     pub queries: Queries,
+    /// The SHA-512 of the configuration in force, and of what it says of tenants.
+    pub in_force: [Box<str>; 2],
     /// Snapshots published.
     pub published: u64,
     /// Whether clients are told by their addresses.
@@ -156,6 +158,8 @@ pub struct Canary {
 impl Readings {
     pub(super) fn write(&self, page: &mut Page) {
         page.count(&series::BUILD, &[self.version], 1);
+        let [configuration, policy] = &self.in_force;
+        page.count(&series::IN_FORCE, &[configuration, policy], 1);
         self.queries.write(page);
         let [log, tap] = self.unwritten;
         page.count(&series::UNWRITTEN, &["log"], log);

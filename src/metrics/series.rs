@@ -11,6 +11,8 @@ macro_rules! series {
 series! {
     BUILD = gauge "tenantdns_build_info" ["version"]
         "1, with the version of the program";
+    IN_FORCE = gauge "tenantdns_config_info" ["configuration", "policy"]
+        "1, with the SHA-512 of the configuration in force and of what it says of tenants";
 
     QUERIES = counter "tenantdns_queries_total" ["protocol"]
         "Queries received";

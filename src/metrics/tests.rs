@@ -9,6 +9,7 @@ use std::time::Duration;
 fn everything() -> Readings {
     Readings {
         version: "1.2.3",
+        in_force: ["c0".into(), "b0".into()],
         published: 7,
         trusted: true,
         objects: vec![("Pod", 3)],
@@ -205,7 +206,7 @@ fn tenants_are_named_to_the_administrator_alone() {
         // the administrator's; the rest is the protocol's.
         let known = "kind protocol reason result version revision goversion server zone zones view name \
                      proto family type rcode plugin class proxy_name to service_kind verb host code method \
-                     hash value hostsfile status";
+                     hash value hostsfile status configuration policy";
         assert!(known.split(' ').any(|known| known == label), "{label}");
     }
     assert_eq!(all.len() - public.len(), 7);
@@ -216,6 +217,7 @@ fn values_are_samples_with_their_labels() {
     let text = text(&everything());
     for line in [
         "tenantdns_build_info{version=\"1.2.3\"} 1",
+        "tenantdns_config_info{configuration=\"c0\",policy=\"b0\"} 1",
         "tenantdns_queries_total{protocol=\"udp\"} 10",
         "tenantdns_queries_total{protocol=\"tcp\"} 11",
         "tenantdns_held_answers_total{reason=\"expired\"} 12",

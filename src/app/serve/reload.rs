@@ -99,7 +99,7 @@ impl<'a> Reloader<'a> {
             return;
         }
         let reason = reason();
-        running.reloads.refused(&reason);
+        running.reloads.refused();
         tracing::error!("the configuration is not taken; the one before stays in force: {reason}");
         self.refused = Some(refused);
     }

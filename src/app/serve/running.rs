@@ -82,7 +82,7 @@ impl Running {
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
         let progress = Progress::default();
         let reloads = Reloads::default();
-        reloads.started(&config);
+        reloads.taken(&config);
         let canary = canary::begin(&config, &reader);
         let pulse = Pulse::start(doors::health(&doors)).context("starting a thread")?;
         let pages = Arc::new(Pages {
