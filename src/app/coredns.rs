@@ -342,7 +342,9 @@ mod tests {
         for (rcode, name) in [
             (0, "NOERROR"),
             (3, "NXDOMAIN"),
-            (11, "RCODE11"),
+            (11, "DSOTYPENI"),
+            (12, "RCODE12"),
+            (16, "BADSIG"),
             (17, "other"),
         ] {
             assert_eq!(rcode_text(rcode), name);

@@ -189,6 +189,13 @@ impl Rcode {
             10 => "NOTZONE",
             11 => "DSOTYPENI",
             16 => "BADSIG",
+            17 => "BADKEY",
+            18 => "BADTIME",
+            19 => "BADMODE",
+            20 => "BADNAME",
+            21 => "BADALG",
+            22 => "BADTRUNC",
+            23 => "BADCOOKIE",
             _ => return None,
         })
     }
