@@ -12,6 +12,7 @@ mod alias;
 mod asks;
 mod canary;
 mod clients;
+mod failure;
 mod forwarded;
 mod kubernetes;
 mod message;
@@ -25,6 +26,7 @@ mod wild;
 
 pub use asks::{MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
+pub use failure::{Attempt, Cause, Failure, Step};
 pub use forwarded::{Forwarded, awaited};
 
 use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};

@@ -17,6 +17,9 @@ mod asker;
 mod connection;
 mod desk;
 mod flight;
+mod hosts;
+#[cfg(feature = "encrypted")]
+mod https;
 mod loops;
 mod message;
 mod options;
@@ -27,10 +30,14 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod watch;
 
-pub use options::{HealthCheck, MAX_TO, Options, Policy, TlsFiles, To, Upstream};
+pub use options::{
+    DohMethod, HealthCheck, Host, MAX_TO, Options, Policy, Scheme, TlsFiles, To, Upstream,
+};
 pub use resolve::ForwardError;
 pub use stats::{BOUNDS, Durations, Lie, Proto, Readings, Stats, ToReadings};
+pub use watch::{Exchanged, Watch};
 
 use crate::answer::{Plan, Request};
 use crate::cache::{self, Cache, Key, Partition, Recall};
@@ -56,6 +63,7 @@ pub struct Forwarder {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
     state: Mutex<State>,
+    watch: Arc<dyn Watch>,
 }
 
 /// What workers and the thread share.
@@ -111,7 +119,14 @@ impl Forwarder {
             shared: Arc::new(shared),
             jobs,
             state: Mutex::new(State::New(queue, resolved)),
+            watch: Arc::new(watch::Nobody),
         })
+    }
+
+    /// Has somebody look on at what is asked of upstreams, from its start on.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Returns whether another asks the same upstreams in the same way, and keeps the same. What is read
@@ -153,7 +168,13 @@ impl server::Upstream for Forwarder {
         *state = match std::mem::replace(&mut *state, State::Ended) {
             State::New(queue, resolved) => {
                 let shared = self.shared.clone();
-                State::Running(desk::start(shared, queue, resolved, resume)?)
+                State::Running(desk::start(
+                    shared,
+                    queue,
+                    resolved,
+                    self.watch.clone(),
+                    resume,
+                )?)
             }
             other => other,
         };

@@ -3,6 +3,7 @@
 
 mod entry;
 mod errors;
+mod failure;
 mod format;
 mod json;
 mod kind;
@@ -13,6 +14,7 @@ mod types;
 
 pub use entry::{Asker, Entry};
 pub use errors::{Consolidate, ErrorLines, Level};
+pub use failure::failure_text;
 pub use format::Format;
 pub use kind::{Class, Kind};
 pub use options::{Classes, Output, Rule};

@@ -47,7 +47,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
         "wire answer audit snapshot chain tenancy ring",
         "foldhash",
     ),
-    ("querylog", "wire observe", "regex serde serde_json"),
+    ("querylog", "wire answer observe", "regex serde serde_json"),
     ("drain", "", "*"),
     (
         "config",
@@ -70,7 +70,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     (
         "forward",
         "wire answer cache server snapshot tenancy",
-        "ring_crypto rustls_native_certs thiserror tokio tokio_rustls tracing",
+        "bytes http_body_util hyper hyper_util ring_crypto rustix rustls_native_certs thiserror tokio tokio_rustls tracing",
     ),
     ("metrics", "", "prometheus"),
     (

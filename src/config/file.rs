@@ -319,7 +319,8 @@ impl Blocks<'_> {
             self.caches.push(options);
             u16::try_from(self.caches.len() - 1).unwrap_or(u16::MAX)
         });
-        super::forward::read(tables, id, block, &mut self.forward);
+        let number = u16::try_from(self.done.len()).unwrap_or(u16::MAX);
+        super::forward::read(tables, (number, id), block, &mut self.forward);
         super::forward::fall_through(says_fallthrough, block);
     }
 

@@ -1,12 +1,12 @@
 //! `[[forward]]` and `[loop]`: names that are not ours, with the words of CoreDNS's `forward` and
 //! `loop`. Not how they are asked.
 
-use super::document::{Field, Placed, Section, unavailable};
+use super::document::{Field, Placed, Section};
 use super::steps::rcode;
 use super::text::{duration, shown, tenant};
 use super::zones::{is_reverse, zone};
 use crate::chain::{BlockOptions, Clients, ForwardOptions, UpstreamId};
-use crate::forward::{MAX_TO, Options, Policy, To, Upstream};
+use crate::forward::{DohMethod, Host, MAX_TO, Options, Policy, Scheme, To, Upstream};
 use crate::wire::{Name, Rcode};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,13 +15,11 @@ use std::time::Duration;
 const TIMES: &str = "it is `0` to `24h`";
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const COUNTS: &str = "it is 0 to 4294967295";
-/// What the ports of upstreams are where none is written.
-const PORTS: [(bool, u16); 2] = [(false, 53), (true, 853)];
 
-/// Reads the tables of one block. `all` are those of the blocks before it, and then of this one.
+/// Reads the tables of the block of this number, with its cache. `all` are those of the blocks before it, and then of this one.
 pub(super) fn read(
     tables: &mut Section<'_>,
-    cache: Option<u16>,
+    (number, cache): (u16, Option<u16>),
     block: &mut BlockOptions,
     all: &mut Vec<Options>,
 ) {
@@ -36,7 +34,7 @@ pub(super) fn read(
         };
         let id = UpstreamId(u16::try_from(all.len()).unwrap_or(u16::MAX));
         let (step, mut options) = read_one(table, id);
-        options.cache = cache;
+        (options.block, options.cache) = (number, cache);
         options.finds_loops = finds_loops;
         block.forward.push(step);
         all.push(options);
@@ -73,11 +71,12 @@ fn read_one(mut table: Section<'_>, id: UpstreamId) -> (ForwardOptions, Options)
     let mut options = Options::new(name);
     read_step(&mut table, &mut step);
     read_to(&mut table, &mut options);
+    read_named(&mut table, &mut options);
     read_sockets(&mut table, &mut options);
     read_health(&mut table, &mut options);
     read_limits(&mut table, &mut options);
     read_tls(&mut table, &mut options);
-    table.finish(&["doh_method", "resolver"]);
+    table.finish(&[]);
     (step, options)
 }
 
@@ -129,59 +128,117 @@ fn read_to(table: &mut Section<'_>, options: &mut Options) {
     options.to = to.into_iter().map(|placed| placed.value).collect();
 }
 
-/// Parses an upstream: an address with or without a port, `dns://`, `tls://…%NAME`, or a file.
+/// Reads how upstreams over HTTPS are asked, and who knows those that are named.
+fn read_named(table: &mut Section<'_>, options: &mut Options) {
+    let methods = [("POST", DohMethod::Post), ("GET", DohMethod::Get)];
+    table.choice("doh_method", &mut options.doh_method, &methods);
+    let want = "addresses, as in \"10.0.0.2\" or \"10.0.0.2:5353\"";
+    let resolver = |text: &str| {
+        let found = address(text, Scheme::Dns.port());
+        found.ok_or_else(|| format!("`{}` is not an address", shown(text)))
+    };
+    table.list("resolver", &mut options.resolver, want, resolver);
+}
+
+/// Parses an upstream: an address or a host with or without a port, behind `dns://`, `tls://` or
+/// `https://` and before `%NAME`; or a file.
 fn upstream(text: &str) -> Result<To, String> {
     if text.starts_with('/') {
         return Ok(To::File(text.into()));
     }
     let (scheme, rest) = text.split_once("://").unwrap_or(("dns", text));
-    let tls = match scheme {
-        "dns" => false,
-        "tls" => true,
-        "https" | "quic" | "grpc" => return Err(unavailable(&format!("{scheme}://"))),
-        _ => {
-            return Err(format!(
-                "`{}` is not known; upstreams are asked over `dns://` and `tls://`",
-                shown(&format!("{scheme}://"))
-            ));
-        }
-    };
-    let (rest, servername) = match rest.rsplit_once('%') {
-        None => (rest.to_owned(), ""),
-        // The port may stand behind the name, as in CoreDNS.
-        Some((address, name)) => match name.rsplit_once(':') {
-            Some((name, port)) => (format!("{address}:{port}"), name),
-            None => (address.to_owned(), name),
-        },
-    };
-    if !servername.is_empty() && !tls {
+    let Some(scheme) = Scheme::ALL.into_iter().find(|it| it.as_str() == scheme) else {
         return Err(format!(
-            "`{}` names a certificate, which only an upstream over `tls://` has",
+            "`{}` is not one of the ways in which upstreams are asked: `dns://`, `tls://`, `https://`",
+            shown(&format!("{scheme}://"))
+        ));
+    };
+    if scheme == Scheme::Https && !cfg!(feature = "encrypted") {
+        return Err(
+            "`https://` needs a tenantdns that was built with the feature `encrypted`".into(),
+        );
+    }
+    if rest.contains('/') {
+        return Err(format!(
+            "`{}` has a path; upstreams over HTTPS are asked at `/dns-query`",
             shown(text)
         ));
     }
-    let usual = PORTS.iter().find(|(is_tls, _)| *is_tls == tls);
-    let usual = usual.map_or(53, |(_, port)| *port);
-    let bare = rest.trim_start_matches('[').trim_end_matches(']');
-    let address = match (rest.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
-        (Ok(address), _) => address,
-        (_, Ok(ip)) => SocketAddr::new(ip, usual),
-        _ => {
-            return Err(format!(
-                "`{}` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, `tls://9.9.9.9%dns.quad9.net`, \
-                 or a file as in `/etc/resolv.conf`",
-                shown(text)
-            ));
+    let (rest, servername) = match rest.rsplit_once('%') {
+        None => (rest.to_owned(), ""),
+        // The port may stand behind the name, and the name within brackets, as in CoreDNS.
+        Some((address, name)) => {
+            let (name, port) = match name.rsplit_once(':') {
+                Some((name, port)) => (name, format!(":{port}")),
+                None => (name, String::new()),
+            };
+            match name.strip_suffix(']') {
+                Some(name) => (format!("{address}]{port}"), name),
+                None => (format!("{address}{port}"), name),
+            }
         }
+    };
+    if !servername.is_empty() && scheme == Scheme::Dns {
+        return Err(format!(
+            "`{}` names a certificate, which only an upstream over `tls://` or `https://` has",
+            shown(text)
+        ));
+    }
+    let Some(address) = address(&rest, scheme.port()) else {
+        let host = host(&rest, scheme, servername);
+        return host.map(To::Host).ok_or_else(|| {
+            format!(
+                "`{}` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+                 `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+                 `/etc/resolv.conf`",
+                shown(text)
+            )
+        });
     };
     if address.ip().is_unspecified() || address.port() == 0 {
         return Err(format!("nobody can be asked at `{}`", shown(text)));
     }
     Ok(To::Upstream(Upstream {
         address,
-        tls,
+        scheme,
         servername: servername.into(),
     }))
+}
+
+/// Parses an address with or without a port.
+fn address(text: &str, usual: u16) -> Option<SocketAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    match (text.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
+        (Ok(address), _) => Some(address),
+        (_, Ok(ip)) => Some(SocketAddr::new(ip, usual)),
+        _ => None,
+    }
+}
+
+/// Parses a host with or without a port. What ends in a number is no name, but an address gone wrong.
+fn host(text: &str, scheme: Scheme, servername: &str) -> Option<Host> {
+    let (name, port) = match text.rsplit_once(':') {
+        None => (text, scheme.port()),
+        Some((name, port)) => (name, port.parse().ok().filter(|port| *port > 0)?),
+    };
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        let is_octet = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (1..=63).contains(&label.len())
+            && label.chars().all(is_octet)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = labels.rsplit('.').next()?;
+    let is_host = labels.len() <= 253
+        && labels.split('.').all(is_label)
+        && !last.bytes().all(|octet| octet.is_ascii_digit());
+    is_host.then(|| Host {
+        name: name.into(),
+        port,
+        scheme,
+        servername: servername.into(),
+    })
 }
 
 fn read_sockets(table: &mut Section<'_>, options: &mut Options) {
@@ -253,7 +310,13 @@ fn read_health(table: &mut Section<'_>, options: &mut Options) {
             .map_err(|error| format!("`{}`: {error}", shown(text)))
     });
     check.finish(&[]);
-    read_rcodes(table.field("failover"), &mut options.failover);
+    let failover = table.field("failover");
+    if let Some(field) = &failover
+        && read_rcodes(Some(field.clone()), &mut options.failover).is_some()
+        && options.failover.contains(&Rcode::NOERROR)
+    {
+        field.problem("has NOERROR, which is no failure");
+    }
     table.flag("failfast_all_unhealthy_upstreams", &mut options.failfast);
 }
 
@@ -300,10 +363,11 @@ fn read_tls(table: &mut Section<'_>, options: &mut Options) {
         && let Some(name) = field.text("the name of an upstream's certificate")
     {
         options.tls_servername = name.into();
-        let named = options
-            .to
-            .iter()
-            .any(|to| matches!(to, To::Upstream(upstream) if !upstream.servername.is_empty()));
+        let named = options.to.iter().any(|to| match to {
+            To::Upstream(upstream) => !upstream.servername.is_empty(),
+            To::Host(host) => !host.servername.is_empty(),
+            To::File(_) => false,
+        });
         if named && !name.is_empty() {
             field
                 .problem("names the certificate of upstreams of which one has its own, behind `%`");

@@ -2,17 +2,19 @@
 
 use super::message::Question;
 use super::stats::{Lie, Proto, ToStats};
+use crate::answer::{Attempt, Cause, Step};
+use rustix::net::{RecvFlags, recv};
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig};
 
 /// Questions that a UDP socket asks at most: then another port is to be guessed.
 const UDP_USES: u32 = 32;
@@ -25,14 +27,57 @@ thread_local! {
 }
 
 /// Why a question has no reply.
-#[derive(Debug)]
-pub(super) enum Failure {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fault {
     /// The socket was there already, and its other end is gone: another is to be tried at once.
     Stale,
-    /// The upstream can't be reached, or does not reply as it should.
-    Upstream,
-    /// There is no socket to be had here.
-    Local,
+    /// The upstream can't be reached, or does not reply as it should; or there is no socket to be had
+    /// here.
+    Failed(Attempt),
+}
+
+impl Fault {
+    /// Returns what went wrong before there was a connection.
+    pub(super) fn dial(to: SocketAddr, stream: bool, cause: Cause) -> Self {
+        Self::Failed(Attempt {
+            step: Step::Dial,
+            stream,
+            from: None,
+            to,
+            cause,
+        })
+    }
+}
+
+/// Returns what an error of a socket says of the other end.
+pub(super) fn cause(error: &io::Error) -> Cause {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Cause::Timeout,
+        io::ErrorKind::ConnectionRefused => Cause::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Cause::Reset,
+        io::ErrorKind::UnexpectedEof => Cause::Closed,
+        io::ErrorKind::NetworkUnreachable => Cause::NetworkUnreachable,
+        io::ErrorKind::HostUnreachable => Cause::HostUnreachable,
+        _ => Cause::Other,
+    }
+}
+
+/// The same of a socket that could not be had.
+fn cause_here(error: &io::Error) -> Cause {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => Cause::NoAddress,
+        _ => Cause::NoSocket,
+    }
+}
+
+/// The same of one that has to agree on TLS.
+fn cause_of_tls(error: &io::Error) -> Cause {
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => Cause::NotTrusted,
+        Some(_) => Cause::Handshake,
+        None => cause(error),
+    }
 }
 
 /// What is shown to an upstream with TLS.
@@ -48,6 +93,9 @@ pub(super) struct Connection {
     uses: u32,
     pub(super) opened: Instant,
     pub(super) used: Instant,
+    /// Where it is here.
+    pub(super) from: Option<SocketAddr>,
+    to: SocketAddr,
     stats: Arc<ToStats>,
 }
 
@@ -65,29 +113,29 @@ impl Connection {
         source: Option<IpAddr>,
         tls: Option<&Tls>,
         stats: &Arc<ToStats>,
-    ) -> Result<Self, Failure> {
-        let any = match to {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let from = SocketAddr::new(source.unwrap_or(any), 0);
+    ) -> Result<Self, Fault> {
         let kind = match proto {
             Proto::Udp => {
-                let socket = UdpSocket::bind(from).await.map_err(|_| Failure::Local)?;
-                socket.connect(to).await.map_err(|_| Failure::Upstream)?;
+                let failed = |cause| Fault::dial(to, false, cause);
+                let any = match to {
+                    SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                    SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                };
+                let socket = UdpSocket::bind((source.unwrap_or(any), 0)).await;
+                let socket = socket.map_err(|error| failed(cause_here(&error)))?;
+                let connected = socket.connect(to).await;
+                connected.map_err(|error| failed(cause(&error)))?;
                 Kind::Udp(socket)
             }
-            Proto::Tcp | Proto::Tls => {
-                let stream = connect(from, source.is_some(), to).await?;
-                match tls.filter(|_| proto == Proto::Tls) {
-                    None => Kind::Tcp(stream),
-                    Some(tls) => {
-                        let connector = TlsConnector::from(tls.config.clone());
-                        let stream = connector.connect(tls.name.clone(), stream).await;
-                        Kind::Tls(Box::new(stream.map_err(|_| Failure::Upstream)?))
-                    }
-                }
-            }
+            Proto::Tcp | Proto::Tls | Proto::Https => match tls.filter(|_| proto != Proto::Tcp) {
+                None => Kind::Tcp(connect(to, source).await?),
+                Some(tls) => Kind::Tls(Box::new(connect_tls(to, source, tls).await?)),
+            },
+        };
+        let local = match &kind {
+            Kind::Udp(socket) => socket.local_addr(),
+            Kind::Tcp(stream) => stream.local_addr(),
+            Kind::Tls(stream) => stream.get_ref().0.local_addr(),
         };
         stats.opened();
         let now = Instant::now();
@@ -96,6 +144,8 @@ impl Connection {
             uses: 0,
             opened: now,
             used: now,
+            from: local.ok(),
+            to,
             stats: stats.clone(),
         })
     }
@@ -110,7 +160,7 @@ impl Connection {
 
     /// Asks, and returns the reply. Whoever stops waiting must drop the socket: a reply may still
     /// come.
-    pub(super) async fn ask(&mut self, question: &Question, id: u16) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn ask(&mut self, question: &Question, id: u16) -> Result<Vec<u8>, Fault> {
         let was_used = self.uses > 0;
         self.uses += 1;
         let message = question.with_id(id);
@@ -127,9 +177,21 @@ impl Connection {
             | io::ErrorKind::BrokenPipe
                 if was_used && !matches!(self.kind, Kind::Udp(_)) =>
             {
-                Failure::Stale
+                Fault::Stale
             }
-            _ => Failure::Upstream,
+            io::ErrorKind::InvalidData => self.failed(Cause::NoReply),
+            _ => self.failed(cause(&error)),
+        })
+    }
+
+    /// Returns what went wrong with a question that was asked over it.
+    pub(super) fn failed(&self, cause: Cause) -> Fault {
+        Fault::Failed(Attempt {
+            step: Step::Read,
+            stream: !matches!(self.kind, Kind::Udp(_)),
+            from: self.from,
+            to: self.to,
+            cause,
         })
     }
 }
@@ -140,16 +202,31 @@ impl Drop for Connection {
     }
 }
 
-async fn connect(from: SocketAddr, bind: bool, to: SocketAddr) -> Result<TcpStream, Failure> {
+/// Opens a connection, and agrees on TLS.
+pub(super) async fn connect_tls(
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    tls: &Tls,
+) -> Result<TlsStream<TcpStream>, Fault> {
+    let stream = connect(to, source).await?;
+    let connector = TlsConnector::from(tls.config.clone());
+    let stream = connector.connect(tls.name.clone(), stream).await;
+    stream.map_err(|error| Fault::dial(to, true, cause_of_tls(&error)))
+}
+
+async fn connect(to: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, Fault> {
+    let failed = |cause| Fault::dial(to, true, cause);
     let socket = match to {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     };
-    let socket = socket.map_err(|_| Failure::Local)?;
-    if bind {
-        socket.bind(from).map_err(|_| Failure::Local)?;
+    let socket = socket.map_err(|error| failed(cause_here(&error)))?;
+    if let Some(source) = source {
+        let bound = socket.bind(SocketAddr::new(source, 0));
+        bound.map_err(|error| failed(cause_here(&error)))?;
     }
-    let stream = socket.connect(to).await.map_err(|_| Failure::Upstream)?;
+    let stream = socket.connect(to).await;
+    let stream = stream.map_err(|error| failed(cause(&error)))?;
     // A question is one write.
     let _ = stream.set_nodelay(true);
     Ok(stream)
@@ -165,26 +242,25 @@ async fn by_datagram(
     stats: &ToStats,
 ) -> io::Result<Vec<u8>> {
     socket.send(message).await?;
+    // That nobody listens there is no datagram: whoever waits for one alone is not told.
+    let awaited = Interest::READABLE | Interest::ERROR;
     loop {
-        let received = SCRATCH.with_borrow_mut(|scratch| {
-            let length = socket.try_recv(scratch)?;
-            Ok::<_, io::Error>(scratch.get(..length).unwrap_or(&[]).to_vec())
-        });
-        match received {
+        let receive = || {
+            SCRATCH.with_borrow_mut(|scratch| {
+                let (_, length) = recv(socket, &mut scratch[..], RecvFlags::DONTWAIT)?;
+                Ok(scratch.get(..length).unwrap_or(&[]).to_vec())
+            })
+        };
+        let reply = socket.async_io(awaited, receive).await?;
+        let is_oversized = reply.len() > question.payload;
+        match question.check(id, reply, true) {
             Ok(reply) => {
-                let is_oversized = reply.len() > question.payload;
-                match question.check(id, reply, true) {
-                    Ok(reply) => {
-                        if is_oversized {
-                            stats.lie(Lie::Oversized);
-                        }
-                        return Ok(reply);
-                    }
-                    Err(lie) => stats.lie(lie),
+                if is_oversized {
+                    stats.lie(Lie::Oversized);
                 }
+                return Ok(reply);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.readable().await?,
-            Err(error) => return Err(error),
+            Err(lie) => stats.lie(lie),
         }
     }
 }

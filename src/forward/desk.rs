@@ -10,7 +10,8 @@ use super::resolve::Resolved;
 use super::stats::Count;
 use super::table::Table;
 use super::target::Target;
-use crate::answer::{Plan, Transport};
+use super::watch::Watch;
+use crate::answer::{Failure, Plan, Transport};
 use crate::cache::{Answer, Cache, Given, Key};
 use crate::server::{Inquiry, Resume};
 use crate::snapshot::Snapshot;
@@ -64,6 +65,7 @@ pub(super) fn start(
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Job>,
     resolved: Vec<Vec<Resolved>>,
+    watch: Arc<dyn Watch>,
     resume: Box<dyn Resume>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,7 +73,7 @@ pub(super) fn start(
         .enable_time()
         .build()?;
     Builder::new().name("forward".into()).spawn(move || {
-        let desk = Rc::new(Desk::new(shared, resolved, resume));
+        let desk = Rc::new(Desk::new(shared, resolved, &watch, resume));
         let local = LocalSet::new();
         local.block_on(&runtime, desk.run(queue));
     })
@@ -87,12 +89,18 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(shared: Arc<Shared>, resolved: Vec<Vec<Resolved>>, resume: Box<dyn Resume>) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        resolved: Vec<Vec<Resolved>>,
+        watch: &Arc<dyn Watch>,
+        resume: Box<dyn Resume>,
+    ) -> Self {
         let random = Rc::new(Random::new());
         let tables = shared.tables.iter().zip(resolved).map(|(options, to)| {
             let targets = to.into_iter().map(|to| {
                 let stats = shared.stats.to(to.address);
-                Rc::new(Target::new(to.address, to.tls, options, stats, &random))
+                let of = (stats, &random);
+                Rc::new(Target::new(to.address, to.way, options, of, watch))
             });
             Rc::new(Table {
                 options: options.clone(),
@@ -169,7 +177,7 @@ impl Desk {
         let table = self.tables.get(usize::from(table_id));
         let query = Query::parse(request.bytes, &mut buffer);
         let (Some(table), Ok(query)) = (table, query) else {
-            return self.go_on(inquiry, None);
+            return self.go_on(inquiry, None, None);
         };
         let cached = self.shared.cached(snapshot, &query, plan);
         let rules = Rules {
@@ -253,14 +261,15 @@ impl Desk {
         spawn_local(async move {
             let reply = table.ask(&question, stream).await;
             let flight = desk.flights.borrow_mut().land(&key);
-            desk.land(&table, flight, reply.as_deref());
+            desk.land(&table, flight, &reply);
         });
     }
 
     /// Keeps a reply, if it may be kept, and goes on with all who waited for it.
-    fn land(self: &Rc<Self>, table: &Table, flight: Flight, reply: Option<&[u8]>) {
+    fn land(self: &Rc<Self>, table: &Table, flight: Flight, reply: &Result<Vec<u8>, Failure>) {
         let now = self.resume.borrow().now();
-        let message = reply.and_then(Message::parse);
+        let message = reply.as_deref().ok().and_then(Message::parse);
+        let failure = reply.as_ref().err().copied();
         let cache = self.cache_of(table).cloned();
         let answer = match (&message, &cache) {
             (Some(message), Some(cache)) => Some(Arc::new(Answer::read(message, cache.options()))),
@@ -303,23 +312,34 @@ impl Desk {
             };
             let reply = length.map(|length| reply_of[..length].to_vec());
             drop(reply_of);
-            self.go_on(inquiry, reply.as_deref());
+            self.go_on(inquiry, reply.as_deref(), failure);
         }
     }
 
     fn refuse(self: &Rc<Self>, inquiry: Box<Inquiry>, question: &Question, refusal: Refusal) {
-        let (count, rcode) = match refusal {
-            Refusal::Table => (Count::MaxConcurrentRejects, Rcode::REFUSED),
-            Refusal::Tenant => (Count::TenantRejects, Rcode::REFUSED),
-            Refusal::Full => (Count::Overflows, Rcode::SERVFAIL),
+        let (count, rcode, failure) = match refusal {
+            Refusal::Table(most) => {
+                let failure = Failure::TooMany(number(most));
+                (Count::MaxConcurrentRejects, Rcode::REFUSED, failure)
+            }
+            Refusal::Tenant(most) => {
+                let failure = Failure::TooManyOfTenant(number(most));
+                (Count::TenantRejects, Rcode::REFUSED, failure)
+            }
+            Refusal::Full => (Count::Overflows, Rcode::SERVFAIL, Failure::NoRoom),
         };
         self.shared.stats.add(count);
-        self.go_on(inquiry, Some(&question.refusal(rcode)));
+        self.go_on(inquiry, Some(&question.refusal(rcode)), Some(failure));
     }
 
     /// Goes on with a query, as long as what it asks for is known.
-    fn go_on(self: &Rc<Self>, inquiry: Box<Inquiry>, reply: Option<&[u8]>) {
-        let mut next = self.resume.borrow_mut().resume(inquiry, reply);
+    fn go_on(
+        self: &Rc<Self>,
+        inquiry: Box<Inquiry>,
+        reply: Option<&[u8]>,
+        failure: Option<Failure>,
+    ) {
+        let mut next = self.resume.borrow_mut().resume(inquiry, reply, failure);
         while let Some(inquiry) = next {
             let now = self.resume.borrow().now();
             let mut known = vec![0; REPLY];
@@ -339,7 +359,7 @@ impl Desk {
                 return self.admit(inquiry);
             };
             let reply = &known[..length];
-            next = self.resume.borrow_mut().resume(inquiry, Some(reply));
+            next = self.resume.borrow_mut().resume(inquiry, Some(reply), None);
         }
     }
 }
@@ -360,6 +380,10 @@ fn relayed(query: &Query<'_>, message: &Message<'_>, out: &mut [u8]) -> Option<u
         size.copy_from_slice(&PAYLOAD_SIZE.to_be_bytes());
     }
     Some(bytes.len())
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// A fourth of the files that the process may have, so that clients' connections keep theirs.

@@ -54,10 +54,10 @@ pub(super) struct Flights {
 /// Why a query is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// `max_concurrent`.
-    Table,
-    /// `max_concurrent_per_tenant`.
-    Tenant,
+    /// `max_concurrent`, which is so many.
+    Table(usize),
+    /// `max_concurrent_per_tenant` likewise.
+    Tenant(usize),
     /// There is no room at all.
     Full,
 }
@@ -83,11 +83,11 @@ impl Flights {
         let is_over =
             |cap: usize, now: Option<&usize>| cap > 0 && now.is_some_and(|now| *now >= cap);
         if is_over(caps.table, self.by_table.get(&table)) {
-            return Some(Refusal::Table);
+            return Some(Refusal::Table(caps.table));
         }
         let of_tenant = tenant.and_then(|tenant| self.by_tenant.get(&(table, tenant)));
         if is_over(caps.tenant, of_tenant) {
-            return Some(Refusal::Tenant);
+            return Some(Refusal::Tenant(caps.tenant));
         }
         let is_full = self.waiting >= WAITING || self.octets >= WAITING_OCTETS;
         is_full.then_some(Refusal::Full)

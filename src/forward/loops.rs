@@ -87,7 +87,10 @@ pub(super) async fn look(
         let question = Question::own(name.as_wire(), RType::HINFO, true);
         let start = Instant::now();
         // Over what the upstream is asked usually; a question that comes back has no reply.
-        while target.ask(&question, false).await.is_err()
+        while target
+            .ask(&question, false, Instant::now() + RETURN)
+            .await
+            .is_err()
             && !probes.has_seen(&name)
             && start.elapsed() < PATIENCE
         {

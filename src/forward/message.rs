@@ -32,6 +32,8 @@ pub(super) struct Question {
     pub(super) payload: usize,
     /// Whether any reply will do: it is asked to hear whether somebody is there.
     any_reply: bool,
+    /// Whether some client asks it, not this server.
+    pub(super) is_clients: bool,
 }
 
 impl Question {
@@ -69,6 +71,7 @@ impl Question {
             name: message.question().qname.as_wire().len(),
             payload: usize::from(payload),
             any_reply: false,
+            is_clients: true,
         }
     }
 
@@ -107,6 +110,7 @@ impl Question {
             name: plan.qname.as_wire().len(),
             payload: usize::from(payload),
             any_reply: false,
+            is_clients: true,
         }
     }
 
@@ -121,6 +125,7 @@ impl Question {
             name: name.len(),
             payload: usize::from(MIN_PAYLOAD),
             any_reply: false,
+            is_clients: false,
         }
     }
 
@@ -197,6 +202,13 @@ impl Question {
         if self.any_reply {
             return Ok(reply);
         }
+        if let Some(rcode) = bare_failure(&header, &reply) {
+            let mut reply = self.refusal(rcode);
+            if let Some(first) = reply.first_chunk_mut::<2>() {
+                *first = id.to_be_bytes();
+            }
+            return Ok(reply);
+        }
         let end = HEADER_LEN + self.name + 4;
         let question = reply.get(HEADER_LEN..end).unwrap_or(&[]);
         if header.counts[0] != 1 || !self.is_for(question) {
@@ -228,6 +240,17 @@ impl Question {
             _ => false,
         }
     }
+}
+
+/// Returns the response code of a header alone that says of a failure: so Unbound refuses, and others say
+/// that they can't read a question. Who forges it has to know no less than for a whole reply.
+fn bare_failure(header: &Header, reply: &[u8]) -> Option<Rcode> {
+    let rcode = header.rcode();
+    let is_failure = matches!(
+        rcode,
+        Rcode::FORMERR | Rcode::SERVFAIL | Rcode::NOTIMP | Rcode::REFUSED
+    );
+    (is_failure && header.counts == [0; 4] && reply.len() == HEADER_LEN).then_some(rcode)
 }
 
 fn opcode(message: &[u8]) -> Opcode {

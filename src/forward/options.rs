@@ -51,7 +51,13 @@ pub struct Options {
     pub tls: TlsFiles,
     /// `tls_servername`: the name that its certificate is for; empty for its address.
     pub tls_servername: Box<str>,
-    /// The cache of the table's block, by its position among all.
+    /// `doh_method`: how an upstream over HTTPS is asked.
+    pub doh_method: DohMethod,
+    /// `resolver`: whom to ask for the addresses of upstreams that are named; empty for the system.
+    pub resolver: Vec<SocketAddr>,
+    /// The table's block, by its position among all.
+    pub block: u16,
+    /// The cache of the block likewise.
     pub cache: Option<u16>,
     /// Whether the table's block has `[loop]`.
     pub finds_loops: bool,
@@ -64,6 +70,21 @@ pub enum To {
     Upstream(Upstream),
     /// A file like `/etc/resolv.conf`: its name servers.
     File(PathBuf),
+    /// A host, at all of its addresses.
+    Host(Host),
+}
+
+/// An upstream by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// The name, without a dot at its end where none is written.
+    pub name: Box<str>,
+    /// The port.
+    pub port: u16,
+    /// How it is asked.
+    pub scheme: Scheme,
+    /// As in [`Upstream`].
+    pub servername: Box<str>,
 }
 
 /// One upstream.
@@ -71,10 +92,55 @@ pub enum To {
 pub struct Upstream {
     /// Its address.
     pub address: SocketAddr,
-    /// Whether it is asked with TLS.
-    pub tls: bool,
+    /// How it is asked.
+    pub scheme: Scheme,
     /// `tls://…%NAME`: the name that its certificate is for; empty where the table says it.
     pub servername: Box<str>,
+}
+
+/// How an upstream is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// Over UDP and TCP.
+    #[default]
+    Dns,
+    /// Over TLS (RFC 7858).
+    Tls,
+    /// Over HTTPS (RFC 8484), at the path `/dns-query`.
+    Https,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Dns, Self::Tls, Self::Https];
+
+    /// Returns the word in front of `://`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Https => "https",
+        }
+    }
+
+    /// Returns the port where none is written.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Dns => 53,
+            Self::Tls => 853,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// How an upstream over HTTPS is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DohMethod {
+    /// The question is the body.
+    #[default]
+    Post,
+    /// The question is in the URL.
+    Get,
 }
 
 /// Which upstream is asked first.
@@ -136,6 +202,9 @@ impl Options {
             source_address: None,
             tls: TlsFiles::default(),
             tls_servername: "".into(),
+            doh_method: DohMethod::default(),
+            resolver: Vec::new(),
+            block: 0,
             cache: None,
             finds_loops: false,
         }

@@ -1,7 +1,8 @@
 //! From a table's words to what its upstreams are asked with: name servers of files, certificates.
 
 use super::connection::Tls;
-use super::options::{MAX_TO, Options, TlsFiles, To, Upstream};
+use super::hosts;
+use super::options::{Options, Scheme, TlsFiles, To, Upstream};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -32,13 +33,15 @@ pub enum ForwardError {
         /// The file.
         path: PathBuf,
     },
-    /// There are too many upstreams.
-    #[error("[[forward]] {zone}: {count} upstreams are more than {MAX_TO}")]
-    TooMany {
+    /// A host of `to` has no address that can be found.
+    #[error("[[forward]] {zone}: {name}: {error}")]
+    Host {
         /// The table's zone.
         zone: Box<str>,
-        /// How many there are.
-        count: usize,
+        /// The host.
+        name: Box<str>,
+        /// What came of asking.
+        error: Box<str>,
     },
     /// An upstream is a listener of this server.
     #[error("[[forward]] {zone}: {address} is this server itself: every query would come back")]
@@ -82,21 +85,58 @@ pub enum ForwardError {
 /// One upstream as it is asked.
 pub(super) struct Resolved {
     pub(super) address: SocketAddr,
-    pub(super) tls: Option<Tls>,
+    pub(super) way: Way,
+}
+
+/// How an upstream is asked, with what is needed for it.
+pub(super) enum Way {
+    /// Over UDP and TCP.
+    Dns,
+    /// Over TLS.
+    Tls(Tls),
+    /// Over HTTPS, by this authority of a URL.
+    #[cfg_attr(
+        not(feature = "encrypted"),
+        allow(dead_code, reason = "the configuration has none of these then")
+    )]
+    Https(Tls, Box<str>),
+}
+
+impl Way {
+    /// Returns what is shown to an upstream over TLS.
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Dns => None,
+            Self::Tls(tls) | Self::Https(tls, _) => Some(tls),
+        }
+    }
 }
 
 /// Finds a table's upstreams, each once, in the order in which they are written. None of them may be
-/// one of `own`, where this server listens.
+/// one of `own`, where this server listens. Waits where a host's addresses have to be asked for.
 pub(super) fn resolve(
     options: &Options,
     own: &[SocketAddr],
 ) -> Result<Vec<Resolved>, ForwardError> {
     let zone = || options.zone.to_string().into_boxed_str();
     let mut upstreams: Vec<Upstream> = Vec::new();
+    let mut without = None;
     for to in &options.to {
         let found = match to {
             To::Upstream(upstream) => vec![upstream.clone()],
-            To::File(path) => name_servers(path, zone)?,
+            To::File(path) => {
+                let found = name_servers(path, zone)?;
+                without = without.or_else(|| found.is_empty().then_some(path));
+                found
+            }
+            To::Host(host) => {
+                let found = hosts::find(host, options);
+                found.map_err(|error| ForwardError::Host {
+                    zone: zone(),
+                    name: host.name.clone(),
+                    error,
+                })?
+            }
         };
         for upstream in found {
             if !upstreams.contains(&upstream) {
@@ -104,11 +144,11 @@ pub(super) fn resolve(
             }
         }
     }
-    let count = upstreams.len();
-    if count > MAX_TO {
-        return Err(ForwardError::TooMany {
+    // As in CoreDNS, such a file is no fault beside somebody else.
+    if let (true, Some(path)) = (upstreams.is_empty(), without) {
+        return Err(ForwardError::NoNameServer {
             zone: zone(),
-            count,
+            path: path.clone(),
         });
     }
     if let Some(found) = upstreams
@@ -120,24 +160,50 @@ pub(super) fn resolve(
             address: found.address,
         });
     }
-    let has_tls = upstreams.iter().any(|upstream| upstream.tls);
+    let has_tls = upstreams.iter().any(|it| it.scheme != Scheme::Dns);
     let config = has_tls
         .then(|| tls_config(&options.tls, zone))
         .transpose()?;
     let resolved = upstreams.into_iter().map(|upstream| {
-        let config = config.as_ref().filter(|_| upstream.tls);
-        let tls = config.map(|config| {
-            Ok(Tls {
-                config: config.clone(),
-                name: server_name(options, &upstream)?,
-            })
-        });
         Ok(Resolved {
             address: upstream.address,
-            tls: tls.transpose()?,
+            way: match &config {
+                Some(config) => way(options, &upstream, config)?,
+                None => Way::Dns,
+            },
         })
     });
     resolved.collect()
+}
+
+fn way(
+    options: &Options,
+    upstream: &Upstream,
+    config: &Arc<ClientConfig>,
+) -> Result<Way, ForwardError> {
+    match upstream.scheme {
+        Scheme::Dns => Ok(Way::Dns),
+        Scheme::Tls => Ok(Way::Tls(Tls {
+            config: config.clone(),
+            name: server_name(options, upstream)?,
+        })),
+        Scheme::Https => {
+            let name = server_name(options, upstream)?;
+            let mut config = ClientConfig::clone(config);
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            let host = match (&name, upstream.address.ip()) {
+                (ServerName::DnsName(name), _) => name.as_ref().to_owned(),
+                (_, IpAddr::V6(v6)) => format!("[{v6}]"),
+                (_, IpAddr::V4(v4)) => v4.to_string(),
+            };
+            let authority = match upstream.address.port() {
+                443 => host,
+                port => format!("{host}:{port}"),
+            };
+            let config = Arc::new(config);
+            Ok(Way::Https(Tls { config, name }, authority.into()))
+        }
+    }
 }
 
 fn server_name(
@@ -161,14 +227,7 @@ fn name_servers(path: &Path, zone: impl Fn() -> Box<str>) -> Result<Vec<Upstream
         path: path.into(),
         error,
     })?;
-    let found = name_servers_of(&text);
-    match found.is_empty() {
-        true => Err(ForwardError::NoNameServer {
-            zone: zone(),
-            path: path.into(),
-        }),
-        false => Ok(found),
-    }
+    Ok(name_servers_of(&text))
 }
 
 fn name_servers_of(text: &str) -> Vec<Upstream> {
@@ -181,7 +240,7 @@ fn name_servers_of(text: &str) -> Vec<Upstream> {
         let ip: IpAddr = address.parse().ok()?;
         Some(Upstream {
             address: SocketAddr::new(ip, 53),
-            tls: false,
+            scheme: Scheme::Dns,
             servername: "".into(),
         })
     });
@@ -259,7 +318,7 @@ mod tests {
         let mut options = Options::new(crate::wire::Name::root());
         options.to = vec![To::Upstream(Upstream {
             address: own,
-            tls: false,
+            scheme: Scheme::Dns,
             servername: "".into(),
         })];
         assert!(resolve(&options, &[]).is_ok());

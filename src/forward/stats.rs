@@ -16,6 +16,9 @@ pub const BOUNDS: [f64; 16] = [
 /// Response codes that are told apart: those of a header, and what EDNS adds up to BADCOOKIE.
 const RCODES: usize = 24;
 
+/// The ways to ask an upstream.
+const PROTOS: usize = 4;
+
 /// How an upstream is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proto {
@@ -25,11 +28,13 @@ pub enum Proto {
     Tcp,
     /// A connection with TLS.
     Tls,
+    /// A request over HTTPS.
+    Https,
 }
 
 impl Proto {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+    pub const ALL: [Self; PROTOS] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https];
 
     /// Returns CoreDNS's word for it, as in the label `proto`.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +42,7 @@ impl Proto {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tcp-tls",
+            Self::Https => "https",
         }
     }
 
@@ -125,9 +131,9 @@ pub struct ToReadings {
     /// Health checks that failed.
     pub healthcheck_failures: u64,
     /// Sockets that were there, by [`Proto`].
-    pub conn_cache_hits: [u64; 3],
+    pub conn_cache_hits: [u64; PROTOS],
     /// Sockets that had to be opened, by [`Proto`].
-    pub conn_cache_misses: [u64; 3],
+    pub conn_cache_misses: [u64; PROTOS],
     /// Sockets that are open.
     pub sockets_open: u64,
     /// Replies refused, by [`Lie`].
@@ -218,8 +224,8 @@ impl Stats {
 pub(super) struct ToStats {
     address: SocketAddr,
     healthcheck_failures: AtomicU64,
-    hits: [AtomicU64; 3],
-    misses: [AtomicU64; 3],
+    hits: [AtomicU64; PROTOS],
+    misses: [AtomicU64; PROTOS],
     open: AtomicI64,
     lies: [AtomicU64; 5],
     durations: [Histogram; RCODES],

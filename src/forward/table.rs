@@ -1,18 +1,19 @@
 //! One table at work: which of its upstreams is asked, and which next, within the time that a query
 //! has. The order and the conditions are those of CoreDNS's `forward`.
 
-use super::connection::Failure;
+use super::connection::Fault;
 use super::message::Question;
 use super::options::{Options, Policy};
 use super::random::Random;
 use super::stats::{Count, Stats};
 use super::target::Target;
+use crate::answer::{Cause, Failure};
 use crate::wire::Message;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 /// The time that a query has in all.
 pub(super) const BUDGET: Duration = Duration::from_secs(5);
@@ -32,31 +33,38 @@ pub(super) struct Table {
 
 impl Table {
     /// Asks upstreams until one says something that counts. `stream` says that the client can take
-    /// more than a datagram. Returns `None` where none says anything in time.
-    pub(super) async fn ask(&self, question: &Question, stream: bool) -> Option<Vec<u8>> {
+    /// more than a datagram.
+    ///
+    /// # Errors
+    /// None says anything in time: what became of the last one.
+    pub(super) async fn ask(&self, question: &Question, stream: bool) -> Result<Vec<u8>, Failure> {
         let deadline = Instant::now() + BUDGET;
         // A reply that was passed over is better than none.
         let mut last = None;
-        let asked = self.ask_in_turn(question, stream, &mut last);
-        timeout_at(deadline, asked).await.ok().flatten().or(last)
+        let asked = self.ask_in_turn(question, stream, deadline, &mut last);
+        asked.await.or_else(|failure| last.ok_or(failure))
     }
 
     async fn ask_in_turn(
         &self,
         question: &Question,
         stream: bool,
+        deadline: Instant,
         last: &mut Option<Vec<u8>>,
-    ) -> Option<Vec<u8>> {
+    ) -> Result<Vec<u8>, Failure> {
         let targets = self.in_turn();
         let most = self.options.max_connect_attempts.unwrap_or_else(|| {
             ATTEMPTS_PER_UPSTREAM.saturating_mul(u32::try_from(targets.len()).unwrap_or(u32::MAX))
         });
         let (mut at, mut down, mut failures, mut passed_over) = (0, 0, 0u32, 0);
-        loop {
+        let mut failed = Failure::NoneHealthy;
+        while Instant::now() < deadline {
             if at >= targets.len() {
                 (at, down) = (0, 0);
             }
-            let mut target = targets.get(at)?;
+            let Some(mut target) = targets.get(at) else {
+                break;
+            };
             at += 1;
             if target.is_down() {
                 down += 1;
@@ -65,31 +73,34 @@ impl Table {
                 }
                 self.stats.add(Count::HealthcheckBroken);
                 if self.options.failfast {
-                    return None;
+                    break;
                 }
                 // All of them: rather the health checks are broken.
-                target = targets.get(self.random.below(targets.len()))?;
+                let any = targets.get(self.random.below(targets.len()));
+                target = any.unwrap_or(target);
             }
-            match self.ask_target(target, question, stream).await {
+            match self.ask_target(target, question, stream, deadline).await {
                 Ok(reply) => {
                     let rcode = Message::parse(&reply).map(|message| message.rcode());
                     let fails = rcode.is_some_and(|rcode| self.options.failover.contains(&rcode));
                     passed_over += usize::from(fails);
                     if !fails || passed_over >= targets.len() {
-                        return Some(reply);
+                        return Ok(reply);
                     }
                     *last = Some(reply);
                 }
-                // Nothing can be asked from here: that is no upstream's fault.
-                Err(Failure::Local) => return None,
-                Err(Failure::Upstream | Failure::Stale) => {
+                Err(fault) => {
+                    if let Fault::Failed(attempt) = fault {
+                        failed = Failure::Upstream(attempt);
+                        // Nothing can be asked from here: that is no upstream's fault.
+                        if matches!(attempt.cause, Cause::NoSocket | Cause::NoAddress) {
+                            break;
+                        }
+                    }
                     target.look_after();
                     failures = failures.saturating_add(1);
-                    if most > 0 && failures >= most {
-                        return None;
-                    }
-                    if down >= targets.len() {
-                        return None;
+                    if (most > 0 && failures >= most) || down >= targets.len() {
+                        break;
                     }
                     if at >= targets.len() && most == 0 {
                         // Whoever refuses does so at once.
@@ -98,6 +109,7 @@ impl Table {
                 }
             }
         }
+        Err(failed)
     }
 
     async fn ask_target(
@@ -105,13 +117,14 @@ impl Table {
         target: &Target,
         question: &Question,
         stream: bool,
-    ) -> Result<Vec<u8>, Failure> {
+        deadline: Instant,
+    ) -> Result<Vec<u8>, Fault> {
         let options = &self.options;
         let first = options.force_tcp || (stream && !options.prefer_udp);
-        let reply = target.ask(question, first).await?;
+        let reply = target.ask(question, first, deadline).await?;
         let is_cut = Message::parse(&reply).is_none_or(|message| message.header().truncated());
         if is_cut && !first && (options.prefer_udp || stream) {
-            return target.ask(question, true).await;
+            return target.ask(question, true, deadline).await;
         }
         Ok(reply)
     }

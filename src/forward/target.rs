@@ -1,18 +1,24 @@
 //! One upstream of one table: its sockets, and whether it is well.
 
-use super::connection::{Connection, Failure, Tls};
+use super::connection::{Connection, Fault};
+#[cfg(feature = "encrypted")]
+use super::https::Https;
 use super::message::Question;
 use super::options::Options;
 use super::random::Random;
+use super::resolve::Way;
 use super::stats::{Lie, Proto, ToStats};
+use super::watch::{Exchanged, Watch, wall};
+use crate::answer::Cause;
 use crate::wire::{Message, RType};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Bounds of the time that opening a connection may take; between them it is twice what it took of
 /// late.
@@ -25,11 +31,14 @@ const CHECK: Duration = Duration::from_secs(1);
 /// One upstream.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
-    tls: Option<Tls>,
+    way: Way,
+    #[cfg(feature = "encrypted")]
+    https: Option<Https>,
     options: Arc<Options>,
     stats: Arc<ToStats>,
     random: Rc<Random>,
-    idle: RefCell<[VecDeque<Connection>; 3]>,
+    watch: Arc<dyn Watch>,
+    idle: RefCell<[VecDeque<Connection>; Proto::ALL.len()]>,
     /// What opening a connection took of late, in seconds.
     dial: Cell<f64>,
     fails: Cell<u32>,
@@ -41,17 +50,20 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(
         address: SocketAddr,
-        tls: Option<Tls>,
+        way: Way,
         options: &Arc<Options>,
-        stats: Arc<ToStats>,
-        random: &Rc<Random>,
+        (stats, random): (Arc<ToStats>, &Rc<Random>),
+        watch: &Arc<dyn Watch>,
     ) -> Self {
         Self {
             address,
-            tls,
+            #[cfg(feature = "encrypted")]
+            https: Https::of(address, &way, options, &stats),
+            way,
             options: options.clone(),
             stats,
             random: random.clone(),
+            watch: watch.clone(),
             idle: RefCell::default(),
             dial: Cell::new(DIAL.end().as_secs_f64() / 2.0),
             fails: Cell::new(0),
@@ -65,31 +77,55 @@ impl Target {
         self.options.max_fails != 0 && self.fails.get() > self.options.max_fails
     }
 
-    /// Asks it, over a stream or as it is usual, and returns its reply.
-    pub(super) async fn ask(&self, question: &Question, stream: bool) -> Result<Vec<u8>, Failure> {
-        let start = Instant::now();
+    /// Asks it, over a stream or as it is usual, and returns its reply; not beyond `deadline`.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        stream: bool,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, Fault> {
+        let (start, asked) = (Instant::now(), wall());
         let proto = self.proto(stream);
+        let id = match proto {
+            Proto::Https => 0,
+            _ => self.random.id(),
+        };
+        let mut from = None;
         let reply = loop {
             match self
-                .ask_once(question, proto, self.options.read_timeout)
+                .ask_once(question, proto, id, deadline, &mut from)
                 .await
             {
                 // Only sockets that were idle are stale, and each is tried once.
-                Err(Failure::Stale) => {}
-                other => break other?,
+                Err(Fault::Stale) => {}
+                other => break other,
             }
         };
-        if let Some(message) = Message::parse(&reply) {
+        if let Some(message) = reply.as_deref().ok().and_then(Message::parse) {
             self.stats.replied(message.rcode(), start.elapsed());
         }
-        Ok(reply)
+        let block = self.options.block;
+        if question.is_clients && self.watch.wants(block) {
+            self.watch.saw(&Exchanged {
+                block,
+                stream: proto != Proto::Udp,
+                from,
+                to: self.address,
+                asked,
+                answered: wall(),
+                query: &question.with_id(id),
+                reply: reply.as_deref().ok(),
+            });
+        }
+        reply
     }
 
     fn proto(&self, stream: bool) -> Proto {
-        match (&self.tls, stream) {
-            (Some(_), _) => Proto::Tls,
-            (None, true) => Proto::Tcp,
-            (None, false) => Proto::Udp,
+        match (&self.way, stream) {
+            (Way::Https(..), _) => Proto::Https,
+            (Way::Tls(_), _) => Proto::Tls,
+            (Way::Dns, true) => Proto::Tcp,
+            (Way::Dns, false) => Proto::Udp,
         }
     }
 
@@ -97,25 +133,58 @@ impl Target {
         &self,
         question: &Question,
         proto: Proto,
-        patience: Duration,
-    ) -> Result<Vec<u8>, Failure> {
-        let mut connection = self.take(proto).await?;
-        let asked = connection.ask(question, self.random.id());
-        match timeout(patience, asked).await {
-            Ok(Ok(reply)) => {
-                self.give_back(proto, connection);
-                Ok(reply)
-            }
-            Ok(Err(failure)) => Err(failure),
+        id: u16,
+        deadline: Instant,
+        from: &mut Option<SocketAddr>,
+    ) -> Result<Vec<u8>, Fault> {
+        #[cfg(feature = "encrypted")]
+        if let Some(https) = &self.https {
+            return self.ask_by_https(https, question, deadline, from).await;
+        }
+        let mut connection = self.take(proto, deadline).await?;
+        *from = connection.from;
+        let asked = connection.ask(question, id);
+        let patience = deadline.min(Instant::now() + self.options.read_timeout);
+        let reply = match timeout_at(patience, asked).await {
+            Ok(reply) => reply?,
             Err(_) => {
                 self.stats.lie(Lie::Silent);
-                Err(Failure::Upstream)
+                return Err(connection.failed(Cause::Timeout));
+            }
+        };
+        self.give_back(proto, connection);
+        Ok(reply)
+    }
+
+    #[cfg(feature = "encrypted")]
+    async fn ask_by_https(
+        &self,
+        https: &Https,
+        question: &Question,
+        deadline: Instant,
+        from: &mut Option<SocketAddr>,
+    ) -> Result<Vec<u8>, Fault> {
+        // As long as a reply, as in CoreDNS: the next upstream is to have some time left.
+        let patience = deadline.min(Instant::now() + self.options.read_timeout);
+        let mut open = self.dialing(https.take(), patience).await?;
+        *from = open.from;
+        let asked = https.ask(&mut open, question);
+        let patience = deadline.min(Instant::now() + self.options.read_timeout);
+        let reply = timeout_at(patience, asked).await;
+        match reply {
+            Ok(Err(Fault::Stale)) => https.discard(&open),
+            Ok(_) => {}
+            Err(_) => {
+                https.discard(&open);
+                self.stats.lie(Lie::Silent);
+                return Err(https.late(&open));
             }
         }
+        reply.unwrap_or(Err(Fault::Stale))
     }
 
     /// Returns the socket that was idle for longest, or opens one.
-    async fn take(&self, proto: Proto) -> Result<Connection, Failure> {
+    async fn take(&self, proto: Proto, deadline: Instant) -> Result<Connection, Fault> {
         let idle = self.take_idle(proto);
         self.stats.connection(proto, idle.is_some());
         if let Some(connection) = idle {
@@ -123,10 +192,21 @@ impl Target {
         }
         let start = Instant::now();
         let source = self.options.source_address;
-        let open = Connection::open(self.address, proto, source, self.tls.as_ref(), &self.stats);
-        let opened = timeout(self.dial_timeout(), open).await;
+        let open = Connection::open(self.address, proto, source, self.way.tls(), &self.stats);
+        let opened = self.dialing(open, deadline).await;
         self.dialed(start.elapsed());
-        opened.unwrap_or(Err(Failure::Upstream))
+        opened
+    }
+
+    /// Waits for a connection as long as opening one may take.
+    async fn dialing<T>(
+        &self,
+        open: impl Future<Output = Result<T, Fault>>,
+        deadline: Instant,
+    ) -> Result<T, Fault> {
+        let patience = deadline.min(Instant::now() + self.dial_timeout());
+        let late = || Fault::dial(self.address, true, Cause::Timeout);
+        timeout_at(patience, open).await.unwrap_or(Err(late()))
     }
 
     /// Notes how long opening a connection took.
@@ -172,7 +252,9 @@ impl Target {
     /// Takes a socket and gives it back, as for a question.
     #[cfg(test)]
     pub(super) async fn use_once(&self, proto: Proto) {
-        let mut connection = self.take(proto).await.expect("a socket");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let taken = self.take(proto, deadline).await;
+        let mut connection = taken.expect("a socket");
         connection.used = Instant::now();
         self.give_back(proto, connection);
     }
@@ -182,6 +264,10 @@ impl Target {
         let now = Instant::now();
         for queue in self.idle.borrow_mut().iter_mut() {
             queue.retain(|connection| !self.is_over(connection, now));
+        }
+        #[cfg(feature = "encrypted")]
+        if let Some(https) = &self.https {
+            https.sweep();
         }
     }
 
@@ -209,7 +295,13 @@ impl Target {
         let proto = self.proto(self.options.force_tcp);
         let source = self.options.source_address;
         let ask = async {
-            let tls = self.tls.as_ref();
+            // A connection of its own: others may be at hand, and say nothing of who wants one.
+            #[cfg(feature = "encrypted")]
+            if let Some(https) = &self.https {
+                let mut open = https.connect().await?;
+                return https.ask(&mut open, &question).await;
+            }
+            let tls = self.way.tls();
             let open = Connection::open(self.address, proto, source, tls, &self.stats);
             let mut connection = open.await?;
             connection.ask(&question, self.random.id()).await

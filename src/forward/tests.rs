@@ -4,9 +4,11 @@
 use super::message::Question;
 use super::options::Options;
 use super::random::Random;
+use super::resolve::Way;
 use super::stats::{Proto, Stats};
 use super::table::{BUDGET, Table};
 use super::target::Target;
+use super::watch::{Nobody, Watch};
 use crate::wire::{Name, RType};
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
@@ -41,14 +43,10 @@ fn table(addresses: &[SocketAddr], change: impl FnOnce(&mut Options)) -> (Table,
         Stats::new(addresses.iter().copied()),
         Rc::new(Random::new()),
     );
+    let watch: Arc<dyn Watch> = Arc::new(Nobody);
     let targets = addresses.iter().map(|&address| {
-        Rc::new(Target::new(
-            address,
-            None,
-            &options,
-            stats.to(address),
-            &random,
-        ))
+        let of = (stats.to(address), &random);
+        Rc::new(Target::new(address, Way::Dns, &options, of, &watch))
     });
     let table = Table {
         targets: targets.collect(),
@@ -112,7 +110,7 @@ fn a_query_has_so_many_attempts_and_so_much_time() {
                 options.max_fails = 0;
             });
             let start = Instant::now();
-            assert!(table.ask(&question(), false).await.is_none());
+            assert!(table.ask(&question(), false).await.is_err());
             let elapsed = start.elapsed();
             let late = Duration::from_millis(300);
             assert!(
@@ -135,8 +133,9 @@ fn an_upstream_that_failed_is_looked_after_at_its_interval() {
         });
         sleep(Duration::from_secs(60)).await;
         assert_eq!(heard(&socket), 0, "nobody looks before something failed");
-        table.ask(&question(), false).await;
-        table.ask(&question(), false).await;
+        for _ in 0..2 {
+            assert!(table.ask(&question(), false).await.is_err());
+        }
         // A look takes its second, and ten pass to the next: three in half a minute.
         sleep(Duration::from_secs(30)).await;
         let failures = stats.read().to[0].healthcheck_failures;

@@ -4,7 +4,7 @@
 //! A worker copies and counts what it loses; it allocates nothing and waits for nobody. Each reader has
 //! rings of its own, so that a slow one costs the others nothing.
 
-use crate::answer::{Request, Transport, Verdict};
+use crate::answer::{Attempt, Cause, Failure, Request, Step, Transport, Verdict};
 use crate::chain::{BlockId, ListenerId, Plugin};
 use crate::ring::{Consumer, Producer, ring};
 use crate::wire::Rcode;
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const WORDS: usize = 16;
 /// Words before the messages' octets.
 const HEAD: usize = 10;
+/// Words of a failure behind them.
+const FAILURE: usize = 5;
 /// Records in a worker's ring: what a thousand answers take, and more of small ones.
 const RECORDS: usize = 8192;
 
@@ -76,8 +78,8 @@ pub struct Exchange {
     pub named: Option<IpAddr>,
     /// Over a stream.
     pub stream: bool,
-    /// An upstream had to be asked, and none replied.
-    pub failed: bool,
+    /// Why upstreams that had to be asked gave no reply.
+    pub failure: Option<Failure>,
     /// When it came, after the recorders were made.
     pub received: Duration,
     /// How long it took.
@@ -185,14 +187,26 @@ impl Recorder {
 
     /// Copies an answer for whoever wants it.
     #[inline]
-    pub fn saw(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
+    pub fn saw(
+        &mut self,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        failure: Option<&Failure>,
+        answer: &[u8],
+    ) {
         if !self.sinks.is_empty() {
-            self.copy(request, verdict, failed, answer);
+            self.copy(request, verdict, failure, answer);
         }
     }
 
     #[inline(never)]
-    fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
+    fn copy(
+        &mut self,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        failure: Option<&Failure>,
+        answer: &[u8],
+    ) {
         let answers = matches!(answer, [_, _, _, _, _, _, a, b, ..] if a | b != 0);
         let wants = |sink: &Sink| sink.wanted.has(verdict.rcode, answers);
         if !self.sinks.iter().any(wants) {
@@ -200,10 +214,12 @@ impl Recorder {
         }
         let received = self.began.saturating_duration_since(self.shared.origin);
         let times = [received, self.began.elapsed()];
+        let failed = failure.is_some();
         let head = head((request, verdict), failed, answer.len(), times);
-        let records = records(request.bytes.len(), answer.len());
+        let records = records(request.bytes.len(), answer.len(), failed);
         for sink in self.sinks.iter_mut().filter(|sink| wants(sink)) {
             let octets = words(request.bytes).chain(words(answer));
+            let octets = octets.chain(failure.into_iter().flat_map(failure_words));
             if !sink.ring.push_long(records, head.into_iter().chain(octets)) {
                 // The one place that several workers write: only where somebody can't keep up.
                 sink.lost.fetch_add(1, Ordering::Relaxed);
@@ -330,14 +346,15 @@ fn head(
     ]
 }
 
-/// Returns the records that messages of so many octets take.
-fn records(query: usize, answer: usize) -> usize {
-    (HEAD + query.div_ceil(8) + answer.div_ceil(8)).div_ceil(WORDS)
+/// Returns the records that messages of so many octets take, with a failure or without.
+fn records(query: usize, answer: usize, failed: bool) -> usize {
+    let failure = if failed { FAILURE } else { 0 };
+    (HEAD + query.div_ceil(8) + answer.div_ceil(8) + failure).div_ceil(WORDS)
 }
 
 fn of_first(first: &[u64; WORDS]) -> usize {
     let [query, answer] = lengths(first[0]);
-    records(query, answer)
+    records(query, answer, first[1] >> 24 & FAILED != 0)
 }
 
 fn lengths(word: u64) -> [usize; 2] {
@@ -352,6 +369,9 @@ fn exchange(words: &[u64]) -> Exchange {
     let block = (at(0) >> 48) as u16;
     let plugin = ((at(1) >> 16 & 0xff) as usize).checked_sub(1);
     let answer_at = HEAD + query.div_ceil(8);
+    let failure_at = answer_at + answer.div_ceil(8);
+    let failure =
+        (flags & FAILED != 0).then(|| failure(std::array::from_fn(|place| at(failure_at + place))));
     Exchange {
         listener: ListenerId((at(0) >> 32) as u16),
         block: (block != u16::MAX).then_some(BlockId(block)),
@@ -361,12 +381,85 @@ fn exchange(words: &[u64]) -> Exchange {
         local: maybe(LOCAL, 4),
         named: maybe(NAMED, 6),
         stream: flags & STREAM != 0,
-        failed: flags & FAILED != 0,
+        failure: failure.flatten(),
         received: Duration::from_nanos(at(8)),
         took: Duration::from_nanos(at(9)),
         query: octets(words, HEAD, query),
         answer: octets(words, answer_at, answer),
     }
+}
+
+const CAUSES: [Cause; 12] = [
+    Cause::Timeout,
+    Cause::Refused,
+    Cause::Reset,
+    Cause::Closed,
+    Cause::NetworkUnreachable,
+    Cause::HostUnreachable,
+    Cause::NotTrusted,
+    Cause::Handshake,
+    Cause::NoReply,
+    Cause::NoAddress,
+    Cause::NoSocket,
+    Cause::Other,
+];
+/// Causes above this are a status of HTTP.
+const STATUS: u64 = 0x100;
+
+/// Returns a failure in words: what it is, its number or ports, and its addresses.
+fn failure_words(failure: &Failure) -> [u64; FAILURE] {
+    let number = |kind: u64, most: u32| [kind | u64::from(most) << 32, 0, 0, 0, 0];
+    let attempt = match *failure {
+        Failure::NoneHealthy => return number(1, 0),
+        Failure::NoRoom => return number(2, 0),
+        Failure::TooMany(most) => return number(3, most),
+        Failure::TooManyOfTenant(most) => return number(4, most),
+        Failure::Upstream(attempt) => attempt,
+    };
+    let flag = |set: bool, at: u32| u64::from(set) << at;
+    let cause = match attempt.cause {
+        Cause::Status(status) => STATUS + u64::from(status),
+        cause => CAUSES.iter().position(|known| *known == cause).unwrap_or(0) as u64,
+    };
+    let from = attempt
+        .from
+        .unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+    let [f0, f1] = address_words(from.ip());
+    let [t0, t1] = address_words(attempt.to.ip());
+    let what = flag(attempt.stream, 8)
+        | flag(attempt.from.is_some(), 9)
+        | flag(attempt.step == Step::Read, 10)
+        | cause << 16
+        | u64::from(from.port()) << 32
+        | u64::from(attempt.to.port()) << 48;
+    [what, f0, f1, t0, t1]
+}
+
+fn failure(words: [u64; FAILURE]) -> Option<Failure> {
+    let [what, f0, f1, t0, t1] = words;
+    let most = (what >> 32) as u32;
+    Some(match what & 0xff {
+        1 => Failure::NoneHealthy,
+        2 => Failure::NoRoom,
+        3 => Failure::TooMany(most),
+        4 => Failure::TooManyOfTenant(most),
+        0 => Failure::Upstream(Attempt {
+            step: if what >> 10 & 1 == 1 {
+                Step::Read
+            } else {
+                Step::Dial
+            },
+            stream: what >> 8 & 1 == 1,
+            from: (what >> 9 & 1 == 1)
+                .then(|| SocketAddr::new(address(f0, f1), (what >> 32) as u16)),
+            to: SocketAddr::new(address(t0, t1), (what >> 48) as u16),
+            cause: match what >> 16 & 0xffff {
+                status @ STATUS.. => Cause::Status((status - STATUS) as u16),
+                number => CAUSES.get(number as usize).copied()?,
+            },
+        }),
+        _ => return None,
+    })
 }
 
 fn words(octets: &[u8]) -> impl Iterator<Item = u64> + '_ {

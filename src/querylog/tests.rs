@@ -24,7 +24,7 @@ fn exchange(query: Vec<u8>, flags: [u8; 2], counts: [u8; 3], rest: &[u8]) -> Exc
         local: Some("10.96.0.10".parse().unwrap()),
         named: None,
         stream: false,
-        failed: false,
+        failure: None,
         received: Duration::ZERO,
         took: Duration::from_nanos(123_456),
         query,

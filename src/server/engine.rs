@@ -9,7 +9,8 @@ use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
-    DropReason, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond, resume,
+    DropReason, Failure, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond,
+    resume,
 };
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
@@ -28,6 +29,9 @@ pub trait Answerer: Clone + Send + 'static {
 
     /// Is told whether what is resumed next is answered from what an upstream said to another query.
     fn recalls(&mut self, _recalled: bool) {}
+
+    /// Is told why an upstream said nothing to what is resumed next, if one did.
+    fn failed(&mut self, _failure: Option<Failure>) {}
 
     /// Is told when the queries came that are answered next.
     fn received(&mut self, _at: Instant) {}

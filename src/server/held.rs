@@ -2,7 +2,7 @@
 
 use super::padding::padded;
 use super::sys::{Datagrams, Route};
-use crate::answer::{MAX_ASKS, Plan, Replied, Request, Transport};
+use crate::answer::{Failure, MAX_ASKS, Plan, Replied, Request, Transport};
 use crate::chain::ListenerId;
 use crate::snapshot::Snapshot;
 use arrayvec::ArrayVec;
@@ -85,8 +85,14 @@ pub trait Resume: Send {
     fn now(&self) -> u64;
 
     /// Answers a query with the reply to what it asked for, `None` where there is none that can be
-    /// used. Gives it back where it asks for something else.
-    fn resume(&mut self, inquiry: Box<Inquiry>, reply: Option<&[u8]>) -> Option<Box<Inquiry>>;
+    /// used; `failure` says why there is none, or why the reply is no upstream's. Gives it back where
+    /// it asks for something else.
+    fn resume(
+        &mut self,
+        inquiry: Box<Inquiry>,
+        reply: Option<&[u8]>,
+        failure: Option<Failure>,
+    ) -> Option<Box<Inquiry>>;
 }
 
 /// A query that needs an upstream: with what it asks for, and what was said to it so far.
@@ -95,6 +101,8 @@ pub struct Inquiry {
     query: HeldQuery,
     snapshot: Arc<Snapshot>,
     needed: Needed,
+    /// Why the last ask that failed did.
+    failure: Option<Failure>,
 }
 
 /// What an upstream was asked for, and what it is to be asked for next.
@@ -110,7 +118,14 @@ impl Inquiry {
             query,
             snapshot,
             needed,
+            failure: None,
         }
+    }
+
+    /// Notes why what it asked for was not said, and returns why something was not.
+    pub(super) fn failed(&mut self, failure: Option<Failure>) -> Option<Failure> {
+        self.failure = failure.or(self.failure);
+        self.failure
     }
 
     /// Returns what it asks for.

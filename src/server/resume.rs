@@ -5,7 +5,7 @@ use super::held::{Inquiry, Resume};
 use super::stats::Count;
 use super::sys::ANSWER;
 use super::tcp::MAX_MESSAGE;
-use crate::answer::Transport;
+use crate::answer::{Failure, Transport};
 
 /// An engine with a buffer for its answers.
 pub(super) struct Resumer<A> {
@@ -27,8 +27,15 @@ impl<A: Answerer> Resume for Resumer<A> {
         self.engine.clock.now()
     }
 
-    fn resume(&mut self, mut inquiry: Box<Inquiry>, reply: Option<&[u8]>) -> Option<Box<Inquiry>> {
+    fn resume(
+        &mut self,
+        mut inquiry: Box<Inquiry>,
+        reply: Option<&[u8]>,
+        failure: Option<Failure>,
+    ) -> Option<Box<Inquiry>> {
         self.engine.adopt(inquiry.snapshot());
+        let failure = inquiry.failed(failure);
+        self.engine.answerer.failed(failure);
         self.engine.received(inquiry.since());
         let request = inquiry.request(self.engine.clock.now());
         let room = match request.transport {

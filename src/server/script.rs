@@ -103,7 +103,7 @@ impl Upstream for Elsewhere {
         let resume = idle.take().expect("it was started");
         let asking = thread::spawn(move || {
             let mut resume = resume;
-            let again = resume.resume(inquiry, Some(b"elsewhere"));
+            let again = resume.resume(inquiry, Some(b"elsewhere"), None);
             assert!(again.is_none());
             resume
         });

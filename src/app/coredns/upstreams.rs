@@ -70,7 +70,7 @@ pub(in crate::app) fn forward(read: &forward::Readings) -> Forward {
 }
 
 fn upstream(read: &ToReadings) -> Upstream {
-    let by_protocol = |counts: &[u64; 3]| {
+    let by_protocol = |counts: &[u64; Proto::ALL.len()]| {
         let each = Proto::ALL.into_iter().zip(counts);
         let used = each.filter(|(_, count)| **count > 0);
         used.map(|(proto, count)| (proto.as_str(), *count))

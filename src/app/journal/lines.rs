@@ -5,7 +5,7 @@ use crate::app::questions::Asking;
 use crate::config::Written;
 use crate::drain::Drain;
 use crate::observe::{Exchange, Exchanges};
-use crate::querylog::{Asker, Entry, ErrorLines, Output, Rule};
+use crate::querylog::{Asker, Entry, ErrorLines, Output, Rule, failure_text};
 use crate::snapshot::{Snapshot, SnapshotReader};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -20,9 +20,6 @@ use std::time::Instant;
 const AT_ONCE: usize = 256;
 /// Pods whose names are asked for at once.
 const PODS_AT_ONCE: usize = 512;
-
-/// What failed, where an upstream had to be asked.
-const SILENT: &str = "no upstream replied";
 
 /// What makes lines.
 pub(super) struct Lines {
@@ -107,8 +104,9 @@ impl Lines {
         let Some(entry) = Entry::of(exchange, &asker) else {
             return;
         };
-        if let Some(errors) = errors.as_mut().filter(|_| exchange.failed) {
-            errors.report(exchange.received + exchange.took, &entry, SILENT, text);
+        if let (Some(errors), Some(failure)) = (errors.as_mut(), &exchange.failure) {
+            let at = exchange.received + exchange.took;
+            errors.report(at, &entry, &failure_text(failure), text);
         }
         let is_for = |rule: &&Rule| {
             rule.zones

@@ -1,7 +1,7 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{DropReason, Outcome, Replied, Request, Verdict};
+use crate::answer::{DropReason, Failure, Outcome, Replied, Request, Verdict};
 use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
@@ -169,6 +169,7 @@ impl Observation {
             traffic: None,
             recorder: self.journal.recorder(),
             recalls: false,
+            failure: None,
         }
     }
 
@@ -248,6 +249,8 @@ pub(super) struct Observed {
     recorder: Recorder,
     /// What is answered next is known from another query.
     recalls: bool,
+    /// Why upstreams said nothing to what is answered next.
+    failure: Option<Failure>,
 }
 
 impl Observed {
@@ -257,7 +260,7 @@ impl Observed {
         &mut self,
         snapshot: &Snapshot,
         request: &Request<'_>,
-        (outcome, failed): (&Outcome, bool),
+        (outcome, failure): (&Outcome, Option<&Failure>),
         out: &[u8],
     ) {
         let (length, verdict) = match outcome {
@@ -271,7 +274,7 @@ impl Observed {
             Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => return,
         };
         let answer = out.get(..*length).unwrap_or_default();
-        self.note(snapshot, request, verdict, (answer, failed));
+        self.note(snapshot, request, verdict, (answer, failure));
         if verdict.client == Some(ClientClass::Unknown)
             && snapshot.policy.is_enforced()
             && snapshot.synced
@@ -294,7 +297,7 @@ impl Observed {
         snapshot: &Snapshot,
         request: &Request<'_>,
         verdict: &Verdict,
-        (answer, failed): (&[u8], bool),
+        (answer, failure): (&[u8], Option<&Failure>),
     ) {
         if let Some(witness) = &mut self.witness {
             witness.saw(snapshot, request, verdict);
@@ -302,7 +305,7 @@ impl Observed {
         if let Some(traffic) = &mut self.traffic {
             traffic.saw(snapshot, request, verdict, answer.len());
         }
-        self.recorder.saw(request, verdict, failed, answer);
+        self.recorder.saw(request, verdict, failure, answer);
     }
 
     fn own_witness(&self) -> Option<Witness> {
@@ -325,6 +328,7 @@ impl Clone for Observed {
             traffic: None,
             recorder: self.recorder.clone(),
             recalls: false,
+            failure: None,
         }
     }
 }
@@ -332,7 +336,7 @@ impl Clone for Observed {
 impl Answerer for Observed {
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
-        self.noted(snapshot, request, (&outcome, false), out);
+        self.noted(snapshot, request, (&outcome, None), out);
         outcome
     }
 
@@ -344,15 +348,16 @@ impl Answerer for Observed {
         out: &mut [u8],
     ) -> Outcome {
         let mut outcome = Core.resume(snapshot, request, replies, out);
-        let mut failed = false;
+        let mut failure = None;
         if let Outcome::Reply(_, verdict) = &mut outcome {
             if self.recalls && verdict.plugin == Some(Plugin::Forward) {
                 verdict.plugin = Some(Plugin::Cache);
             }
-            let silent = replies.iter().any(|replied| replied.reply.is_none());
-            failed = silent && verdict.rcode == Rcode::SERVFAIL;
+            // An answer that was found in spite of it is no failure.
+            let failed = matches!(verdict.rcode, Rcode::SERVFAIL | Rcode::REFUSED);
+            failure = self.failure.filter(|_| failed);
         }
-        self.noted(snapshot, request, (&outcome, failed), out);
+        self.noted(snapshot, request, (&outcome, failure.as_ref()), out);
         outcome
     }
 
@@ -378,6 +383,10 @@ impl Answerer for Observed {
             self.counts.clone_from(&next.counts);
             self.traffic = self.own_traffic();
         }
+    }
+
+    fn failed(&mut self, failure: Option<Failure>) {
+        self.failure = failure;
     }
 
     fn recalls(&mut self, recalled: bool) {

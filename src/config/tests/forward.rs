@@ -3,7 +3,7 @@
 use super::{check, parse};
 use crate::cache::Isolation;
 use crate::chain::Clients;
-use crate::forward::{Policy, To};
+use crate::forward::{DohMethod, Policy, To};
 use crate::wire::Rcode;
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ fn tables_left_out_say_nothing() {
 fn every_word_of_a_table_is_read() {
     let config = parse(
         "[[forward]]\nzone = \"Corp.Example\"\nto = [\"10.0.0.2\", \"[fd00::1]:5353\", \"tls://9.9.9.9%dns.quad9.net\", \
-         \"tls://[2620:fe::fe]:8853\", \"dns://10.0.0.3\", \"/etc/resolv.conf\"]\nexcept = [\"a.corp.example\", \"10.0.0.0/8\"]\n\
+         \"tls://[2620:fe::fe]:8853\", \"dns://10.0.0.3\", \"/etc/resolv.conf\", \"https://9.9.9.9\", \"https://[::1]%doh.example:8443\", \"tls://[::2%dot.example]:8853\", \"tls://[::3%dot.example]\", \"dns-1.example\", \"tls://dns.example.:8853\"]\n\
+         doh_method = \"GET\"\nresolver = [\"10.0.0.2\", \"[fd00::1]:5353\"]\nexcept = [\"a.corp.example\", \"10.0.0.0/8\"]\n\
          clients = [\"any\"]\ntenants = [\"web\"]\npolicy = \"sequential\"\nmax_fails = 0\n\
          health_check = { interval = \"1s\", no_rec = true, domain = \"Ok.example\" }\nfailover = [\"SERVFAIL\"]\n\
          failfast_all_unhealthy_upstreams = true\nnext = [\"nxdomain\", \"REFUSED\"]\nnext_on_nodata = true\n\
@@ -50,23 +51,41 @@ fn every_word_of_a_table_is_read() {
             To::Upstream(upstream) => {
                 format!(
                     "{} {} {}",
-                    upstream.address, upstream.tls, upstream.servername
+                    upstream.address,
+                    upstream.scheme.as_str(),
+                    upstream.servername
                 )
             }
+            To::Host(host) => format!(
+                "{} {} {} {}",
+                host.name,
+                host.port,
+                host.scheme.as_str(),
+                host.servername
+            ),
             To::File(path) => path.display().to_string(),
         })
         .collect();
     assert_eq!(
         to,
         [
-            "10.0.0.2:53 false ",
-            "[fd00::1]:5353 false ",
-            "9.9.9.9:853 true dns.quad9.net",
-            "[2620:fe::fe]:8853 true ",
-            "10.0.0.3:53 false ",
+            "10.0.0.2:53 dns ",
+            "[fd00::1]:5353 dns ",
+            "9.9.9.9:853 tls dns.quad9.net",
+            "[2620:fe::fe]:8853 tls ",
+            "10.0.0.3:53 dns ",
             "/etc/resolv.conf",
+            "9.9.9.9:443 https ",
+            "[::1]:8443 https doh.example",
+            "[::2]:8853 tls dot.example",
+            "[::3]:853 tls dot.example",
+            "dns-1.example 53 dns ",
+            "dns.example. 8853 tls ",
         ]
     );
+    assert_eq!(table.doh_method, DohMethod::Get);
+    let resolvers = ["10.0.0.2:53", "[fd00::1]:5353"].map(|it| it.parse().unwrap());
+    assert_eq!(table.resolver, resolvers);
     assert_eq!(table.policy, Policy::Sequential);
     assert_eq!((table.max_fails, table.max_connect_attempts), (0, Some(0)));
     assert_eq!(

@@ -108,6 +108,22 @@ fn a_refusal_is_a_reply_to_the_question() {
 }
 
 #[test]
+fn a_header_alone_may_say_of_a_failure_and_of_nothing_else() {
+    let question = asked(QUERY, b"\x01A\0", RULES);
+    for rcode in 0..16 {
+        let header = [0x12, 0x34, 0x81, rcode, 0, 0, 0, 0, 0, 0, 0, 0];
+        let checked = question.check(0x1234, header.to_vec(), true);
+        match rcode {
+            1 | 2 | 4 | 5 => {
+                let expected = question.refusal(Rcode(rcode.into()));
+                assert_eq!(checked.unwrap()[2..], expected[2..], "{rcode}");
+            }
+            _ => assert_eq!(checked, Err(Lie::Question), "{rcode}"),
+        }
+    }
+}
+
+#[test]
 fn anything_that_came_back_is_a_reply_or_is_refused() {
     let question = asked(QUERY, b"\x01A\0", RULES);
     let mut reply = QUERY.to_vec();

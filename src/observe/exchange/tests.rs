@@ -28,6 +28,41 @@ fn all(exchanges: &mut Exchanges) -> Vec<Exchange> {
     read
 }
 
+const FAILURE: Failure = Failure::NoneHealthy;
+
+#[test]
+fn failures_are_read_as_they_were_copied() {
+    let attempts = [
+        "10.0.0.1:1 10.0.0.2:53",
+        "[fd00::1]:65535 [fd00::2]:853",
+        "- [::1]:1",
+    ];
+    let attempts = attempts.into_iter().flat_map(|addresses| {
+        let (from, to) = addresses.split_once(' ').unwrap();
+        let causes = CAUSES.into_iter().chain([100, 503, 999].map(Cause::Status));
+        causes.flat_map(move |cause| {
+            [(Step::Dial, true), (Step::Read, false), (Step::Read, true)].map(|(step, stream)| {
+                Failure::Upstream(Attempt {
+                    step,
+                    stream,
+                    from: from.parse().ok(),
+                    to: to.parse().unwrap(),
+                    cause,
+                })
+            })
+        })
+    });
+    let others = [
+        Failure::NoneHealthy,
+        Failure::NoRoom,
+        Failure::TooMany(u32::MAX),
+        Failure::TooManyOfTenant(7),
+    ];
+    for kind in attempts.chain(others) {
+        assert_eq!(failure(failure_words(&kind)), Some(kind));
+    }
+}
+
 #[test]
 fn what_is_read_is_what_was_copied() {
     let first = Recorder::new();
@@ -39,12 +74,18 @@ fn what_is_read_is_what_was_copied() {
         for length in [0, 1, 12, 100, 1232, 65_535] {
             let answer: Vec<u8> = (0..length).map(|n: usize| n as u8).collect();
             let request = request("10.0.0.1".parse().unwrap(), transport, &asked);
-            recorder.saw(&request, &verdict(Rcode::NOERROR), length == 12, &answer);
+            let failure = (length == 12).then_some(FAILURE);
+            recorder.saw(
+                &request,
+                &verdict(Rcode::NOERROR),
+                failure.as_ref(),
+                &answer,
+            );
             let [read] = &all(&mut reader)[..] else {
                 panic!("{length}")
             };
             assert_eq!((&read.query, &read.answer), (&asked, &answer));
-            assert_eq!(read.failed, length == 12);
+            assert_eq!(read.failure, failure);
             assert_eq!(
                 (read.peer, read.listener, read.local, read.stream),
                 (
@@ -103,7 +144,7 @@ fn only_what_is_wanted_is_copied() {
         recorder.saw(
             &request,
             &verdict(rcode),
-            false,
+            None,
             &[0, 0, 0, 0, 0, 0, 0, answers],
         );
         let read = readers.each_mut().map(|reader| all(reader).len());
@@ -122,7 +163,7 @@ fn a_reader_that_does_not_read_loses_and_keeps_nobody() {
     let asked = query("a.", RType::A);
     let request = request("10.0.0.1".parse().unwrap(), Transport::Udp, &asked);
     for _ in 0..RECORDS {
-        recorder.saw(&request, &verdict(Rcode::NOERROR), false, &[0; 200]);
+        recorder.saw(&request, &verdict(Rcode::NOERROR), None, &[0; 200]);
         assert_eq!(all(&mut quick).len(), 1);
     }
     let kept = all(&mut slow).len();
@@ -138,6 +179,6 @@ fn a_reader_that_does_not_read_loses_and_keeps_nobody() {
     drop(slow);
     let mut late = first.reader(Wanted::ALL, &Arc::default());
     recorder.received(Instant::now());
-    recorder.saw(&request, &verdict(Rcode::NOERROR), false, &[0; 200]);
+    recorder.saw(&request, &verdict(Rcode::NOERROR), None, &[0; 200]);
     assert_eq!((recorder.sinks.len(), all(&mut late).len()), (2, 1));
 }

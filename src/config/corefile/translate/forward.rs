@@ -78,9 +78,9 @@ pub(super) fn read(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fau
 fn check_upstream(token: &Token) -> Result<(), Fault> {
     let (transport, _) = Transport::of(&token.text);
     match transport {
-        Transport::Dns | Transport::Tls => Ok(()),
+        Transport::Dns | Transport::Tls | Transport::Https => Ok(()),
         _ => Err(token.fault(format!(
-            "`{}` is not supported: upstreams are asked over dns:// and tls://",
+            "`{}` is not supported: upstreams are asked over dns://, tls:// and https://",
             transport.scheme()
         ))),
     }
@@ -183,10 +183,16 @@ fn read_option(cursor: &mut Cursor<'_>, out: &mut Out<'_>, table: &mut Table) ->
             table.extend("tenants", texts(&cursor.some_arguments("tenants")?));
             Ok(())
         }
-        "doh_method" | "resolver" => Err(option.fault(format!(
-            "`{}` is for upstreams that are not supported; name them by address, dns:// or tls://",
-            option.text
-        ))),
+        "doh_method" => {
+            let method = word(cursor.argument("a method")?, &["GET", "POST"])?;
+            table.set("doh_method", method, place);
+            Ok(())
+        }
+        "resolver" => {
+            let addresses = cursor.some_arguments("addresses")?;
+            table.extend("resolver", texts(&addresses));
+            Ok(())
+        }
         _ => Err(cursor.unknown(&OPTIONS)),
     }
 }

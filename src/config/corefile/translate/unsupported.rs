@@ -9,7 +9,8 @@ pub(super) const BACKEND: &str = "this back end is not supported: keep a CoreDNS
      zone there in a server block of its own";
 pub(super) const ZONE_FILE: &str = "zone files are not served: keep a CoreDNS for the zone and `forward` it \
      there, or write a few names with `hosts` or `template`";
-pub(super) const GRPC: &str = "upstreams are not asked over gRPC; `forward` asks over DNS and TLS";
+pub(super) const GRPC: &str =
+    "upstreams are not asked over gRPC; `forward` asks over DNS, TLS and HTTPS";
 pub(super) const DIAGNOSTIC: &str = "it makes answers wrong on purpose, which only tests want";
 pub(super) const WHOAMI: &str = "it answers every name with the client's address; ask for TXT \
      whoami.tenantdns.<zone> instead, which tells the tenant too";

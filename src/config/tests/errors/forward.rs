@@ -18,29 +18,83 @@ fn wrong_values_are_refused_at_their_place() {
             "is empty; without upstreams nobody is asked",
         ),
         (
-            "to = [\"dns.example\"]",
+            "to = [\"10.0.0.300\"]",
             7,
             "to[0]",
-            "`dns.example` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
-             `tls://9.9.9.9%dns.quad9.net`, or a file as in `/etc/resolv.conf`",
+            "`10.0.0.300` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+             `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+             `/etc/resolv.conf`",
         ),
         (
-            "to = [\"https://1.1.1.1\"]",
+            "to = [\"dns..example\"]",
             7,
             "to[0]",
-            "`https://` is not available in this version of tenantdns",
+            "`dns..example` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+             `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+             `/etc/resolv.conf`",
+        ),
+        (
+            "to = [\"-dns.example\"]",
+            7,
+            "to[0]",
+            "`-dns.example` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+             `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+             `/etc/resolv.conf`",
+        ),
+        (
+            "to = [\"dns.example:0\"]",
+            7,
+            "to[0]",
+            "`dns.example:0` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+             `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+             `/etc/resolv.conf`",
+        ),
+        (
+            "to = [\"dns.example:70000\"]",
+            7,
+            "to[0]",
+            "`dns.example:70000` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+             `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+             `/etc/resolv.conf`",
+        ),
+        (
+            "to = [\"[fd00::1]:x\"]",
+            7,
+            "to[0]",
+            "`[fd00::1]:x` is not an upstream: an address as in `10.0.0.2`, `10.0.0.2:5353`, \
+             `tls://9.9.9.9%dns.quad9.net`, a host as in `dns.example`, or a file as in \
+             `/etc/resolv.conf`",
+        ),
+        (
+            "to = [\"https://1.1.1.1/dns-query\"]",
+            7,
+            "to[0]",
+            "`https://1.1.1.1/dns-query` has a path; upstreams over HTTPS are asked at `/dns-query`",
+        ),
+        (
+            "resolver = [\"dns.example\"]",
+            13,
+            "resolver[0]",
+            "`dns.example` is not an address",
+        ),
+        (
+            "failover = [\"NOERROR\"]",
+            12,
+            "failover",
+            "has NOERROR, which is no failure",
         ),
         (
             "to = [\"udp://1.1.1.1\"]",
             7,
             "to[0]",
-            "`udp://` is not known; upstreams are asked over `dns://` and `tls://`",
+            "`udp://` is not one of the ways in which upstreams are asked: `dns://`, `tls://`, `https://`",
         ),
         (
             "to = [\"1.1.1.1%one.example\"]",
             7,
             "to[0]",
-            "`1.1.1.1%one.example` names a certificate, which only an upstream over `tls://` has",
+            "`1.1.1.1%one.example` names a certificate, which only an upstream over `tls://` or \
+             `https://` has",
         ),
         (
             "to = [\"0.0.0.0\"]",
@@ -103,10 +157,10 @@ fn wrong_values_are_refused_at_their_place() {
             "names the certificate of upstreams of which one has its own, behind `%`",
         ),
         (
-            "doh_method = \"GET\"",
-            1,
+            "doh_method = \"PUT\"",
+            14,
             "doh_method",
-            "`doh_method` is not available in this version of tenantdns",
+            "`PUT` is not one of `POST`, `GET`",
         ),
     ] {
         let row = 1 + line.lines().count();
