@@ -3,6 +3,9 @@
 
 mod lines;
 mod tap;
+mod upstreams;
+
+pub(super) use upstreams::UpstreamTaps;
 
 use super::questions::Asking;
 use crate::config::Written;
@@ -27,6 +30,7 @@ pub(super) struct Journal {
     asking: Asking,
     writers: Vec<Writer>,
     losses: Losses,
+    upstreams: UpstreamTaps,
 }
 
 /// What was lost: copies of answers that the log did not take, and those that dnstap did not.
@@ -72,6 +76,7 @@ impl Journal {
             asking: asking.clone(),
             writers: Vec::new(),
             losses: Losses::default(),
+            upstreams: UpstreamTaps::default(),
         };
         journal.apply(written)?;
         Ok(journal)
@@ -102,6 +107,11 @@ impl Journal {
         self.recorder.clone()
     }
 
+    /// Returns who looks on at what upstreams are asked.
+    pub(super) fn upstreams(&self) -> UpstreamTaps {
+        self.upstreams.clone()
+    }
+
     /// Returns what was lost so far, now and later.
     pub(super) fn losses(&self) -> Losses {
         self.losses.clone()
@@ -126,7 +136,8 @@ impl Journal {
             }
             Job::Tap(options, blocks) => {
                 let exchanges = self.recorder.reader(Wanted::ALL, lost_taps);
-                let tap = tap::Tap::new(options, blocks, exchanges.origin());
+                let asked = self.upstreams.receiver(blocks.clone(), lost_taps);
+                let tap = tap::Tap::new(options, blocks, asked, exchanges.origin());
                 let thread = thread::Builder::new().name("dnstap".into());
                 thread.spawn(move || tap.run(exchanges, &closed))?
             }

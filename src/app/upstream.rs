@@ -1,5 +1,6 @@
 //! The upstreams in force: made of the configuration, exchanged with it, and read by the pages.
 
+use super::journal::UpstreamTaps;
 use crate::config::Config;
 use crate::forward::Forwarder;
 use crate::server::{self, interface_addresses};
@@ -9,15 +10,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whom to ask for names that are not ours, where anybody is: cheap to clone, all clones are one.
 #[derive(Clone, Default)]
-pub(super) struct Upstreams(Arc<Mutex<Option<Arc<Forwarder>>>>);
+pub(super) struct Upstreams {
+    current: Arc<Mutex<Option<Arc<Forwarder>>>>,
+    taps: UpstreamTaps,
+}
 
 impl Upstreams {
-    /// Makes the upstreams of a configuration, under which these addresses are served.
+    /// Makes the upstreams of a configuration, under which these addresses are served; `taps` look on.
     ///
     /// # Errors
     /// As [`Upstreams::next`].
-    pub(super) fn open(config: &Config, listeners: &[SocketAddr]) -> anyhow::Result<Self> {
-        let upstreams = Self::default();
+    pub(super) fn open(
+        config: &Config,
+        listeners: &[SocketAddr],
+        taps: UpstreamTaps,
+    ) -> anyhow::Result<Self> {
+        let upstreams = Self {
+            current: Arc::default(),
+            taps,
+        };
         let next = upstreams.next(config, listeners)?;
         upstreams.put(next);
         Ok(upstreams)
@@ -38,19 +49,20 @@ impl Upstreams {
         }
         let own = own_addresses(listeners);
         let next = Forwarder::new(&config.forward, &config.caches, &own)
-            .context("preparing to ask upstreams")?;
+            .context("preparing to ask upstreams")?
+            .watched_by(Arc::new(self.taps.clone()));
         let same = self.current().filter(|current| current.is_like(&next));
         Ok(Some(same.unwrap_or_else(|| Arc::new(next))))
     }
 
     /// Puts upstreams in force.
     pub(super) fn put(&self, next: Option<Arc<Forwarder>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 
     /// Returns the upstreams in force.
     pub(super) fn current(&self) -> Option<Arc<Forwarder>> {
-        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.clone()
     }
 
@@ -114,7 +126,8 @@ mod tests {
             let text = format!("[[forward]]\nto = [\"{to}\"]\n[cache]\n");
             Config::from_toml(&text, "t.toml").unwrap()
         };
-        let upstreams = Upstreams::open(&config("192.0.2.1"), &[]).unwrap();
+        let upstreams =
+            Upstreams::open(&config("192.0.2.1"), &[], UpstreamTaps::default()).unwrap();
         let before = upstreams.current().unwrap();
         let same = upstreams.next(&config("192.0.2.1"), &[]).unwrap().unwrap();
         assert!(Arc::ptr_eq(&before, &same));

@@ -14,6 +14,16 @@ pub enum MessageKind {
     ClientQuery = 5,
     /// What it was answered.
     ClientResponse = 6,
+    /// What this server asked an upstream.
+    ForwarderQuery = 7,
+    /// What the upstream replied.
+    ForwarderResponse = 8,
+}
+
+impl MessageKind {
+    fn is_response(self) -> bool {
+        matches!(self, Self::ClientResponse | Self::ForwarderResponse)
+    }
 }
 
 /// One message.
@@ -21,11 +31,13 @@ pub enum MessageKind {
 pub struct Message<'m> {
     /// What it tells of.
     pub kind: MessageKind,
-    /// Whether the client asked over a stream.
+    /// Whether it was asked over a stream.
     pub stream: bool,
-    /// Where the client asked from.
-    pub client: SocketAddr,
-    /// When the query came, since 1970.
+    /// Where it was asked from, where that is known.
+    pub from: Option<SocketAddr>,
+    /// Where it was sent to, where that is told.
+    pub to: Option<SocketAddr>,
+    /// When the query was asked, since 1970.
     pub asked: Duration,
     /// When it was answered likewise.
     pub answered: Option<Duration>,
@@ -38,30 +50,34 @@ impl Message<'_> {
     pub fn to_bytes(self, identity: &[u8], version: &[u8]) -> Vec<u8> {
         let mut message = Writer::default();
         message.number(1, self.kind as u64);
-        let client = self.client.ip().to_canonical();
-        message.number(2, if client.is_ipv4() { 1 } else { 2 });
-        message.number(3, if self.stream { 2 } else { 1 });
-        match client {
-            IpAddr::V4(v4) => message.bytes(4, &v4.octets()),
-            IpAddr::V6(v6) => message.bytes(4, &v6.octets()),
+        let of = self.from.or(self.to);
+        if let Some(of) = of {
+            let is_v4 = of.ip().to_canonical().is_ipv4();
+            message.number(2, if is_v4 { 1 } else { 2 });
         }
-        message.number(6, self.client.port().into());
+        message.number(3, if self.stream { 2 } else { 1 });
+        for (field, end) in [(4, self.from), (5, self.to)] {
+            match end.map(|end| end.ip().to_canonical()) {
+                Some(IpAddr::V4(v4)) => message.bytes(field, &v4.octets()),
+                Some(IpAddr::V6(v6)) => message.bytes(field, &v6.octets()),
+                None => {}
+            }
+        }
+        for (field, end) in [(6, self.from), (7, self.to)] {
+            if let Some(end) = end {
+                message.number(field, end.port().into());
+            }
+        }
         message.number(8, self.asked.as_secs());
         message.fixed32(9, self.asked.subsec_nanos());
-        if let Some(octets) = self
-            .octets
-            .filter(|_| self.kind == MessageKind::ClientQuery)
-        {
+        if let Some(octets) = self.octets.filter(|_| !self.kind.is_response()) {
             message.bytes(10, octets);
         }
         if let Some(answered) = self.answered {
             message.number(12, answered.as_secs());
             message.fixed32(13, answered.subsec_nanos());
         }
-        if let Some(octets) = self
-            .octets
-            .filter(|_| self.kind == MessageKind::ClientResponse)
-        {
+        if let Some(octets) = self.octets.filter(|_| self.kind.is_response()) {
             message.bytes(14, octets);
         }
         let mut dnstap = Writer::default();
@@ -91,7 +107,8 @@ mod tests {
             let message = Message {
                 kind: MessageKind::ClientQuery,
                 stream: false,
-                client: client.parse().unwrap(),
+                from: client.parse().ok(),
+                to: None,
                 asked: Duration::new(1_700_000_000, 999_999_999),
                 answered: None,
                 octets: Some(&asked),
@@ -116,6 +133,13 @@ mod tests {
                 ..message
             };
             assert_eq!(read_message(&answer.to_bytes(b"", b"")), Ok(Told::Other));
+            // What is said to upstreams is no client's.
+            let asked = Message {
+                kind: MessageKind::ForwarderQuery,
+                to: client.parse().ok(),
+                ..message
+            };
+            assert_eq!(read_message(&asked.to_bytes(b"", b"")), Ok(Told::Other));
         }
     }
 }

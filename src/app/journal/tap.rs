@@ -2,12 +2,14 @@
 //! no receiver, the rings keep what they have room for.
 
 use super::pause;
+use super::upstreams::Copied;
 use crate::drain::Drain;
 use crate::observe::{Exchange, Exchanges};
 use crate::tap::{Destination, Heard, Message, MessageKind, Sender, TapOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +20,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Pauses between two attempts to connect.
 const RETRIES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(10);
+/// Exchanges with upstreams that are sent at once.
+const AT_MOST: usize = 256;
 /// Octets of frames that are sent at once.
 const AT_ONCE: usize = 256 * 1024;
 
@@ -25,13 +29,21 @@ const AT_ONCE: usize = 256 * 1024;
 pub(super) struct Tap {
     options: TapOptions,
     blocks: Vec<u16>,
+    /// What the blocks' upstreams are asked.
+    upstreams: Receiver<Copied>,
     /// When, since 1970, the exchanges' times begin.
     since: Duration,
 }
 
 impl Tap {
-    /// Returns what sends the exchanges of some blocks, whose times begin at `origin`.
-    pub(super) fn new(mut options: TapOptions, blocks: Vec<u16>, origin: Instant) -> Self {
+    /// Returns what sends the exchanges of some blocks, whose times begin at `origin`, and those with
+    /// their upstreams.
+    pub(super) fn new(
+        mut options: TapOptions,
+        blocks: Vec<u16>,
+        upstreams: Receiver<Copied>,
+        origin: Instant,
+    ) -> Self {
         if options.identity.is_empty() {
             let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             options.identity = name.trim().into();
@@ -45,6 +57,7 @@ impl Tap {
         Self {
             options,
             blocks,
+            upstreams,
             since: now.saturating_sub(origin.elapsed()),
         }
     }
@@ -119,6 +132,13 @@ impl Tap {
         loop {
             let last = closing.is_started();
             let (mut frames, mut result) = (Vec::new(), Ok(()));
+            let mut asked = 0;
+            // No more than wait now: who asks meanwhile is heard the next time.
+            let most = if last { usize::MAX } else { AT_MOST };
+            for copied in self.upstreams.try_iter().take(most) {
+                self.add_asked(&copied, &mut frames);
+                asked += 1;
+            }
             let taken = exchanges.read(|exchange| {
                 self.add(&exchange, &mut frames);
                 if frames.len() > AT_ONCE {
@@ -137,7 +157,31 @@ impl Tap {
                 let _ = hear(stream, Heard::Finish);
                 return Ok(());
             }
-            thread::park_timeout(pause(taken));
+            thread::park_timeout(pause(taken + asked));
+        }
+    }
+
+    /// Adds the frames of what an upstream was asked.
+    fn add_asked(&self, copied: &Copied, frames: &mut Vec<u8>) {
+        let options = &self.options;
+        let query = Message {
+            kind: MessageKind::ForwarderQuery,
+            stream: copied.stream,
+            from: copied.from,
+            to: Some(copied.to),
+            asked: copied.asked,
+            answered: None,
+            octets: options.full.then_some(&*copied.query),
+        };
+        let response = copied.reply.as_deref().map(|reply| Message {
+            kind: MessageKind::ForwarderResponse,
+            answered: Some(copied.answered),
+            octets: options.full.then_some(reply),
+            ..query
+        });
+        for message in [Some(query), response].into_iter().flatten() {
+            let bytes = message.to_bytes(options.identity.as_bytes(), options.version.as_bytes());
+            Sender::frame(&bytes, frames);
         }
     }
 
@@ -151,7 +195,8 @@ impl Tap {
         let query = Message {
             kind: MessageKind::ClientQuery,
             stream: exchange.stream,
-            client: exchange.peer,
+            from: Some(exchange.peer),
+            to: None,
             asked,
             answered: None,
             octets: options.full.then_some(&*exchange.query),

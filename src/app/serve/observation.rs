@@ -2,7 +2,7 @@
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
 use crate::answer::{DropReason, Failure, Outcome, Replied, Request, Verdict};
-use crate::app::journal::{Journal, Losses};
+use crate::app::journal::{Journal, Losses, UpstreamTaps};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
 use crate::app::pages::{Gathering, ReadGathered};
@@ -176,6 +176,11 @@ impl Observation {
     /// Returns what could not be written down so far, now and later.
     pub(super) fn losses(&self) -> Losses {
         self.journal.losses()
+    }
+
+    /// Returns who looks on at what upstreams are asked.
+    pub(super) fn upstream_taps(&self) -> UpstreamTaps {
+        self.journal.upstreams()
     }
 
     /// Returns who reads what the blocks were asked.

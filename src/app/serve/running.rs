@@ -76,7 +76,7 @@ impl Running {
         let observation = Observation::start(&config, &reader, &asking, names)?;
         let means = Means::first(&config);
         let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
-        let upstreams = Upstreams::open(&config, &addresses)?;
+        let upstreams = Upstreams::open(&config, &addresses, observation.upstream_taps())?;
         let (answerer, upstream) = (observation.answerer(), upstreams.for_server());
         let setup = means.setup(&config, answerer, upstream, (&reader, &drain));
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
