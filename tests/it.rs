@@ -42,6 +42,9 @@ mod exchange;
 mod expressions;
 #[path = "it/forwarding.rs"]
 mod forwarding;
+#[cfg(feature = "encrypted")]
+#[path = "it/https_upstream.rs"]
+mod https_upstream;
 #[path = "it/identity.rs"]
 mod identity;
 #[path = "it/image.rs"]
@@ -62,6 +65,8 @@ mod live;
 mod malformed;
 #[path = "it/noninterference.rs"]
 mod noninterference;
+#[path = "it/options.rs"]
+mod options;
 #[path = "it/pages.rs"]
 mod pages;
 #[path = "it/policy.rs"]

@@ -18,6 +18,8 @@ mod apiserver;
 mod audit;
 #[path = "live/checkpoint.rs"]
 mod checkpoint;
+#[path = "live/clients.rs"]
+mod clients;
 #[path = "live/coredns.rs"]
 mod coredns;
 #[path = "live/corefiles.rs"]
@@ -40,6 +42,10 @@ mod expressions;
 mod faults;
 #[path = "live/forward.rs"]
 mod forward;
+#[path = "live/forward_options.rs"]
+mod forward_options;
+#[path = "live/forward_told.rs"]
+mod forward_told;
 #[path = "netns/hosts.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod hosts;
@@ -65,6 +71,8 @@ mod rbac;
 mod reload;
 #[path = "live/replica.rs"]
 mod replica;
+#[path = "live/resolv_conf.rs"]
+mod resolv_conf;
 #[path = "live/scope.rs"]
 mod scope;
 #[path = "live/serving.rs"]
@@ -73,5 +81,7 @@ mod serving;
 mod stub;
 #[path = "live/unchanged.rs"]
 mod unchanged;
+#[path = "live/upstreams.rs"]
+mod upstreams;
 #[path = "live/watch.rs"]
 mod watch;

@@ -306,3 +306,33 @@ fn reverse_names_that_are_not_the_clusters_are_asked() {
     let live = serve(&[&upstream], "[kubernetes]\nfallthrough = []\n");
     assert_eq!(said(&live, A, &pointer), "NXDOMAIN");
 }
+
+#[test]
+fn no_more_is_kept_than_told() {
+    for (lines, rcode, most) in [
+        ("success = { capacity = 40 }", 0, [40, 0]),
+        ("denial = { capacity = 40 }", 3, [0, 40]),
+        ("success = { capacity = 0 }", 0, [0, 0]),
+        // An entry takes 160 octets and more, and each half may have one of both.
+        ("bytes = \"64KiB\"", 0, [205, 0]),
+    ] {
+        let upstream = Liar::new(move |asked| match rcode {
+            0 => vec![address(&asked.bytes, 300, [192, 0, 2, 1])],
+            _ => vec![reply(&asked.bytes, rcode, [&[], &[soa(300)], &[]])],
+        });
+        let live = serve(&[&upstream], &format!("[cache]\n{lines}"));
+        for number in 0..400 {
+            said(
+                &live,
+                A,
+                &query(&format!("n{number}.example.org"), RType::A),
+            );
+        }
+        let kept = kept(&live);
+        let entries = [kept.success.entries, kept.denial.entries];
+        for (entries, most) in entries.into_iter().zip(most) {
+            let fits = entries <= most && (most == 0 || entries > most / 4);
+            assert!(fits, "{lines}: {kept:?}");
+        }
+    }
+}

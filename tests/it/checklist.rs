@@ -67,8 +67,8 @@ fn every_row_is_asked_or_bound_to_a_test_or_listed_with_a_reason() {
     }
 }
 
-#[test]
-fn tests_that_rows_are_bound_to_exist() {
+/// The names of all tests, wherever they are.
+pub(crate) fn tests() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     for folder in ["tests", "src"] {
@@ -85,6 +85,12 @@ fn tests_that_rows_are_bound_to_exist() {
             tests.insert(rest.split('(').next().unwrap().to_owned());
         }
     }
+    tests
+}
+
+#[test]
+fn tests_that_rows_are_bound_to_exist() {
+    let tests = tests();
     let file = load();
     for row in &file.rows {
         for test in &row.tests {

@@ -524,6 +524,72 @@ fn whom_clients_does_not_list_gets_no_reply() {
     }
 }
 
+/// A cluster in which tenant b has a service, and a aliases to it, to nothing, and to names outside.
+fn with_aliases(upstream: &Liar, lines: &str) -> Live {
+    let alias = |name: &str, target: &str| objects::alias("a", name, target);
+    let mut objects = vec![
+        objects::namespace("a"),
+        objects::namespace("b"),
+        objects::pod("a", "p", ip(A)),
+        objects::pod("b", "p", ip(B)),
+        objects::service("b", "web", &[ip("10.96.0.1")]),
+    ];
+    objects.extend([
+        alias("hidden", "web.b.svc.cluster.local"),
+        alias("absent", "xxx.b.svc.cluster.local"),
+        alias("outside", "www.example.org"),
+        alias("top", "com"),
+    ]);
+    let config = format!("[[forward]]\nto = [\"{}\"]\n{lines}", upstream.address);
+    Live::start(&Cluster::of(objects, &config))
+}
+
+#[test]
+fn o12_hidden_and_absent_names_that_fall_through_get_the_same_from_the_upstream() {
+    let upstream = honest();
+    let live = with_aliases(&upstream, "[kubernetes]\nfallthrough = [\".\"]\n");
+    assert_eq!(
+        said(&live, B, &query("web.b.svc.cluster.local", RType::A)),
+        "10.96.0.1"
+    );
+    assert!(upstream.asked().is_empty());
+    let ask = |name: &str| {
+        let answer = live.ask(ip(A), Transport::Udp, &query(name, RType::A));
+        let asked = upstream.asked();
+        // But for the ID, and the label that differs.
+        let last = asked.last().unwrap().bytes.clone();
+        (
+            [&answer[2..13], &answer[16..]].concat(),
+            [&last[2..13], &last[16..]].concat(),
+        )
+    };
+    assert_eq!(
+        ask("web.b.svc.cluster.local"),
+        ask("xxx.b.svc.cluster.local")
+    );
+    assert_eq!(upstream.asked().len(), 2);
+}
+
+#[test]
+fn c06_aliases_that_leave_the_zone_are_completed_and_others_are_not_asked() {
+    let upstream = honest();
+    let live = with_aliases(&upstream, "");
+    let ask = |name: &str| {
+        let question = query(&format!("{name}.a.svc.cluster.local"), RType::A);
+        decode(&live.ask(ip(A), Transport::Udp, &question)).answer
+    };
+    let cname = |name: &str, target: &str| format!("{name}.a.svc.cluster.local. 5 CNAME {target}.");
+    for name in ["hidden", "absent"] {
+        assert_eq!(ask(name), Vec::<String>::new(), "{name}");
+    }
+    assert!(upstream.asked().is_empty(), "they are the cluster's");
+    for (name, target) in [("outside", "www.example.org"), ("top", "com")] {
+        let expected = [cname(name, target), format!("{target}. 300 A 192.0.2.1")];
+        assert_eq!(ask(name), expected, "{name}");
+    }
+    assert_eq!(upstream.asked().len(), 2);
+}
+
 // === limits and health ===
 
 /// An upstream that replies for the name `open` alone.
@@ -635,6 +701,24 @@ fn an_upstream_that_fails_is_looked_after_and_left_alone_until_it_replies() {
     let before = asks(&bad);
     assert_eq!(said(&live, A, &www()), "192.0.2.1");
     assert_eq!(asks(&bad), before, "it is down");
+}
+
+#[test]
+fn a_query_fails_after_so_many_attempts_and_so_long() {
+    for (lines, upstreams, expected) in [
+        ("", 1, 2),
+        ("", 3, 6),
+        ("max_connect_attempts = 1", 3, 1),
+        ("max_connect_attempts = 5", 1, 5),
+    ] {
+        let upstreams: Vec<Liar> = (0..upstreams).map(|_| silent()).collect();
+        let upstreams: Vec<&Liar> = upstreams.iter().collect();
+        let lines = format!("read_timeout = \"20ms\"\nmax_fails = 0\n{lines}");
+        let live = serve(&upstreams, &lines);
+        assert_eq!(said(&live, A, &www()), "SERVFAIL", "{lines}");
+        let asked: usize = upstreams.iter().map(|liar| liar.asked().len()).sum();
+        assert_eq!(asked, expected, "{lines}");
+    }
 }
 
 #[test]

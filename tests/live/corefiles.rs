@@ -135,14 +135,20 @@ impl Files<'_> {
 }
 
 /// tenantdns with CoreDNS's command line. Ends when dropped.
-struct Ours {
-    address: SocketAddr,
+pub(crate) struct Ours {
+    pub(crate) address: SocketAddr,
     _process: Process,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Ours {
-    fn start(corefile: &str) -> Self {
+    /// Returns the file that everything is written to that it prints.
+    pub(crate) fn log_file(&self) -> std::path::PathBuf {
+        self.folder.path("log")
+    }
+
+    /// Starts it with this Corefile, in which the ports are as for [`CoreDns::start`].
+    pub(crate) fn start(corefile: &str) -> Self {
         for _ in 0..3 {
             let [dns, ready] = [(); 2].map(|()| free_port());
             let folder = Folder::new("corefile");
@@ -168,7 +174,7 @@ impl Ours {
                     return Self {
                         address: (Ipv4Addr::LOCALHOST, dns).into(),
                         _process: process,
-                        _folder: folder,
+                        folder,
                     };
                 }
                 None if printed(&log).contains("in use") => {}

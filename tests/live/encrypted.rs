@@ -1,8 +1,8 @@
 //! Encrypted listeners, asked by the clients that people have: kdig and curl, from two tenants' pods.
 
 use crate::coredns::LEASH;
-use crate::forward::program;
 use crate::process::{Folder, Process};
+use crate::upstreams::program;
 use std::process::{Command, Output};
 use std::time::Duration;
 use tenantdns::testing::self_signed;
@@ -51,7 +51,8 @@ fn run(command: &mut Command) -> Output {
 
 #[test]
 fn kdig_and_curl_are_answered_over_tls_https_and_quic_as_their_tenant_is() {
-    let (Some(kdig), Some(curl)) = (program("kdig"), program("curl")) else {
+    let (Some(kdig), Some(curl)) = (program("kdig", "knot-dnsutils"), program("curl", "curl"))
+    else {
         return;
     };
     let folder = Folder::new("encrypted");

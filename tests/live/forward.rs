@@ -1,225 +1,16 @@
 //! Forwarding to real upstreams: Unbound over UDP, TCP and TLS, Knot, and CoreDNS. What they say comes
-//! through as they say it.
+//! through as they say it. What each option does is in forward_options.rs.
 
-use crate::coredns::{CoreDns, LEASH};
-use crate::decode::{Response, decode};
-use crate::process::{Folder, Process, free_port, peers, until};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
+use crate::coredns::CoreDns;
+use crate::decode::decode;
+use crate::process::{Folder, peers, until};
+use crate::upstreams::{Forwarding, RECORDS, START, ask_udp, knot, local_data, unbound};
+use std::net::SocketAddr;
 use std::time::Duration;
-use tenantdns::chain::ListenerId;
-use tenantdns::drain::Drain;
+use tenantdns::config::Config;
 use tenantdns::forward::{Forwarder, Proto};
-use tenantdns::server::{
-    Core, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
-};
-use tenantdns::snapshot::cell;
-use tenantdns::testing::{Cluster, query, self_signed};
+use tenantdns::testing::{query, self_signed};
 use tenantdns::wire::RType;
-
-const START: Duration = Duration::from_secs(30);
-
-/// Finds a program of Debian's, or says that the test is skipped.
-///
-/// # Panics
-/// Where it is missing in CI: .ci/run installs it.
-pub(crate) fn program(name: &str) -> Option<String> {
-    let found = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"]
-        .iter()
-        .map(|folder| format!("{folder}/{name}"))
-        .find(|path| Path::new(path).exists());
-    if found.is_none() {
-        let must = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
-        assert!(!must, "{name} is not installed");
-        let line = format!("skipped: {name} is not installed\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-    }
-    found
-}
-
-/// An upstream that runs. Ends when dropped.
-struct Peer {
-    address: SocketAddr,
-    /// Where it answers over TLS, if it does.
-    tls: SocketAddr,
-    _process: Process,
-    folder: Folder,
-}
-
-/// Starts a program with the configuration that `text` makes of its ports and its folder.
-fn start(
-    name: &'static str,
-    program: &str,
-    arguments: &[&str],
-    text: impl Fn(u16, u16, &Folder) -> String,
-) -> Peer {
-    for _ in 0..5 {
-        let [port, tls] = [(); 2].map(|()| free_port());
-        let folder = Folder::new(name);
-        let config = folder.write("config", &text(port, tls, &folder));
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", LEASH, "leash", program])
-            .args(arguments)
-            .arg(config);
-        let log = folder.path("log");
-        let mut process = Process::spawn(name, &mut command, &log);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let answers = || {
-            let reply = ask_udp(address, &query("www.outside.example", RType::A))?;
-            (decode(&reply).answer.len() == 1).then_some(())
-        };
-        if process.wait(START, answers).is_some() {
-            return Peer {
-                address,
-                tls: (Ipv4Addr::LOCALHOST, tls).into(),
-                _process: process,
-                folder,
-            };
-        }
-        let said = process.log();
-        assert!(said.contains("in use"), "{name} ended:\n{said}");
-    }
-    panic!("five free ports were all taken by others");
-}
-
-fn ask_udp(to: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
-    socket.send_to(bytes, to).unwrap();
-    let mut reply = vec![0; 65_535];
-    let length = socket.recv(&mut reply).ok()?;
-    reply.truncate(length);
-    Some(reply)
-}
-
-const RECORDS: [&str; 4] = [
-    "www.outside.example. 300 IN A 192.0.2.1",
-    "alias.outside.example. 300 IN CNAME www.outside.example.",
-    "mail.outside.example. 300 IN MX 10 www.outside.example.",
-    "text.outside.example. 300 IN TXT \"one\" \"two\"",
-];
-
-fn unbound() -> Option<Peer> {
-    let program = program("unbound")?;
-    let pair = self_signed("upstream");
-    Some(start(
-        "unbound",
-        &program,
-        &["-d", "-p", "-c"],
-        |port, tls, folder| {
-            let certificate = folder.write("certificate", &pair.certificate);
-            let key = folder.write("key", &pair.key);
-            let records: String = RECORDS
-                .iter()
-                .map(|record| format!("  local-data: '{record}'\n"))
-                .collect();
-            format!(
-                "server:\n  interface: 127.0.0.1@{port}\n  interface: 127.0.0.1@{tls}\n  tls-port: {tls}\n  \
-             tls-service-pem: {}\n  tls-service-key: {}\n  num-threads: 1\n  do-daemonize: no\n  \
-             username: \"\"\n  chroot: \"\"\n  directory: \"{}\"\n  use-syslog: no\n  module-config: \"iterator\"\n  \
-             local-zone: outside.example. static\n{records}",
-                certificate.display(),
-                key.display(),
-                folder.path("").display(),
-            )
-        },
-    ))
-}
-
-fn knot() -> Option<Peer> {
-    let program = program("knotd")?;
-    Some(start("knot", &program, &["-c"], |port, _, folder| {
-        let soa = "outside.example. 300 IN SOA ns.outside.example. h.outside.example. 1 2 3 4 60";
-        let zone = folder.write("zone", &format!("{soa}\n{}\n", RECORDS.join("\n")));
-        let path = folder.path("").display().to_string();
-        format!(
-            "server:\n  listen: 127.0.0.1@{port}\n  rundir: {path}\ndatabase:\n  storage: {path}\n\
-             log:\n  - target: stderr\n    any: warning\nzone:\n  - domain: outside.example\n    file: {}\n    \
-             semantic-checks: off\n",
-            zone.display()
-        )
-    }))
-}
-
-/// A server that forwards.
-struct Forwarding {
-    address: SocketAddr,
-    forwarder: Arc<Forwarder>,
-    drain: Drain,
-    server: Option<Server>,
-}
-
-impl Forwarding {
-    fn start(config: &str) -> Self {
-        let cluster = Cluster::of(Vec::new(), config);
-        let listen = ListenAddress {
-            id: ListenerId(0),
-            address: "127.0.0.1:0".parse().unwrap(),
-            scheme: Scheme::Dns,
-        };
-        let options = Options {
-            listen: vec![listen],
-            threads: 1,
-            ..cluster.config.server.clone()
-        };
-        let (publisher, reader) = cell(cluster.snapshot());
-        drop(publisher);
-        let bound = bind(&options).unwrap();
-        let (_, address) = bound.listeners().next().unwrap();
-        let tables = (&cluster.config.forward, &cluster.config.caches);
-        let forwarder = Arc::new(Forwarder::new(tables.0, tables.1, &[]).unwrap());
-        let drain = Drain::new();
-        let setup = Setup {
-            options,
-            timeouts: Timeouts::default(),
-            reader,
-            drain: drain.clone(),
-            upstream: Some(forwarder.clone() as Arc<dyn Upstream>),
-            limits: None,
-            answerer: Core,
-        };
-        Self {
-            address,
-            forwarder,
-            drain,
-            server: Some(Server::start_with(bound, &setup).unwrap()),
-        }
-    }
-
-    fn udp(&self, bytes: &[u8]) -> Response {
-        let patience = Duration::from_secs(10);
-        let reply = until("an answer", patience, || ask_udp(self.address, bytes));
-        decode(&reply)
-    }
-
-    fn tcp(&self, bytes: &[u8]) -> Response {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        let length = (bytes.len() as u16).to_be_bytes();
-        stream.write_all(&[&length, bytes].concat()).unwrap();
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
-        stream.read_exact(&mut reply).unwrap();
-        decode(&reply)
-    }
-}
-
-impl Drop for Forwarding {
-    fn drop(&mut self) {
-        self.drain.start();
-        let ended = self.server.take().is_none_or(Server::join);
-        assert!(ended || std::thread::panicking(), "a thread panicked");
-    }
-}
 
 /// What a server behind `to` says to each question is what the upstream itself says.
 fn says_the_same(fact: &str, upstream: SocketAddr, to: &str, lines: &str) -> Forwarding {
@@ -254,11 +45,13 @@ fn says_the_same(fact: &str, upstream: SocketAddr, to: &str, lines: &str) -> For
 
 #[test]
 fn unbound_is_asked_over_udp_and_tcp() {
-    let Some(peer) = unbound() else { return };
-    let to = peer.address.to_string();
+    let Some(peer) = unbound(&RECORDS, "") else {
+        return;
+    };
+    let to = peer.at.dns.to_string();
     for lines in ["", "force_tcp = true", "prefer_udp = true"] {
-        let forwarding = says_the_same("Unbound", peer.address, &to, lines);
-        let counts = forwarding.forwarder.stats().read();
+        let forwarding = says_the_same("Unbound", peer.at.dns, &to, lines);
+        let counts = forwarding.counts();
         let opened = |proto: Proto| counts.to[0].conn_cache_misses[proto as usize] > 0;
         let expected = (lines != "force_tcp = true", lines != "prefer_udp = true");
         assert_eq!(
@@ -272,12 +65,14 @@ fn unbound_is_asked_over_udp_and_tcp() {
 
 #[test]
 fn unbound_is_asked_over_tls_by_who_trusts_its_certificate_for_that_name() {
-    let Some(peer) = unbound() else { return };
+    let Some(peer) = unbound(&RECORDS, "") else {
+        return;
+    };
     let ca = peer.folder.path("certificate");
     let tls = format!("tls = {{ ca = \"{}\" }}", ca.display());
-    let named = format!("tls://{}%localhost", peer.tls);
-    let forwarding = says_the_same("over TLS", peer.address, &named, &tls);
-    let counts = forwarding.forwarder.stats().read();
+    let named = format!("tls://{}%localhost", peer.at.tls);
+    let forwarding = says_the_same("over TLS", peer.at.dns, &named, &tls);
+    let counts = forwarding.counts();
     let proto = Proto::Tls as usize;
     assert_eq!(
         counts.to[0].conn_cache_misses[proto], 1,
@@ -286,13 +81,13 @@ fn unbound_is_asked_over_tls_by_who_trusts_its_certificate_for_that_name() {
     assert!(counts.to[0].conn_cache_hits[proto] >= 13);
 
     let by_table = format!("{tls}\ntls_servername = \"localhost\"");
-    let bare = format!("tls://{}", peer.tls);
-    says_the_same("the name in the table", peer.address, &bare, &by_table);
-    says_the_same("its address is in it, too", peer.address, &bare, &tls);
+    let bare = format!("tls://{}", peer.at.tls);
+    says_the_same("the name in the table", peer.at.dns, &bare, &by_table);
+    says_the_same("its address is in it, too", peer.at.dns, &bare, &tls);
     for (fact, to, lines) in [
         (
             "another name",
-            format!("tls://{}%other.example", peer.tls),
+            format!("tls://{}%other.example", peer.at.tls),
             tls,
         ),
         ("nobody trusts it", named, String::new()),
@@ -310,15 +105,15 @@ fn unbound_is_asked_over_tls_by_who_trusts_its_certificate_for_that_name() {
 
 #[test]
 fn knot_is_asked_and_the_other_upstream_where_it_has_ended() {
-    let (Some(first), Some(second)) = (knot(), unbound()) else {
+    let (Some(first), Some(second)) = (knot(&RECORDS), unbound(&RECORDS, "")) else {
         return;
     };
-    let to = first.address.to_string();
-    says_the_same("Knot", first.address, &to, "");
+    let to = first.at.dns.to_string();
+    says_the_same("Knot", first.at.dns, &to, "");
     let lines = format!(
         "policy = \"sequential\"\nmax_fails = 1\nhealth_check = {{ interval = \"20ms\" }}\n\
          to = [\"{}\", \"{}\"]",
-        first.address, second.address
+        first.at.dns, second.at.dns
     );
     let forwarding = Forwarding::start(&format!("[[forward]]\n{lines}\n"));
     let question = query("www.outside.example", RType::A);
@@ -329,7 +124,7 @@ fn knot_is_asked_and_the_other_upstream_where_it_has_ended() {
         assert_eq!(said.answer.len(), 1, "question {number} after it ended");
     }
     until("it is down", Duration::from_secs(10), || {
-        let counts = forwarding.forwarder.stats().read();
+        let counts = forwarding.counts();
         (counts.to[0].healthcheck_failures >= 2).then_some(())
     });
 }
@@ -361,4 +156,168 @@ fn coredns_is_asked_and_what_is_kept_is_what_it_said() {
         "{:?}",
         kept.answer
     );
+}
+
+#[test]
+fn unbound_is_asked_over_https_on_one_connection() {
+    let Some(peer) = unbound(&RECORDS, "") else {
+        return;
+    };
+    let ca = peer.folder.path("certificate");
+    let tls = format!("tls = {{ ca = \"{}\" }}", ca.display());
+    let proto = Proto::Https as usize;
+    let named = format!("https://{}%localhost", peer.at.https);
+    for method in ["POST", "GET"] {
+        let lines = format!("{tls}\ndoh_method = \"{method}\"");
+        let forwarding = says_the_same("over HTTPS", peer.at.dns, &named, &lines);
+        let counts = forwarding.counts();
+        let to = &counts.to[0];
+        assert_eq!(to.conn_cache_misses[proto], 1, "one connection for all");
+        assert!(to.conn_cache_hits[proto] >= 13 && to.sockets_open == 1);
+        assert_eq!((to.lies, to.healthcheck_failures), ([0; 5], 0));
+    }
+    let bare = format!("https://{}", peer.at.https);
+    says_the_same("its address is in it, too", peer.at.dns, &bare, &tls);
+    let by_table = format!("{tls}\ntls_servername = \"localhost\"");
+    says_the_same("the name in the table", peer.at.dns, &bare, &by_table);
+    // Many at a time, over one connection.
+    let config = format!("[[forward]]\nto = [\"{named}\"]\n{tls}\n");
+    let forwarding = Forwarding::start(&config);
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let forwarding = &forwarding;
+            let name = format!("n{number}.outside.example");
+            scope.spawn(move || assert_eq!(forwarding.said(&name), "NXDOMAIN"));
+        }
+    });
+    assert_eq!(forwarding.counts().to[0].conn_cache_misses[proto], 1);
+    for (fact, to, lines) in [
+        (
+            "another name",
+            format!("https://{}%other.example", peer.at.https),
+            &*tls,
+        ),
+        ("nobody trusts it", named, ""),
+        // It speaks TLS, and no HTTP/2.
+        (
+            "another protocol",
+            format!("https://{}%localhost", peer.at.tls),
+            &*tls,
+        ),
+    ] {
+        let config = format!("[[forward]]\nto = [\"{to}\"]\nmax_connect_attempts = 1\n{lines}\n");
+        let forwarding = Forwarding::start(&config);
+        assert_eq!(forwarding.said("www.outside.example"), "SERVFAIL", "{fact}");
+    }
+}
+
+#[test]
+fn an_upstream_over_https_that_was_away_is_connected_to_again() {
+    let Some(mut peer) = unbound(&RECORDS, "") else {
+        return;
+    };
+    let ca = peer.folder.path("certificate");
+    let config = format!(
+        "[[forward]]\nto = [\"https://{}%localhost\"]\ntls = {{ ca = \"{}\" }}\nmax_fails = 1\n\
+         health_check = {{ interval = \"10ms\" }}\nmax_connect_attempts = 1\n",
+        peer.at.https,
+        ca.display()
+    );
+    let forwarding = Forwarding::start(&config);
+    let www = "www.outside.example";
+    assert_eq!(forwarding.said(www), "192.0.2.1");
+    // Where its end comes to be known, the question goes over another connection.
+    let records = local_data(&RECORDS);
+    peer.again("records", &records);
+    assert_eq!(forwarding.said(www), "192.0.2.1");
+    peer.stop();
+    until("it is down", START, || {
+        assert_eq!(forwarding.said(www), "SERVFAIL");
+        (forwarding.counts().healthcheck_broken > 0).then_some(())
+    });
+    peer.again("records", &records);
+    forwarding.expect(www, "192.0.2.1");
+}
+
+#[test]
+fn coredns_is_asked_over_https() {
+    let Some(peers) = peers() else { return };
+    let folder = Folder::new("https");
+    let pair = self_signed("upstream");
+    let certificate = folder.write("certificate", &pair.certificate);
+    let key = folder.write("key", &pair.key);
+    let upstream = CoreDns::start(
+        &peers,
+        &format!(
+            ".:{{$DNS_PORT}} {{\n bind 127.0.0.1\n ready 127.0.0.1:{{$READY_PORT}}\n}}\n\
+             https://.:{{$ANY_PORT}} {{\n bind 127.0.0.1\n tls {} {}\n \
+             template IN A . {{\n  answer \"{{{{ .Name }}}} 60 IN A 192.0.2.9\"\n }}\n}}\n",
+            certificate.display(),
+            key.display()
+        ),
+    );
+    for method in ["POST", "GET"] {
+        let config = format!(
+            "[[forward]]\nto = [\"https://{}\"]\ntls_servername = \"localhost\"\n\
+             doh_method = \"{method}\"\ntls = {{ ca = \"{}\" }}\n",
+            upstream.any,
+            certificate.display()
+        );
+        let forwarding = Forwarding::start(&config);
+        forwarding.expect("www.outside.example", "192.0.2.9");
+    }
+}
+
+#[test]
+fn a_host_is_asked_at_the_addresses_that_a_real_resolver_tells() {
+    let resolver = unbound(
+        &[
+            RECORDS[0],
+            "dns.outside.example. 300 IN A 127.0.0.1",
+            "alias.outside.example. 300 IN CNAME dns.outside.example.",
+            "six.outside.example. 300 IN AAAA ::1",
+        ],
+        "",
+    );
+    let (Some(resolver), Some(peer)) = (resolver, knot(&RECORDS)) else {
+        return;
+    };
+    let port = peer.at.dns.port();
+    let start = |name: &str| {
+        format!(
+            "[[forward]]\nto = [\"{name}:{port}\"]\nresolver = [\"{}\"]\n",
+            resolver.at.dns
+        )
+    };
+    for name in ["dns.outside.example", "localhost"] {
+        let config = match name {
+            "localhost" => format!("[[forward]]\nto = [\"{name}:{port}\"]\n"),
+            _ => start(name),
+        };
+        let forwarding = Forwarding::start(&config);
+        assert_eq!(
+            forwarding.said("www.outside.example"),
+            "192.0.2.1",
+            "{name}"
+        );
+    }
+    let addresses = |name: &str| {
+        let config = Config::from_toml(&start(name), "t.toml").unwrap();
+        let made = Forwarder::new(&config.forward, &[], &[]);
+        made.map(|made| {
+            made.stats()
+                .read()
+                .to
+                .iter()
+                .map(|to| to.to.to_string())
+                .collect()
+        })
+        .map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        addresses("six.outside.example"),
+        Ok(vec![format!("[::1]:{port}")])
+    );
+    let error = "[[forward]] .: absent.outside.example: has no address";
+    assert_eq!(addresses("absent.outside.example"), Err(error.to_owned()));
 }

@@ -69,17 +69,7 @@ impl Replica {
 
     /// Sends it a signal.
     fn signal(&self, name: &str) {
-        // The process is the leash; what it holds is its child of that name.
-        let leash = self.process.id();
-        let children = std::fs::read_to_string(format!("/proc/{leash}/task/{leash}/children"));
-        for child in children.unwrap().split_whitespace() {
-            let comm = std::fs::read_to_string(format!("/proc/{child}/comm"));
-            if comm.is_ok_and(|comm| comm.trim() == "tenantdns") {
-                let mut kill = Command::new("kill");
-                kill.arg(format!("-{name}")).arg(child);
-                assert!(kill.status().unwrap().success());
-            }
-        }
+        signal(&self.process, name);
     }
 
     /// Tells it to stop, and waits until it has.
@@ -117,6 +107,21 @@ impl Replica {
             let value = text.lines().find_map(|line| line.strip_prefix(&start))?;
             is(value.parse().unwrap()).then_some(())
         });
+    }
+}
+
+/// Sends a signal to the tenantdns on this leash.
+pub(crate) fn signal(leash: &Process, name: &str) {
+    // What the leash holds is its child of that name.
+    let leash = leash.id();
+    let children = std::fs::read_to_string(format!("/proc/{leash}/task/{leash}/children"));
+    for child in children.unwrap().split_whitespace() {
+        let comm = std::fs::read_to_string(format!("/proc/{child}/comm"));
+        if comm.is_ok_and(|comm| comm.trim() == "tenantdns") {
+            let mut kill = Command::new("kill");
+            kill.arg(format!("-{name}")).arg(child);
+            assert!(kill.status().unwrap().success());
+        }
     }
 }
 
