@@ -153,16 +153,16 @@ fn upstream(text: &str) -> Result<To, String> {
             shown(&format!("{scheme}://"))
         ));
     };
-    if scheme == Scheme::Https && !cfg!(feature = "encrypted") {
-        return Err(
-            "`https://` needs a tenantdns that was built with the feature `encrypted`".into(),
-        );
-    }
     if rest.contains('/') {
         return Err(format!(
             "`{}` has a path; upstreams over HTTPS are asked at `/dns-query`",
             shown(text)
         ));
+    }
+    if scheme == Scheme::Https && !cfg!(feature = "encrypted") {
+        return Err(
+            "`https://` needs a tenantdns that was built with the feature `encrypted`".into(),
+        );
     }
     let (rest, servername) = match rest.rsplit_once('%') {
         None => (rest.to_owned(), ""),

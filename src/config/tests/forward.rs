@@ -28,7 +28,7 @@ fn tables_left_out_say_nothing() {
 fn every_word_of_a_table_is_read() {
     let config = parse(
         "[[forward]]\nzone = \"Corp.Example\"\nto = [\"10.0.0.2\", \"[fd00::1]:5353\", \"tls://9.9.9.9%dns.quad9.net\", \
-         \"tls://[2620:fe::fe]:8853\", \"dns://10.0.0.3\", \"/etc/resolv.conf\", \"https://9.9.9.9\", \"https://[::1]%doh.example:8443\", \"tls://[::2%dot.example]:8853\", \"tls://[::3%dot.example]\", \"dns-1.example\", \"tls://dns.example.:8853\"]\n\
+         \"tls://[2620:fe::fe]:8853\", \"dns://10.0.0.3\", \"/etc/resolv.conf\", \"tls://[::2%dot.example]:8853\", \"tls://[::3%dot.example]\", \"dns-1.example\", \"tls://dns.example.:8853\"]\n\
          doh_method = \"GET\"\nresolver = [\"10.0.0.2\", \"[fd00::1]:5353\"]\nexcept = [\"a.corp.example\", \"10.0.0.0/8\"]\n\
          clients = [\"any\"]\ntenants = [\"web\"]\npolicy = \"sequential\"\nmax_fails = 0\n\
          health_check = { interval = \"1s\", no_rec = true, domain = \"Ok.example\" }\nfailover = [\"SERVFAIL\"]\n\
@@ -75,8 +75,6 @@ fn every_word_of_a_table_is_read() {
             "[2620:fe::fe]:8853 tls ",
             "10.0.0.3:53 dns ",
             "/etc/resolv.conf",
-            "9.9.9.9:443 https ",
-            "[::1]:8443 https doh.example",
             "[::2]:8853 tls dot.example",
             "[::3]:853 tls dot.example",
             "dns-1.example 53 dns ",
@@ -103,6 +101,32 @@ fn every_word_of_a_table_is_read() {
     assert_eq!(table.source_address, Some("10.0.0.9".parse().unwrap()));
     assert_eq!(table.tls.pair, Some(("c".into(), "k".into())));
     assert_eq!(table.cache, None);
+}
+
+#[test]
+#[cfg(feature = "encrypted")]
+fn upstreams_over_https_have_its_port_and_may_name_a_certificate() {
+    let config = parse(
+        "[[forward]]\nto = [\"https://9.9.9.9\", \"https://[::1]%doh.example:8443\", \
+         \"https://doh.example\"]\n",
+    );
+    let to: Vec<String> = config.forward[0]
+        .to
+        .iter()
+        .map(|to| match to {
+            To::Upstream(it) => {
+                format!("{} {} {}", it.scheme.as_str(), it.address, it.servername)
+            }
+            To::Host(it) => format!("{} {}:{}", it.scheme.as_str(), it.name, it.port),
+            To::File(path) => path.display().to_string(),
+        })
+        .collect();
+    let expected = [
+        "https 9.9.9.9:443 ",
+        "https [::1]:8443 doh.example",
+        "https doh.example:443",
+    ];
+    assert_eq!(to, expected);
 }
 
 #[test]
