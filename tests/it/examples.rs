@@ -207,7 +207,7 @@ fn answer(live: &Live, case: &Case, transport: Transport) -> Response {
     let bytes = match transport {
         // The largest example has over 512 octets.
         Transport::Udp => query_edns(&case.query.name, rtype, 1232),
-        Transport::Tcp => query(&case.query.name, rtype),
+        Transport::Tcp | Transport::Exchange => query(&case.query.name, rtype),
     };
     decode(&live.ask("127.0.0.1".parse().unwrap(), transport, &bytes))
 }

@@ -84,7 +84,7 @@ impl Live {
                 let socket = self.send(source, bytes);
                 receive(&socket)
             }
-            Transport::Tcp => ask_tcp(self.address, source, bytes),
+            Transport::Tcp | Transport::Exchange => ask_tcp(self.address, source, bytes),
         }
     }
 
