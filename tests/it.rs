@@ -92,6 +92,8 @@ mod stub_peers;
 mod tapped;
 #[path = "it/tenants.rs"]
 mod tenants;
+#[path = "it/transfer.rs"]
+mod transfer;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]

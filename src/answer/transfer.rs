@@ -174,9 +174,6 @@ fn begin(
             return Err(Refusal::Written);
         }
     }
-    if limit <= FULL {
-        return Err(Refusal::Code(Rcode::SERVFAIL));
-    }
     // A client that somebody else names is at no address of its own.
     let address = match (asked.request.transport, asked.source) {
         (Transport::Tcp, Source::Peer) => asked.request.peer.ip().to_canonical(),
@@ -184,6 +181,9 @@ fn begin(
     };
     if !options.is_for(qname) || !options.allows(address) {
         return Err(Refusal::Code(Rcode::REFUSED));
+    }
+    if limit <= FULL {
+        return Err(Refusal::Code(Rcode::SERVFAIL));
     }
     let snapshot = asked.snapshot;
     let zone = block.steps().iter().find_map(|step| match step {
