@@ -80,6 +80,8 @@ mod records;
 mod robust;
 #[path = "it/sampling.rs"]
 mod sampling;
+#[path = "it/secondaries.rs"]
+mod secondaries;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/steps.rs"]

@@ -17,7 +17,7 @@ use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
 
 /// How long a client waits for an answer at most. Nothing is expected to take it.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server. Ends when dropped.
 pub(crate) struct Live {
@@ -33,6 +33,11 @@ pub(crate) struct Live {
 impl Live {
     /// Serves a cluster on a port of its own.
     pub(crate) fn start(cluster: &Cluster) -> Self {
+        Self::start_with(cluster, Timeouts::default())
+    }
+
+    /// Serves a cluster with timeouts of its own.
+    pub(crate) fn start_with(cluster: &Cluster, timeouts: Timeouts) -> Self {
         let listen = ListenAddress {
             id: ListenerId(0),
             scheme: Scheme::Dns,
@@ -53,7 +58,7 @@ impl Live {
             .then(|| Arc::new(Forwarder::new(&config.forward, &config.caches, &[]).unwrap()));
         let setup = Setup {
             options,
-            timeouts: Timeouts::default(),
+            timeouts,
             reader,
             drain: drain.clone(),
             upstream: forwarder.clone().map(|f| f as Arc<dyn Upstream>),
