@@ -96,6 +96,8 @@ mod tapped;
 mod tenants;
 #[path = "it/transfer.rs"]
 mod transfer;
+#[path = "it/transfer_views.rs"]
+mod transfer_views;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]

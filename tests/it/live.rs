@@ -11,7 +11,7 @@ use tenantdns::drain::Drain;
 use tenantdns::forward::Forwarder;
 use tenantdns::index::Index;
 use tenantdns::server::{
-    Core, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
+    Core, Count, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
 };
 use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
@@ -74,6 +74,12 @@ impl Live {
             drain,
             server: Some(server),
         }
+    }
+
+    /// Returns what the server has counted.
+    pub(crate) fn count(&self, what: Count) -> u64 {
+        let server = self.server.as_ref();
+        server.map_or(0, |server| server.stats().get(what))
     }
 
     /// Shows what the index holds now.
