@@ -13,7 +13,7 @@ use super::{Origin, Zone};
 use crate::tenancy::{NsId, ServiceId, View};
 use std::net::IpAddr;
 
-/// The number in SRV records of a service that declares no port, as CoreDNS has it.
+/// The number in SRV records of what has none, as CoreDNS has it.
 const NO_PORT: u16 = 65_535;
 
 /// The services that are still to come, and how far the first of them has been given.
@@ -223,10 +223,10 @@ fn of_entry<'z>(node: &ServiceNode<'z>, entry: u32, part: &mut u32) -> Option<Tr
         }
         let ports = table.group(table.group_of(entry));
         let port = ports.iter().nth(*part as usize - 2)?;
-        let Some(number) = port.number.filter(|_| !port.name.is_empty()) else {
+        if port.name.is_empty() {
             *part += 1;
             continue;
-        };
+        }
         let selector = Selector {
             port: port.name,
             protocol: port.protocol,
@@ -234,7 +234,7 @@ fn of_entry<'z>(node: &ServiceNode<'z>, entry: u32, part: &mut u32) -> Option<Tr
         return Some(TransferData::Service {
             port: Some([port.name, port.protocol]),
             entries: node.entries(&selector),
-            number,
+            number: port.number.unwrap_or(NO_PORT),
             target: Some(name),
         });
     }

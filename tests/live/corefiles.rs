@@ -135,14 +135,15 @@ impl Files<'_> {
 }
 
 /// tenantdns with CoreDNS's command line. Ends when dropped.
-struct Ours {
-    address: SocketAddr,
+pub(crate) struct Ours {
+    pub(crate) address: SocketAddr,
     _process: Process,
     _folder: Folder,
 }
 
 impl Ours {
-    fn start(corefile: &str) -> Self {
+    /// Starts it with this Corefile, at ports that it finds as CoreDNS does.
+    pub(crate) fn start(corefile: &str) -> Self {
         for _ in 0..3 {
             let [dns, ready] = [(); 2].map(|()| free_port());
             let folder = Folder::new("corefile");
