@@ -48,7 +48,7 @@ pub use bind::{BindError, Bound, Sockets, bind, bind_with, certificate_errors};
 pub use engine::{Answerer, Core};
 pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
-pub use notify::notify;
+pub use notify::{NotHeard, Notice, notify};
 pub use options::{Endpoint, ListenAddress, Options, Scheme, TimeoutOptions};
 pub use stats::{Count, Replies, Stats};
 pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};

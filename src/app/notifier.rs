@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::server::notify;
+use crate::server::{NotHeard, Notice, notify};
 use crate::snapshot::SnapshotReader;
 use anyhow::Context;
 use std::thread::{self, JoinHandle};
@@ -18,6 +18,17 @@ pub(super) struct Notifier {
 pub(super) fn is_wanted(config: &Config) -> bool {
     let mut transfers = config.blocks.iter().filter_map(|it| it.transfer.as_ref());
     config.tenancy.serial_follows_changes() && transfers.any(|it| it.notified().next().is_some())
+}
+
+fn say(notice: &Notice, result: Result<(), NotHeard>) {
+    let (zone, secondary, serial) = (&notice.zone, notice.secondary, notice.serial);
+    match result {
+        Ok(()) => tracing::debug!(%zone, %secondary, serial, "notified a secondary"),
+        Err(error) => tracing::warn!(
+            %zone, %secondary, %error,
+            "a secondary takes no notifications: it sees changes when it looks at the SOA by itself"
+        ),
+    }
 }
 
 impl Notifier {
@@ -44,7 +55,7 @@ impl Notifier {
             .name("notifier".into())
             .spawn(move || {
                 let _guard = guard;
-                runtime.block_on(notify(reader, stopped));
+                runtime.block_on(notify(reader, stopped, say));
             })
             .context("starting the notifier's thread")?;
         Ok(Some(Self { stop, thread }))

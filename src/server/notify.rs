@@ -10,7 +10,6 @@ use crate::drain::Drain;
 use crate::snapshot::{Snapshot, SnapshotReader};
 use crate::wire::{Header, Name, Opcode, Rcode};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,13 +27,18 @@ const TRIES: usize = 3;
 /// Octets of a reply at most: it repeats the question.
 const REPLY: usize = 512;
 
-/// Notifies until the drain is started.
-pub async fn notify(reader: SnapshotReader, drain: Drain) {
+/// Notifies until the drain is started. `ended` hears of each notification that was taken, and of the first
+/// of several that were not.
+pub async fn notify(
+    reader: SnapshotReader,
+    drain: Drain,
+    ended: impl Fn(&Notice, Result<(), NotHeard>),
+) {
     let rounds = async {
         let mut told = Told::default();
         loop {
             let due = told.due(&reader.load());
-            tell(due, &mut told).await;
+            tell(due, &mut told, &ended).await;
             sleep(INTERVAL).await;
         }
     };
@@ -46,11 +50,15 @@ pub async fn notify(reader: SnapshotReader, drain: Drain) {
 
 /// Somebody who is to be told of a zone's serial.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Notice {
-    zone: Name,
-    secondary: SocketAddr,
+pub struct Notice {
+    /// The zone.
+    pub zone: Name,
+    /// Who is told.
+    pub secondary: SocketAddr,
+    /// From which address, where it is not the kernel's choice.
     source: Option<IpAddr>,
-    serial: u32,
+    /// What the SOA says now.
+    pub serial: u32,
 }
 
 /// What has been told to whom, and whether it was heard.
@@ -128,7 +136,11 @@ fn is_transferred(options: &TransferOptions, zone: &Name) -> bool {
     options.zones.iter().any(|of| zone.is_at_or_below(of))
 }
 
-async fn tell(due: Vec<Notice>, told: &mut Told) {
+async fn tell(
+    due: Vec<Notice>,
+    told: &mut Told,
+    ended: &impl Fn(&Notice, Result<(), NotHeard>),
+) {
     let ids = RandomState::new();
     let mut telling = JoinSet::new();
     for notice in due {
@@ -143,34 +155,24 @@ async fn tell(due: Vec<Notice>, told: &mut Told) {
             continue;
         };
         let same = told.heard(&notice, result.is_ok());
-        let (zone, secondary, serial) = (&notice.zone, notice.secondary, notice.serial);
-        match result {
-            Ok(()) => tracing::debug!(%zone, %secondary, serial, "notified a secondary"),
-            Err(_) if same => {}
-            Err(error) => tracing::warn!(
-                %zone, %secondary, %error,
-                "a secondary did not take the notification: it learns of changes when it asks for the SOA"
-            ),
+        if result.is_ok() || !same {
+            ended(&notice, result);
         }
     }
 }
 
 /// Why a notification was not taken.
-#[derive(Debug)]
-enum NotHeard {
-    Socket(io::Error),
+#[derive(Debug, thiserror::Error)]
+pub enum NotHeard {
+    /// It could not be sent.
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+    /// Nothing came back in time.
+    #[error("no reply")]
     Silence,
+    /// The secondary does not want it: it is not configured for the zone, or for us.
+    #[error("the reply has response code {}", .0.0)]
     Code(Rcode),
-}
-
-impl fmt::Display for NotHeard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(error) => error.fmt(f),
-            Self::Silence => write!(f, "no reply"),
-            Self::Code(rcode) => write!(f, "reply with response code {}", rcode.0),
-        }
-    }
 }
 
 /// Tells a secondary until it says that it has heard.
@@ -184,23 +186,22 @@ async fn exchange(notice: &Notice, id: u16) -> Result<(), NotHeard> {
     let mut failure = NotHeard::Silence;
     for _ in 0..TRIES {
         let told = async {
-            let socket = UdpSocket::bind(from).await.map_err(NotHeard::Socket)?;
-            let connected = socket.connect(notice.secondary).await;
-            connected.map_err(NotHeard::Socket)?;
-            socket.send(&message).await.map_err(NotHeard::Socket)?;
+            let socket = UdpSocket::bind(from).await?;
+            socket.connect(notice.secondary).await?;
+            socket.send(&message).await?;
             let mut reply = [0; REPLY];
             loop {
-                let length = socket.recv(&mut reply).await.map_err(NotHeard::Socket)?;
+                let length = socket.recv(&mut reply).await?;
                 let reply = reply.get(..length).unwrap_or(&[]);
                 if let Some(rcode) = acknowledged(reply, id) {
-                    return Ok(rcode);
+                    return Ok::<_, io::Error>(rcode);
                 }
             }
         };
         failure = match timeout(PATIENCE, told).await {
             Ok(Ok(Rcode::NOERROR)) => return Ok(()),
             Ok(Ok(rcode)) => NotHeard::Code(rcode),
-            Ok(Err(error)) => error,
+            Ok(Err(error)) => error.into(),
             Err(_) => NotHeard::Silence,
         };
     }

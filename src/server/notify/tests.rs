@@ -90,7 +90,7 @@ async fn a_secondary_is_told_three_times_at_most() {
         (vec![refused, refused, heard], Ok(())),
         (
             vec![refused, refused, refused],
-            Err("reply with response code 5".to_owned()),
+            Err("the reply has response code 5".to_owned()),
         ),
     ] {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
