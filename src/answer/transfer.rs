@@ -5,13 +5,15 @@
 //! to know. Everything else is REFUSED before any name is looked at. Between two messages it is a
 //! [`Cursor`]: plain data, over the snapshot that it began with.
 
-use super::{Asked, By, DropReason, Outcome, Source, Transport, Verdict, failure, finish, unsaid, verdict};
+use super::{
+    Asked, By, DropReason, Outcome, Source, Transport, Verdict, failure, finish, unsaid, verdict,
+};
 use crate::chain::{AclAction, Block, Plugin, Step, TransferOptions, ZoneId, judge};
 use crate::snapshot::Snapshot;
 use crate::tenancy::Client;
 use crate::wire::{
-    ExtendedError, Full, MAX_LABEL, MAX_NAME, Message, NameParts, Owner, QClass, QNameBuffer, Query, RType,
-    Rcode, ResponseBuilder, Section, read_name,
+    ExtendedError, Full, MAX_LABEL, MAX_NAME, Message, NameParts, Owner, QClass, QNameBuffer,
+    Query, RType, Rcode, ResponseBuilder, Section, read_name,
 };
 use crate::zone::{
     AddressLabel, EndpointName, Origin, ServerName, Services, TransferData, TransferRecord, Zone,
@@ -212,7 +214,9 @@ fn begin(
 fn is_current(asked: &Asked<'_>, zone: ZoneId) -> Option<bool> {
     let bytes = asked.request.bytes;
     let message = Message::parse(bytes)?;
-    let mut said = message.records().filter(|record| record.section == Section::Authority);
+    let mut said = message
+        .records()
+        .filter(|record| record.section == Section::Authority);
     let (record, None) = (said.next()?, said.next()) else {
         return None;
     };
@@ -307,7 +311,10 @@ impl Cursor {
 }
 
 fn addresses_of(server: &ServerName) -> impl Iterator<Item = (&ServerName, IpAddr)> {
-    server.addresses.iter().map(move |address| (server, *address))
+    server
+        .addresses
+        .iter()
+        .map(move |address| (server, *address))
 }
 
 /// Writes a record of a service, unless its name would be too long.

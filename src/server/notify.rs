@@ -136,11 +136,7 @@ fn is_transferred(options: &TransferOptions, zone: &Name) -> bool {
     options.zones.iter().any(|of| zone.is_at_or_below(of))
 }
 
-async fn tell(
-    due: Vec<Notice>,
-    told: &mut Told,
-    ended: &impl Fn(&Notice, Result<(), NotHeard>),
-) {
+async fn tell(due: Vec<Notice>, told: &mut Told, ended: &impl Fn(&Notice, Result<(), NotHeard>)) {
     let ids = RandomState::new();
     let mut telling = JoinSet::new();
     for notice in due {

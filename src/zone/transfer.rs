@@ -158,11 +158,7 @@ impl Services {
 }
 
 /// Returns the record that a place in a service is, and moves the place on to it where there is none.
-fn part<'z>(
-    node: &ServiceNode<'z>,
-    entry: &mut u32,
-    part: &mut u32,
-) -> Option<TransferData<'z>> {
+fn part<'z>(node: &ServiceNode<'z>, entry: &mut u32, part: &mut u32) -> Option<TransferData<'z>> {
     match node.body() {
         Body::Absent => None,
         Body::Alias(target) => (*part == 0).then_some(TransferData::Alias(target)),

@@ -14,9 +14,7 @@ use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
 use tenantdns::server::{ListenAddress, Options, Scheme, Server, bind};
 use tenantdns::snapshot::{Publisher, cell};
-use tenantdns::testing::{
-    Cluster, SelfSigned, objects, query, query_edns, self_signed, transfer,
-};
+use tenantdns::testing::{Cluster, SelfSigned, objects, query, query_edns, self_signed, transfer};
 use tenantdns::tls::PairFiles;
 use tenantdns::wire::RType;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -294,7 +292,10 @@ fn a_zone_is_transferred_over_tls_and_not_over_what_carries_one_reply() {
         served.over_quic(source, &zone),
     ] {
         let refused = decode(&refused);
-        assert_eq!((refused.rcode.as_str(), refused.answer.len()), ("REFUSED", 0));
+        assert_eq!(
+            (refused.rcode.as_str(), refused.answer.len()),
+            ("REFUSED", 0)
+        );
     }
 }
 

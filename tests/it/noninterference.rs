@@ -163,7 +163,12 @@ fn is_invisible(
 
 /// Returns `base` with everything that the client doesn't see replaced by what it doesn't see of
 /// `other`.
-pub(crate) fn change(base: &[Object], other: &[Object], config: &str, client: IpAddr) -> Vec<Object> {
+pub(crate) fn change(
+    base: &[Object],
+    other: &[Object],
+    config: &str,
+    client: IpAddr,
+) -> Vec<Object> {
     let snapshot = serve(base.to_vec(), config);
     let view = snapshot.view(snapshot.identify(client));
     let settled = settled(base, &snapshot, client);

@@ -218,6 +218,8 @@ fn a_server_that_stops_does_not_wait_for_a_zone_to_be_taken() {
     drop(live);
     let mut octets = Vec::new();
     let _ = stream.read_to_end(&mut octets);
-    let end = octets.windows(10).filter(|w| w.starts_with(b"\0\x06\0\x01"));
+    let end = octets
+        .windows(10)
+        .filter(|w| w.starts_with(b"\0\x06\0\x01"));
     assert_eq!(end.count(), 0, "no SOA at the end of what is not whole");
 }

@@ -106,8 +106,7 @@ fn zones_are_transferred_as_their_cases_say() {
     let file: File = serde_saphyr::from_str(include_str!("../cases/transfers.yaml")).unwrap();
     let mut failures = Vec::new();
     for suite in &file.suites {
-        let mut cluster =
-            Cluster::new(&suite.manifests, &suite.config).own_addresses(&suite.own);
+        let mut cluster = Cluster::new(&suite.manifests, &suite.config).own_addresses(&suite.own);
         (cluster.synced, cluster.serial) = (suite.synced, 7);
         let snapshot = cluster.snapshot();
         for case in &suite.cases {

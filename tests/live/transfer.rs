@@ -128,7 +128,8 @@ fn compared(record: &str, facts: &Facts) -> String {
         "SRV" => {
             let of = service_of(record);
             let is_its = |key: &(String, String), name: &str| {
-                of.as_ref().is_some_and(|of| of[0] == key.0 && of[1] == name)
+                of.as_ref()
+                    .is_some_and(|of| of[0] == key.0 && of[1] == name)
             };
             let slices = facts.slices.iter();
             let count = slices.filter(|slice| is_its(&slice.key, &slice.service));
@@ -201,7 +202,10 @@ fn a_zone_is_transferred_as_by_coredns() {
         let mut sorted = orders[1].clone();
         sorted.sort();
         assert_eq!(orders[1], sorted, "TENANTDNS_SEED={seed}, cluster {number}");
-        assert_eq!(orders[0], orders[1], "TENANTDNS_SEED={seed}, cluster {number}");
+        assert_eq!(
+            orders[0], orders[1],
+            "TENANTDNS_SEED={seed}, cluster {number}"
+        );
         for records in &mut given {
             let ends = [&records[0], &records[records.len() - 1]];
             assert!(ends.iter().all(|record| words(record)[2] == "SOA"));
@@ -226,7 +230,13 @@ fn a_zone_is_transferred_as_by_coredns() {
     let [seventh, eighth, ninth] = [7, 8, 9].map(|n| IpAddr::from([127, 0, 0, n]));
     let mut cases = Vec::new();
     for source in [LOCALHOST, seventh, eighth, ninth] {
-        for name in ["cluster.local", "few.test", "ruled.test", "none.test", "absent.test"] {
+        for name in [
+            "cluster.local",
+            "few.test",
+            "ruled.test",
+            "none.test",
+            "absent.test",
+        ] {
             cases.push((source, zone(name)));
             cases.push((source, query(name, RType::IXFR)));
             cases.push((source, ixfr(name, 1)));
@@ -287,14 +297,22 @@ impl Knot {
 
 /// Waits for the next second: serials count them, and what changes in the same one is not told apart.
 fn next_second() {
-    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let second = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
     let now = second();
     until("a second", PATIENCE, || (second() > now).then_some(()));
 }
 
 fn has_knot() -> bool {
     let mut command = Command::new("knotd");
-    command.arg("-V").stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg("-V")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok()
 }
 
@@ -339,6 +357,10 @@ fn a_secondary_fetches_the_zone_and_is_notified_of_changes() {
         let (name, records) = record(new, &address);
         expect(knot.address, &name, RType::A, &records);
     }
-    assert!(knot.process.log().contains("notify, incoming"), "{}", knot.process.log());
+    assert!(
+        knot.process.log().contains("notify, incoming"),
+        "{}",
+        knot.process.log()
+    );
     assert!(knot.process.ended().is_none());
 }

@@ -140,8 +140,8 @@ impl Running {
     pub(super) fn stop(self) -> anyhow::Result<()> {
         self.stopping.start();
         self.drain.start();
-        let looked = self.canary.is_none_or(Looking::stop)
-            & self.notifier.is_none_or(Notifier::stop);
+        let looked =
+            self.canary.is_none_or(Looking::stop) & self.notifier.is_none_or(Notifier::stop);
         let ended = self.server.join() & looked;
         self.index.join()?;
         let observed = self.observation.close() & self.pulse.close();

@@ -35,7 +35,9 @@ fn secondary(text: &str) -> Result<Secondary, String> {
     if text == "*" {
         return Ok(Secondary::Anybody);
     }
-    let bare = text.parse().map(|address: IpAddr| SocketAddr::new(address, PORT));
+    let bare = text
+        .parse()
+        .map(|address: IpAddr| SocketAddr::new(address, PORT));
     let address = bare.or_else(|_| text.parse::<SocketAddr>());
     match address {
         Ok(address) => Ok(Secondary::At(SocketAddr::new(

@@ -60,7 +60,10 @@ fn a_transfer_names_addresses_with_the_port_of_their_notifications() {
     ];
     assert_eq!(notified, expected);
     assert!(transfer.to.contains(&Secondary::Anybody));
-    assert_eq!(transfer.source, Some("192.0.2.9".parse().expect("an address")));
+    assert_eq!(
+        transfer.source,
+        Some("192.0.2.9".parse().expect("an address"))
+    );
     assert!(block("").transfer.is_none());
 }
 

@@ -38,7 +38,11 @@ fn every_address_is_told_of_each_serial_once() {
     apply(&mut index, "10.96.0.1");
     let (said, serial) = due(&mut told, &mut index, 7);
     assert_eq!((&said[..], serial), (&everybody[..], Some(7)));
-    assert_eq!(due(&mut told, &mut index, 8), (vec![], None), "told already");
+    assert_eq!(
+        due(&mut told, &mut index, 8),
+        (vec![], None),
+        "told already"
+    );
     apply(&mut index, "10.96.0.2");
     index.snapshot(9);
     apply(&mut index, "10.96.0.3");
