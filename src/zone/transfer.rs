@@ -22,8 +22,22 @@ pub struct Services {
     /// The next service of each namespace that is seen and has one; a heap, so that the first in
     /// order is in front.
     next: Vec<Next>,
+    place: Place,
+}
+
+/// How far a service has been given.
+#[derive(Debug, Clone, Default)]
+struct Place {
     entry: u32,
     part: u32,
+    counted: Counted,
+}
+
+/// How many entries have the ports of one group, as far as that was counted: each of its entries says it.
+#[derive(Debug, Clone, Default)]
+struct Counted {
+    group: u16,
+    ports: Vec<(u32, usize)>,
 }
 
 /// A service, and where it stands among those of its namespace.
@@ -77,8 +91,7 @@ impl Zone {
         let next = seen.filter_map(|ns| self.next_of(view, origin, ns, 0));
         let mut services = Services {
             next: next.collect(),
-            entry: 0,
-            part: 0,
+            place: Place::default(),
         };
         for at in (0..services.next.len() / 2).rev() {
             services.sink(view, at);
@@ -98,13 +111,13 @@ impl Zone {
             let first = *services.next.first()?;
             let node = self.service_node(origin, first.service);
             if let Some(node) = node
-                && let Some(data) = part(&node, &mut services.entry, &mut services.part)
+                && let Some(data) = services.place.data(&node)
             {
-                services.part += 1;
+                services.place.part += 1;
                 let service = node.suffix();
                 return Some(TransferRecord { service, data });
             }
-            (services.entry, services.part) = (0, 0);
+            services.place = Place::default();
             match self.next_of(view, origin, first.ns, first.position + 1) {
                 Some(next) => {
                     if let Some(front) = services.next.first_mut() {
@@ -157,81 +170,102 @@ impl Services {
     }
 }
 
-/// Returns the record that a place in a service is, and moves the place on to it where there is none.
-fn part<'z>(node: &ServiceNode<'z>, entry: &mut u32, part: &mut u32) -> Option<TransferData<'z>> {
-    match node.body() {
-        Body::Absent => None,
-        Body::Alias(target) => (*part == 0).then_some(TransferData::Alias(target)),
-        Body::Cluster => {
-            let addresses = node.cluster_address_count();
-            let at = *part as usize;
-            let address = || node.cluster_addresses().nth(at);
-            match at.checked_sub(addresses) {
-                None => address().map(|address| TransferData::Address(None, address)),
-                Some(_) if addresses == 0 => None,
-                Some(at) => of_port(node, at, part),
+impl Place {
+    /// Returns the record at this place, or at the next one where there is one; `None` behind the last.
+    fn data<'z>(&mut self, node: &ServiceNode<'z>) -> Option<TransferData<'z>> {
+        match node.body() {
+            Body::Absent => None,
+            Body::Alias(target) => (self.part == 0).then_some(TransferData::Alias(target)),
+            Body::Cluster => {
+                let addresses = node.cluster_address_count();
+                let at = self.part as usize;
+                match at.checked_sub(addresses) {
+                    None => {
+                        let address = node.cluster_addresses().nth(at);
+                        address.map(|address| TransferData::Address(None, address))
+                    }
+                    Some(_) if addresses == 0 => None,
+                    Some(at) => self.of_port(node, at),
+                }
             }
-        }
-        Body::Headless => loop {
-            if *entry >= node.endpoints().len() {
-                return None;
-            }
-            if let Some(data) = of_entry(node, *entry, part) {
-                return Some(data);
-            }
-            (*entry, *part) = (*entry + 1, 0);
-        },
-    }
-}
-
-/// Returns SRV records of a service with cluster addresses: of each port one of the service's own name,
-/// and one of the port's, where that has one.
-fn of_port<'z>(node: &ServiceNode<'z>, at: usize, part: &mut u32) -> Option<TransferData<'z>> {
-    let service = |port, number: Option<u16>| TransferData::Service {
-        port,
-        entries: 1,
-        number: number.unwrap_or(NO_PORT),
-        target: None,
-    };
-    let mut at = at;
-    loop {
-        let port: Port<'z> = node.ports().iter().nth(at / 2)?;
-        match at % 2 {
-            0 => return Some(service(None, port.number)),
-            _ if port.name.is_empty() => (at, *part) = (at + 1, *part + 1),
-            _ => return Some(service(Some([port.name, port.protocol]), port.number)),
+            Body::Headless => loop {
+                if self.entry >= node.endpoints().len() {
+                    return None;
+                }
+                if let Some(data) = self.of_entry(node) {
+                    return Some(data);
+                }
+                (self.entry, self.part) = (self.entry + 1, 0);
+            },
         }
     }
-}
 
-/// Returns a record of one endpoint's address: that of the service's name, that of the endpoint's, and
-/// SRV of each port that has a name.
-fn of_entry<'z>(node: &ServiceNode<'z>, entry: u32, part: &mut u32) -> Option<TransferData<'z>> {
-    let table = node.endpoints().0;
-    let address = table.address(entry)?;
-    let name = EndpointName::of(table, entry);
-    loop {
-        match *part {
+    /// Returns SRV records of a service with cluster addresses: of each port one of the service's own
+    /// name, and one of the port's, where that has one.
+    fn of_port<'z>(&mut self, node: &ServiceNode<'z>, mut at: usize) -> Option<TransferData<'z>> {
+        let service = |port, number: Option<u16>| TransferData::Service {
+            port,
+            entries: 1,
+            number: number.unwrap_or(NO_PORT),
+            target: None,
+        };
+        loop {
+            let port: Port<'z> = node.ports().iter().nth(at / 2)?;
+            match at % 2 {
+                0 => return Some(service(None, port.number)),
+                _ if port.name.is_empty() => (at, self.part) = (at + 1, self.part + 1),
+                _ => return Some(service(Some([port.name, port.protocol]), port.number)),
+            }
+        }
+    }
+
+    /// Returns a record of one endpoint's address: that of the service's name, that of the endpoint's,
+    /// and SRV of each port that has a name.
+    fn of_entry<'z>(&mut self, node: &ServiceNode<'z>) -> Option<TransferData<'z>> {
+        let table = node.endpoints().0;
+        let address = table.address(self.entry)?;
+        let name = EndpointName::of(table, self.entry);
+        match self.part {
             0 => return Some(TransferData::Address(None, address)),
             1 if node.names_endpoints() => return Some(TransferData::Address(Some(name), address)),
             1 => return None,
             _ => {}
         }
-        let ports = table.group(table.group_of(entry));
-        let port = ports.iter().nth(*part as usize - 2)?;
-        if port.name.is_empty() {
-            *part += 1;
-            continue;
+        let group = table.group_of(self.entry);
+        loop {
+            let port = table.group(group).iter().nth(self.part as usize - 2)?;
+            if port.name.is_empty() {
+                self.part += 1;
+                continue;
+            }
+            let selector = Selector {
+                port: port.name,
+                protocol: port.protocol,
+            };
+            let part = self.part;
+            let count = || node.entries(&selector);
+            return Some(TransferData::Service {
+                port: Some([port.name, port.protocol]),
+                entries: self.counted.entries(group, part, count),
+                number: port.number.unwrap_or(NO_PORT),
+                target: Some(name),
+            });
         }
-        let selector = Selector {
-            port: port.name,
-            protocol: port.protocol,
-        };
-        return Some(TransferData::Service {
-            port: Some([port.name, port.protocol]),
-            entries: node.entries(&selector),
-            number: port.number.unwrap_or(NO_PORT),
-            target: Some(name),
-        });
+    }
+}
+
+impl Counted {
+    fn entries(&mut self, group: u16, part: u32, count: impl FnOnce() -> usize) -> usize {
+        if self.group != group {
+            (self.group, self.ports) = (group, Vec::new());
+        }
+        match self.ports.iter().find(|(known, _)| *known == part) {
+            Some((_, entries)) => *entries,
+            None => {
+                let entries = count();
+                self.ports.push((part, entries));
+                entries
+            }
+        }
     }
 }
