@@ -149,3 +149,37 @@ fn one(
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn whatever_stands_in_a_query_for_a_zone_it_is_answered_in_order() {
+    let service = "{apiVersion: v1, kind: Service, metadata: {namespace: shop, name: web}, spec: {clusterIP: 10.96.1.1}}";
+    let config = "[tenancy]\nmode = \"off\"\n[transfer]\nto = [\"*\"]\n";
+    let snapshot = Cluster::new(service, config).snapshot();
+    let source = "192.0.2.53".parse().unwrap();
+    let (mut zones, mut refused, mut silent) = (0, 0, 0);
+    let mut tries = |bytes: &[u8]| {
+        let messages = transfer(&snapshot, source, bytes);
+        let mut answers = messages.iter().map(|message| decode(message));
+        match answers.next() {
+            None => silent += 1,
+            Some(answer) if answer.answer.is_empty() => refused += 1,
+            Some(answer) => {
+                assert!(answer.rcode == "NOERROR" && answer.answer[0].contains(" SOA "));
+                zones += 1;
+            }
+        }
+    };
+    let whole = question("cluster.local. IXFR 7");
+    for at in 0..whole.len() {
+        tries(&whole[..at]);
+        for octet in 0..=u8::MAX {
+            let mut bytes = whole.clone();
+            bytes[at] = octet;
+            tries(&bytes);
+        }
+    }
+    assert!(
+        zones > 1000 && refused > 1000 && silent > 100,
+        "{zones} {refused} {silent}"
+    );
+}
