@@ -2,8 +2,8 @@
 //!
 //! A [`Zone`] is a value over the shared index: the services, reverse names and pods that its
 //! options select, each service in one block of octets. The only way to a record is
-//! [`Zone::lookup`], and it takes a [`View`](crate::tenancy::View): the view is tested on the
-//! namespace before any service is read, so that a hidden name costs what an absent one costs.
+//! [`Zone::lookup`], and to all of them [`Zone::transfer`]; each takes a [`View`]: the view is tested on
+//! the namespace before any service is read, so that a hidden name costs what an absent one costs.
 //! [`ZoneWriter`] is the index's side.
 //!
 //! Not here: sections, flags and bytes of messages ([`crate::answer`]).
