@@ -22,12 +22,14 @@ mod rotate;
 mod serve;
 mod services;
 mod steps;
+mod transfer;
 mod wild;
 
 pub use asks::{MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use failure::{Attempt, Cause, Failure, Step};
 pub use forwarded::{Forwarded, awaited};
+pub use transfer::{Cursor, Transfer};
 
 use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
@@ -44,8 +46,11 @@ use std::net::{IpAddr, SocketAddr};
 pub enum Transport {
     /// One datagram: the answer has at most min(client's payload size, 1232) octets.
     Udp,
-    /// A stream: the answer has at most 65,535 octets.
+    /// A stream: the answer has at most 65,535 octets, and several messages where a zone is
+    /// transferred.
     Tcp,
+    /// One reply of at most 65,535 octets, as over HTTPS and QUIC.
+    Exchange,
 }
 
 /// One query and everything that its answer may depend on beside the snapshot.
@@ -85,6 +90,8 @@ pub enum Outcome {
     /// Ask an upstream this, and go on with [`resume`]. Boxed, so that every other outcome, of which
     /// there are a thousand times as many, is passed on in a few words.
     Ask(Box<Plan>),
+    /// Send this much of a zone, and then the rest. Only where the transport is [`Transport::Tcp`].
+    Transfer(Box<Transfer>),
 }
 
 /// Why a query gets no reply.
@@ -329,7 +336,7 @@ fn run(
 fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
     match request.transport {
         Transport::Udp => ResponseBuilder::udp_limit(query),
-        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Tcp | Transport::Exchange => usize::from(u16::MAX),
     }
 }
 
@@ -348,6 +355,9 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let query = asked.query;
     let block = asked.select(&query.qname);
     let unanswerable = unanswerable(query, block);
+    if unanswerable == Some(Rcode::REFUSED) && transfer::is_zone_asked(query) {
+        return transfer::answer(asked, block, limit, out);
+    }
     if unanswerable.is_none() && asked.waits_for_a_block() {
         return Outcome::Hold;
     }
@@ -423,7 +433,8 @@ fn unanswerable(query: &Query<'_>, block: Option<&Block>) -> Option<Rcode> {
         Some(Rcode::REFUSED)
     } else if query.edns.is_some_and(|edns| edns.version != 0) {
         Some(Rcode::BADVERS)
-    } else if matches!(query.qtype, RType::AXFR | RType::IXFR) {
+    } else if transfer::is_asked(query.qtype) {
+        // But to whom [`transfer`] gives them.
         Some(Rcode::REFUSED)
     } else {
         None

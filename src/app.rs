@@ -15,6 +15,7 @@ mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]
 mod live;
+mod notifier;
 mod observer;
 mod offline;
 mod pages;

@@ -15,6 +15,7 @@ mod record;
 mod rewrite;
 mod template;
 mod text;
+mod transfer;
 mod view;
 
 pub use acl::{AclAction, AclOptions, AclRule, judge};
@@ -31,6 +32,7 @@ pub use rewrite::{
 };
 pub use template::{Matched, Parts, TemplateError, TemplateOptions, TemplateText};
 pub use text::{lowered, normalized, shown};
+pub use transfer::{Secondary, TransferOptions};
 pub use view::ViewOptions;
 
 use crate::wire::{Name, PAYLOAD_SIZE, QName};
@@ -89,6 +91,8 @@ pub struct BlockOptions {
     pub minimal: bool,
     /// Its `template` tables.
     pub template: Vec<TemplateOptions>,
+    /// Its `transfer` table.
+    pub transfer: Option<TransferOptions>,
     /// Its `hosts` table.
     pub hosts: Option<HostsOptions>,
     /// Its `forward` tables. The one with the longest zone is asked, of several the first.
@@ -144,6 +148,8 @@ pub struct Block {
     minimal: bool,
     chaos: bool,
     loadbalance: bool,
+    /// Beside the steps: what it is for comes to none of them but `acl`.
+    transfer: Option<Box<TransferOptions>>,
 }
 
 impl Block {
@@ -185,6 +191,11 @@ impl Block {
     /// Returns whether questions of class CH are taken.
     pub fn takes_chaos(&self) -> bool {
         self.chaos
+    }
+
+    /// Returns who may have the block's zones as a whole; `None` where nobody may.
+    pub fn transfer(&self) -> Option<&TransferOptions> {
+        self.transfer.as_deref()
     }
 
     fn is_behind(&self, listener: ListenerId) -> bool {
@@ -231,6 +242,7 @@ impl Chain {
                 minimal: block.minimal,
                 chaos: block.chaos.is_some(),
                 loadbalance: block.loadbalance,
+                transfer: block.transfer.clone().map(Box::new),
             }
         });
         let blocks = blocks.collect();

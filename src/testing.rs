@@ -178,8 +178,28 @@ pub fn ask(
             out.truncate(len);
             Some(out)
         }
-        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => None,
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) | Outcome::Transfer(_) => None,
     }
+}
+
+/// Returns every message that a source is sent to a query for a zone over TCP: of a refusal the only one.
+pub fn transfer(snapshot: &Snapshot, source: IpAddr, bytes: &[u8]) -> Vec<Vec<u8>> {
+    let request = request(source, Transport::Tcp, bytes);
+    let mut out = vec![0; 65_535];
+    let mut messages = Vec::new();
+    let mut keep = |out: &[u8], len| messages.extend(out.get(..len).map(<[u8]>::to_vec));
+    match respond(snapshot, &request, &mut out) {
+        Outcome::Reply(len, _) => keep(&out, len),
+        Outcome::Transfer(transfer) => {
+            keep(&out, transfer.length);
+            let mut rest = transfer.rest;
+            while let Some(len) = rest.next(snapshot, &mut out) {
+                keep(&out, len);
+            }
+        }
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => {}
+    }
+    messages
 }
 
 /// Returns a request on the first listener, with fixed entropy, that does not wait.

@@ -2,8 +2,8 @@
 //!
 //! A [`Zone`] is a value over the shared index: the services, reverse names and pods that its
 //! options select, each service in one block of octets. The only way to a record is
-//! [`Zone::lookup`], and it takes a [`View`](crate::tenancy::View): the view is tested on the
-//! namespace before any service is read, so that a hidden name costs what an absent one costs.
+//! [`Zone::lookup`], and to all of them [`Zone::transfer`]; each takes a [`View`]: the view is tested on
+//! the namespace before any service is read, so that a hidden name costs what an absent one costs.
 //! [`ZoneWriter`] is the index's side.
 //!
 //! Not here: sections, flags and bytes of messages ([`crate::answer`]).
@@ -27,6 +27,7 @@ mod reverse;
 mod service;
 mod table;
 mod target;
+mod transfer;
 mod walk;
 
 pub use addresses::Addresses;
@@ -43,10 +44,11 @@ pub use ports::{Port, Ports, Selector};
 pub use reverse::{Pointer, Pointers, address_of};
 pub use service::{Body, ServiceNode, SharedPorts};
 pub use target::{Denoted, DenotedKind};
+pub use transfer::{Services, TransferData, TransferRecord};
 pub use walk::{Match, Walk};
 
 use crate::cow::{CowBits, CowPages, CowSorted, CowVec, Seed};
-use crate::tenancy::{NsId, ServiceId};
+use crate::tenancy::{NsId, ServiceId, View};
 use crate::wire::QName;
 use std::sync::Arc;
 
@@ -108,6 +110,14 @@ impl Zone {
     /// Returns the SOA.
     pub fn soa(&self) -> Soa {
         Soa::new(self.options.ttl, self.serial)
+    }
+
+    /// Returns the names of the zone's servers that `view` may see.
+    pub fn name_servers<'a>(
+        &'a self,
+        view: &View<'a>,
+    ) -> impl Iterator<Item = &'a ServerName> + use<'a> {
+        self.name_servers.visible(view)
     }
 
     /// Returns whether a name that is absent goes on to the block's next step.
@@ -196,12 +206,16 @@ impl Zone {
 
     /// Returns the services of a namespace, by name.
     fn members(&self, origin: &Origin, ns: NsId) -> impl Iterator<Item = ServiceId> {
+        let list = self.members_of(origin, ns).into_iter();
+        list.flat_map(|list| list.iter()).map(ServiceId)
+    }
+
+    fn members_of(&self, origin: &Origin, ns: NsId) -> Option<&CowSorted> {
         let members = if origin.multicluster {
             &self.import_members
         } else {
             &self.service_members
         };
-        let list = members.get(ns.0).into_iter();
-        list.flat_map(|list| list.iter()).map(ServiceId)
+        members.get(ns.0)
     }
 }

@@ -85,6 +85,8 @@ mod records;
 mod robust;
 #[path = "it/sampling.rs"]
 mod sampling;
+#[path = "it/secondaries.rs"]
+mod secondaries;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/steps.rs"]
@@ -97,6 +99,10 @@ mod stub_peers;
 mod tapped;
 #[path = "it/tenants.rs"]
 mod tenants;
+#[path = "it/transfer.rs"]
+mod transfer;
+#[path = "it/transfer_views.rs"]
+mod transfer_views;
 #[path = "it/truncation.rs"]
 mod truncation;
 #[path = "it/versions.rs"]

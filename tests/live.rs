@@ -79,6 +79,8 @@ mod scope;
 mod serving;
 #[path = "live/stub.rs"]
 mod stub;
+#[path = "live/transfer.rs"]
+mod transfer;
 #[path = "live/unchanged.rs"]
 mod unchanged;
 #[path = "live/upstreams.rs"]

@@ -54,7 +54,7 @@ pub(super) fn run(
     let udp_size = usize::from(forwarder.udp_size);
     let limit = match request.transport {
         Transport::Udp => limit(request, query).min(udp_size),
-        Transport::Tcp => limit(request, query),
+        Transport::Tcp | Transport::Exchange => limit(request, query),
     };
     let unanswerable = unanswerable(query, None);
     let refuse = |rcode, forwarded, out| {

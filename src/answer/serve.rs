@@ -226,7 +226,7 @@ impl Serving<'_> {
                 qclass: rewritten.qclass,
             },
         };
-        if question.qclass != QClass::IN || is_transfer(question.qtype) {
+        if question.qclass != QClass::IN || super::transfer::is_asked(question.qtype) {
             // As where a client asks that.
             return Ok(self.unwritten(Rcode::REFUSED, Some(Plugin::Rewrite)));
         }
@@ -358,10 +358,6 @@ impl Question {
     fn text(&self) -> String {
         lowered(self.name.as_wire())
     }
-}
-
-fn is_transfer(qtype: RType) -> bool {
-    matches!(qtype, RType::AXFR | RType::IXFR)
 }
 
 /// Leaves out what was not asked for, but where it says that there is nothing, or who knows more.

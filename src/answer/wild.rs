@@ -35,7 +35,7 @@ impl Writer<'_, '_> {
             // As many slots as twice the addresses that a message of the transport can hold.
             _ => match self.asked.request.transport {
                 Transport::Udp => self.wild_addresses::<256>(walk),
-                Transport::Tcp => self.wild_addresses::<8192>(walk),
+                Transport::Tcp | Transport::Exchange => self.wild_addresses::<8192>(walk),
             },
         }
     }

@@ -146,6 +146,7 @@ fn plugins(config: &Config, block: &BlockOptions, written: &Written) -> Vec<&'st
     has("header", block.header.is_some());
     has("minimal", block.minimal);
     has("template", !block.template.is_empty());
+    has("transfer", block.transfer.is_some());
     has("hosts", block.hosts.is_some());
     has("forward", !block.forward.is_empty());
     let tables = block.forward.iter();

@@ -183,7 +183,7 @@ fn answers(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Option
             let message = message.and_then(Result::ok);
             Some(message.map(|message| message.answers).unwrap_or_default())
         }
-        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => None,
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) | Outcome::Transfer(_) => None,
     }
 }
 

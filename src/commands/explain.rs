@@ -395,7 +395,7 @@ fn answer(
     let mut out = vec![0; usize::from(u16::MAX)];
     let said = match respond_as(snapshot, &request, client, &mut out) {
         Outcome::Reply(len, _) => present(out.get(..len).unwrap_or(&[])).ok(),
-        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) => None,
+        Outcome::Drop(_) | Outcome::Hold | Outcome::Ask(_) | Outcome::Transfer(_) => None,
     };
     match said {
         Some(said) => AnswerPart {

@@ -27,8 +27,8 @@ const ALONE: &str = "no table of a block, such as [kubernetes], is at the top le
      for are refused, and so are the cluster's if none of them is";
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["k8s_external", "timeouts", "tls", "transfer"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "timeouts", "tls", "transfer"];
+const LATER: &[&str] = &["k8s_external", "timeouts", "tls"];
+const LATER_BLOCK: &[&str] = &["k8s_external", "timeouts", "tls"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";

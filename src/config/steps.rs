@@ -1,8 +1,9 @@
 //! The tables of a server block beside `kubernetes` and `forward`: the words of CoreDNS's plugins. Here
-//! the small ones; `hosts` and `template`, and `rewrite`, have files of their own.
+//! the small ones; `hosts` and `template`, `rewrite`, and `transfer` have files of their own.
 
 mod records;
 mod rewrite;
+mod transfer;
 
 use super::document::{Placed, Section, unavailable};
 use super::kubernetes::flat;
@@ -21,7 +22,7 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 21] = [
+pub(super) const TABLES: [&str; 22] = [
     "kubernetes",
     "forward",
     "cache",
@@ -42,6 +43,7 @@ pub(super) const TABLES: [&str; 21] = [
     "header",
     "minimal",
     "template",
+    "transfer",
     "hosts",
 ];
 
@@ -85,6 +87,7 @@ pub(super) fn read(tables: &mut Section<'_>, zones: &[Name], block: &mut BlockOp
     block.template = each(tables, "template", |table| {
         records::read_template(table, zones)
     });
+    block.transfer = transfer::read(tables.table("transfer"), zones);
     block.hosts = records::read_hosts(tables.table("hosts"), zones);
 }
 

@@ -21,6 +21,18 @@ impl CowSorted {
         self.chunks.iter().flat_map(|chunk| chunk.iter().copied())
     }
 
+    /// Returns the number at a position, counted in their order.
+    pub fn get(&self, position: u32) -> Option<u32> {
+        let mut position = position as usize;
+        for chunk in self.chunks.iter() {
+            match chunk.get(position) {
+                Some(number) => return Some(*number),
+                None => position -= chunk.len(),
+            }
+        }
+        None
+    }
+
     /// Puts a number in where `order`, which compares a number of the list with it, says. One that
     /// is there already stays.
     pub fn insert(&mut self, number: u32, order: impl Fn(u32) -> Ordering) {
@@ -113,6 +125,8 @@ mod tests {
                 .map(|p| p[0].len() + p[1].len())
                 .all(|sum| sum > CHUNK / 2)
         );
+        let by_position: Vec<u32> = (0..).map_while(|at| sorted.get(at)).collect();
+        assert!(by_position.iter().eq(&model));
         let before = sorted.clone();
         for number in &model {
             sorted.remove(|other| other.cmp(number));

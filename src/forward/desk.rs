@@ -185,7 +185,7 @@ impl Desk {
             private: snapshot.forwarders.is_stub(),
         };
         let question = Question::new(&query, request.bytes, plan, rules);
-        let stream = request.transport == Transport::Tcp;
+        let stream = request.transport != Transport::Udp;
         let partition = cached.as_ref().map_or(0, |(_, key)| key.partition().tenant);
         let key = FlightKey::new(table_id, partition, stream, &question);
         let tenant = self.shared.askers.tenant(snapshot, plan.client);

@@ -56,7 +56,9 @@ impl<A: Answerer> Engine<A> {
                 Answered::Reply(length) => break Some(length),
                 Answered::Nothing => break Some(0),
                 // Whoever asks an upstream is known, or has waited.
-                Answered::Hold => break Some(self.fail(request.bytes, out)),
+                Answered::Hold | Answered::Transfer(_) => {
+                    break Some(self.fail(request.bytes, out));
+                }
                 Answered::Ask(next) => {
                     let reply = Some(reply.to_vec());
                     earlier.push((std::mem::replace(&mut plan, next), reply));

@@ -9,7 +9,8 @@ use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
-    DropReason, Failure, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond,
+    DropReason, Failure, Forwarded, Outcome, Plan, Replied, Request, Transfer, Transport, awaited,
+    respond,
     resume,
 };
 use crate::limits::{Admission, Limit, Limits};
@@ -132,6 +133,8 @@ pub(super) struct Engine<A> {
     entropy: Entropy,
     /// Where the upstream writes what it knows already; as large as it has to be.
     pub(super) recalled: Vec<u8>,
+    /// The transfer whose first message was given last; taken by who sends the rest.
+    pub(super) begun: Option<Box<Transfer>>,
 }
 
 /// What came of answering a query once.
@@ -144,6 +147,8 @@ pub(super) enum Answered {
     Hold,
     /// An upstream must be asked.
     Ask(Box<Plan>),
+    /// Send the first message of a zone, and the rest behind it.
+    Transfer(Box<Transfer>),
 }
 
 impl<A: Answerer> Engine<A> {
@@ -170,6 +175,7 @@ impl<A: Answerer> Engine<A> {
             supply,
             entropy: Entropy(RandomState::new().hash_one(0)),
             recalled: Vec::new(),
+            begun: None,
         }
     }
 
@@ -231,7 +237,7 @@ impl<A: Answerer> Engine<A> {
     ) -> Admission {
         let client = self.answerer.awaited(snapshot, request);
         let tenant = || snapshot.view(snapshot.identify(client)).own_tenant();
-        let stream = request.transport == Transport::Tcp;
+        let stream = request.transport != Transport::Udp;
         let admission = limits.admit(client, tenant, stream, request.now);
         let count = match (admission, stream) {
             (Admission::Answer, _) => return admission,
@@ -272,6 +278,7 @@ impl<A: Answerer> Engine<A> {
         match self.answer_once(snapshot, request, out) {
             Answered::Reply(length) => length,
             Answered::Nothing => 0,
+            Answered::Transfer(transfer) => self.begun.insert(transfer).length,
             Answered::Hold => {
                 let given_back = match keep() {
                     Some(reply) => match waiters.hold(self.held(snapshot, request, reply)) {
@@ -291,7 +298,8 @@ impl<A: Answerer> Engine<A> {
                 match self.answer_once(snapshot, &at_once, out) {
                     Answered::Reply(length) => length,
                     Answered::Nothing => 0,
-                    Answered::Hold => self.fail(request.bytes, out),
+                    // Who waits is given no zone.
+                    Answered::Hold | Answered::Transfer(_) => self.fail(request.bytes, out),
                     Answered::Ask(plan) => match self.recall(snapshot, &at_once, plan, out) {
                         Recalled::Answered(length) => length,
                         Recalled::Needs(needed) => {
@@ -386,6 +394,7 @@ impl<A: Answerer> Engine<A> {
             }
             Ok(Outcome::Hold) => Answered::Hold,
             Ok(Outcome::Ask(plan)) => Answered::Ask(plan),
+            Ok(Outcome::Transfer(transfer)) => Answered::Transfer(transfer),
             Err(_) => {
                 self.counters.add(Count::Panics, 1);
                 Answered::Reply(header_servfail(request.bytes, out))

@@ -40,7 +40,7 @@ impl<A: Answerer> Resume for Resumer<A> {
         let request = inquiry.request(self.engine.clock.now());
         let room = match request.transport {
             Transport::Udp => ANSWER,
-            Transport::Tcp => MAX_MESSAGE,
+            Transport::Tcp | Transport::Exchange => MAX_MESSAGE,
         };
         let out = &mut self.out[..room];
         self.engine.received(inquiry.since());
@@ -51,8 +51,8 @@ impl<A: Answerer> Resume for Resumer<A> {
         let length = match answered {
             Answered::Reply(length) => length,
             Answered::Nothing => 0,
-            // Whoever asks an upstream is known, or has waited.
-            Answered::Hold => self.engine.fail(request.bytes, out),
+            // Whoever asks an upstream is known, or has waited, and is given no zone.
+            Answered::Hold | Answered::Transfer(_) => self.engine.fail(request.bytes, out),
             Answered::Ask(plan) => {
                 drop(replies);
                 inquiry.ask_next(plan, reply);

@@ -52,7 +52,7 @@ impl Answerer for Script {
             }
             b"big" => match request.transport {
                 Transport::Udp => vec![header[1]; ANSWER - 12],
-                Transport::Tcp => vec![header[1]; 65_535 - 12],
+                Transport::Tcp | Transport::Exchange => vec![header[1]; 65_535 - 12],
             },
             b"drop" => return Outcome::Drop(DropReason::Response),
             b"ask" => return Outcome::Ask(Box::new(plan())),

@@ -76,7 +76,7 @@ impl<A: Answerer> Shared<A> {
                 Some(Named::Nobody | Named::Malformed) | None => None,
             },
             // As long as can be, and never cut: what a stream carries.
-            transport: Transport::Tcp,
+            transport: Transport::Exchange,
             now: engine.clock.now(),
             entropy: engine.entropy(),
             may_wait: true,

@@ -9,12 +9,14 @@
 mod connection;
 mod serving;
 mod slots;
+mod transfer;
 
 #[cfg(feature = "encrypted")]
 pub(super) use self::connection::Connection;
 pub(super) use self::connection::Origin;
 pub(super) use self::serving::Serving;
 use self::slots::Slots;
+use self::transfer::Transfers;
 
 #[cfg(not(feature = "encrypted"))]
 use self::connection::Connection;
@@ -157,6 +159,7 @@ pub(super) struct Shared<A> {
     pub(super) core: RefCell<Answering<A>>,
     pub(super) waiters: Waiters,
     pub(super) slots: Slots,
+    transfers: Transfers,
     limits: Cell<Limits>,
     /// Those that take connections, or still have some.
     listeners: RefCell<HashMap<ListenerId, Weak<Serving>>>,
@@ -175,6 +178,7 @@ impl<A: Answerer> Shared<A> {
             core: RefCell::new(Answering { engine, scratch }),
             waiters,
             slots: Slots::new(limits.connections, limits.per_client),
+            transfers: Transfers::default(),
             limits: Cell::new(limits),
             listeners: RefCell::default(),
         }

@@ -203,7 +203,7 @@ impl<A: Answerer> Waiting<A> {
         let request = query.request(self.engine.clock.now(), entropy, may_wait);
         let room = match request.transport {
             Transport::Udp => ANSWER,
-            Transport::Tcp => MAX_MESSAGE,
+            Transport::Tcp | Transport::Exchange => MAX_MESSAGE,
         };
         let out = &mut self.out[..room];
         let snapshot = Arc::clone(&self.engine.reader.load());
@@ -224,7 +224,7 @@ impl<A: Answerer> Waiting<A> {
                     return None;
                 }
             },
-            Answered::Hold => self.engine.fail(request.bytes, out),
+            Answered::Hold | Answered::Transfer(_) => self.engine.fail(request.bytes, out),
         };
         drop(snapshot);
         self.held.fetch_sub(1, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use tenantdns::answer::{Outcome, Transport, respond};
 use tenantdns::chain::{ForwardOptions, UpstreamId};
 use tenantdns::model::{Object, ServiceKind};
 use tenantdns::observe::{self, Sort, observe};
-use tenantdns::testing::{Cluster, ask, query, query_edns, request};
+use tenantdns::testing::{Cluster, ask, query, query_edns, request, transfer};
 use tenantdns::wire::{Name, RType};
 
 #[derive(Deserialize)]
@@ -655,6 +655,40 @@ fn e05_a_refused_transfer_says_nothing_of_the_name() {
             });
             assert_eq!(replies[0], replies[1], "{rtype} {name}");
         }
+    }
+}
+
+#[test]
+fn e05_a_secondary_is_given_what_it_may_see() {
+    let file = load();
+    let table = |to: &str| format!("[transfer]\nto = [{to}]\n");
+    let zone = query("cluster.local.", RType::AXFR);
+    let given = |mode: &str, to: &str, source: IpAddr| {
+        let config = format!("{}{}", toml("", mode, "auto"), table(to));
+        let cluster = Cluster::new(&file.fixture, &config);
+        let cluster = cluster.own_addresses(&[file.clients["server"]]);
+        crate::transfer::records(&transfer(&cluster.snapshot(), source, &zone), true)
+    };
+    let names = |records: &[String]| -> BTreeSet<String> {
+        let owners = records.iter().filter_map(|rr| rr.split(' ').next());
+        owners.map(str::to_owned).collect()
+    };
+    let hidden = |name: &String| [".b1.svc.", ".u1.svc."].iter().any(|ns| name.contains(ns));
+    // Control: where tenancy is off, they are there.
+    let all = given("off", "\"*\"", attacker()).unwrap();
+    assert!(names(&all).iter().filter(|name| hidden(name)).count() > 5);
+    let own = given("enforce", "\"*\"", attacker()).unwrap();
+    assert_eq!(names(&own).iter().find(|name| hidden(name)), None);
+    assert!(names(&own).contains("web.a1.svc.cluster.local."));
+    // To be named is no right to see more.
+    let named = given("enforce", "\"10.244.1.5\"", attacker()).unwrap();
+    assert_eq!(named, own);
+    // Others get nothing, and neither does who is nobody, named or not.
+    let b = file.clients["b"];
+    assert_eq!(given("enforce", "\"10.244.1.5\"", b), Err("REFUSED".into()));
+    let nobody: IpAddr = "198.51.100.77".parse().unwrap();
+    for to in ["\"*\"", "\"198.51.100.77\""] {
+        assert_eq!(given("enforce", to, nobody), Err("REFUSED".into()), "{to}");
     }
 }
 

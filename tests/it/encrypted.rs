@@ -14,7 +14,7 @@ use tenantdns::chain::ListenerId;
 use tenantdns::drain::Drain;
 use tenantdns::server::{ListenAddress, Options, Scheme, Server, bind};
 use tenantdns::snapshot::{Publisher, cell};
-use tenantdns::testing::{Cluster, SelfSigned, query, query_edns, self_signed};
+use tenantdns::testing::{Cluster, SelfSigned, objects, query, query_edns, self_signed, transfer};
 use tenantdns::tls::PairFiles;
 use tenantdns::wire::RType;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -260,6 +260,43 @@ fn a_padded_query_has_a_padded_answer_where_it_is_encrypted() {
     assert_eq!(decode(&padded).answer, decode(&plain).answer);
     assert_eq!(served.over_https(source, b"", &message), padded);
     assert_eq!(served.over_quic(source, &message), padded);
+}
+
+#[test]
+fn a_zone_is_transferred_over_tls_and_not_over_what_carries_one_reply() {
+    let addresses = (0..1000u32).map(|n| IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
+    let objects = vec![
+        objects::headless("a", "many"),
+        objects::slice("a", "many", addresses),
+    ];
+    let config = "[tenancy]\nmode = \"off\"\n[transfer]\nto = [\"127.0.1.1\"]\n";
+    let cluster = Cluster::of(objects, config);
+    let served = Served::start(&cluster, "zone");
+    let (source, other) = (ip("127.0.1.1"), ip("127.0.2.1"));
+    let zone = anonymous(query("cluster.local.", RType::AXFR));
+    let expected = transfer(&cluster.snapshot(), source, &zone);
+    assert!(expected.len() > 2);
+    let mut stream = served.tls((source, Scheme::Tls, "dot"), b"");
+    let length = u16::try_from(zone.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&length, &zone[..]].concat()).unwrap();
+    for message in &expected {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut got = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut got).unwrap();
+        assert!(got == *message);
+    }
+    for refused in [
+        served.over_tls(other, b"", &zone),
+        served.over_https(source, b"", &zone),
+        served.over_quic(source, &zone),
+    ] {
+        let refused = decode(&refused);
+        assert_eq!(
+            (refused.rcode.as_str(), refused.answer.len()),
+            ("REFUSED", 0)
+        );
+    }
 }
 
 #[test]

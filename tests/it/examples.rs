@@ -2,12 +2,13 @@
 
 use crate::decode::{Response, Rr, decode};
 use crate::live::Live;
+use crate::transfer::{question, records};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tenantdns::answer::{Outcome, Plan, Replied, Transport, respond, resume};
-use tenantdns::chain::{ForwardOptions, UpstreamId};
-use tenantdns::testing::{Cluster, query, query_edns, request};
+use tenantdns::chain::{ForwardOptions, Secondary, TransferOptions, UpstreamId};
+use tenantdns::testing::{Cluster, query, query_edns, request, transfer};
 use tenantdns::wire::RType;
 use tenantdns::zone::PodMode;
 
@@ -21,7 +22,38 @@ struct File {
 
 #[derive(Deserialize)]
 struct TransferSuite {
+    fixture: String,
+    config: Settings,
+    cases: Vec<TransferCase>,
+}
+
+#[derive(Deserialize)]
+struct TransferCase {
     id: String,
+    query: ZoneQuery,
+    expect: ExpectZone,
+}
+
+#[derive(Deserialize)]
+struct ZoneQuery {
+    zone: String,
+    /// 0 for AXFR.
+    serial: u32,
+}
+
+#[derive(Deserialize)]
+struct ExpectZone {
+    order: Order,
+    records: Vec<Rr>,
+}
+
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Order {
+    /// As listed.
+    Exact,
+    /// The services as listed, the records of each in any order.
+    ByService,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +98,9 @@ struct Settings {
     legacy_wildcards: bool,
     #[serde(default = "yes")]
     synced: bool,
+    /// What the SOA says.
+    #[serde(default)]
+    serial: Option<u32>,
 }
 
 fn yes() -> bool {
@@ -104,16 +139,12 @@ struct Expect {
 /// Cases whose answer another server gives, by the feature that they wait for.
 const NEEDS_UPSTREAM: [&str; 2] = ["example-externalname/00", "example-legacy-wildcards/00"];
 
-/// Transfers of whole zones, which wait for `[transfer]`.
-const NEEDS_TRANSFER: [&str; 2] = ["example-axfr", "example-ixfr-current"];
-
 fn load() -> File {
     let text = include_str!("../cases/examples.yaml");
     serde_saphyr::from_str(text).expect("tests/cases/examples.yaml")
 }
 
-fn cluster(file: &File, suite: &Suite) -> Cluster {
-    let s = &suite.config;
+fn cluster(file: &File, (fixture, s): (&str, &Settings)) -> Cluster {
     let config = serde_json::json!({
         "mode": "off",
         "wildcard": if s.legacy_wildcards { "filtered" } else { "off" },
@@ -137,10 +168,11 @@ fn cluster(file: &File, suite: &Suite) -> Cluster {
     } else {
         format!("{toml}namespaces = {}\n", list(&s.namespaces))
     };
-    let objects = &file.fixtures[&suite.fixture].objects;
+    let objects = &file.fixtures[fixture].objects;
     let json = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let mut cluster = Cluster::new(&json.to_string(), &toml).own_addresses(&s.local_ips);
     cluster.synced = s.synced;
+    cluster.serial = s.serial.unwrap_or(cluster.serial);
     assert!(
         cluster
             .zones()
@@ -207,7 +239,7 @@ fn answer(live: &Live, case: &Case, transport: Transport) -> Response {
     let bytes = match transport {
         // The largest example has over 512 octets.
         Transport::Udp => query_edns(&case.query.name, rtype, 1232),
-        Transport::Tcp => query(&case.query.name, rtype),
+        Transport::Tcp | Transport::Exchange => query(&case.query.name, rtype),
     };
     decode(&live.ask("127.0.0.1".parse().unwrap(), transport, &bytes))
 }
@@ -217,7 +249,7 @@ fn worked_examples_are_answered_as_coredns_does() {
     let file = load();
     let (mut cases, mut waiting, mut failures) = (0, 0, Vec::new());
     for suite in &file.suites {
-        let live = Live::start(&cluster(&file, suite));
+        let live = Live::start(&cluster(&file, (&suite.fixture, &suite.config)));
         for case in &suite.cases {
             cases += 1;
             if NEEDS_UPSTREAM.contains(&case.id.as_str()) {
@@ -239,8 +271,6 @@ fn worked_examples_are_answered_as_coredns_does() {
         (file.totals.suites, file.totals.cases)
     );
     assert_eq!(waiting, NEEDS_UPSTREAM.len());
-    let transfers: Vec<&str> = file.transfer_suites.iter().map(|s| s.id.as_str()).collect();
-    assert_eq!(transfers, NEEDS_TRANSFER);
     assert!(
         failures.is_empty(),
         "{} failures\n{}",
@@ -251,6 +281,60 @@ fn worked_examples_are_answered_as_coredns_does() {
         "{} cases over UDP and TCP; {waiting} wait for forwarding",
         cases - waiting
     );
+}
+
+/// Returns the service that a record belongs to: what stands in front of `svc`, without ports and
+/// endpoints.
+fn service_of(record: &str) -> String {
+    let owner = record.split(' ').next().unwrap_or("");
+    match owner.split_once(".svc.") {
+        Some((front, _)) => {
+            let labels: Vec<&str> = front.rsplit('.').take(2).collect();
+            labels.join("/")
+        }
+        None => "the zone".into(),
+    }
+}
+
+#[test]
+fn worked_examples_are_transferred_as_coredns_does() {
+    let file = load();
+    let mut cases = 0;
+    for suite in &file.transfer_suites {
+        let mut cluster = cluster(&file, (&suite.fixture, &suite.config));
+        let zones = cluster.config.blocks[0].zones.clone();
+        let to = vec![Secondary::Anybody];
+        cluster.config.blocks[0].transfer = Some(TransferOptions {
+            zones,
+            to,
+            source: None,
+        });
+        let snapshot = cluster.snapshot();
+        for case in &suite.cases {
+            cases += 1;
+            let ZoneQuery { zone, serial } = &case.query;
+            let (ask, aa) = match serial {
+                0 => (format!("{zone} AXFR"), true),
+                serial => (format!("{zone} IXFR {serial}"), false),
+            };
+            let source = "127.0.0.1".parse().unwrap();
+            let messages = transfer(&snapshot, source, &question(&ask));
+            let mut got = records(&messages, aa).expect(&case.id);
+            let expected = case.expect.records.iter();
+            let mut expected: Vec<String> = expected
+                .map(|rr| format!("{} {} {} {}", rr.name, rr.ttl, rr.rtype, rr.rdata))
+                .collect();
+            if case.expect.order == Order::ByService {
+                for records in [&mut got, &mut expected] {
+                    for run in records.chunk_by_mut(|a, b| service_of(a) == service_of(b)) {
+                        run.sort();
+                    }
+                }
+            }
+            assert_eq!(got, expected, "{}", case.id);
+        }
+    }
+    assert_eq!(cases, 2);
 }
 
 /// What the upstream of the examples says to a question for example.net.
@@ -272,7 +356,7 @@ fn an_alias_to_the_outside_is_completed_with_what_the_upstream_says() {
         .iter()
         .find(|s| s.id == "example-externalname")
         .unwrap();
-    let mut cluster = cluster(&file, suite);
+    let mut cluster = cluster(&file, (&suite.fixture, &suite.config));
     cluster.config.blocks[0]
         .forward
         .push(ForwardOptions::new(".".parse().unwrap(), UpstreamId(0)));

@@ -11,13 +11,13 @@ use tenantdns::drain::Drain;
 use tenantdns::forward::Forwarder;
 use tenantdns::index::Index;
 use tenantdns::server::{
-    Core, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
+    Core, Count, ListenAddress, Options, Scheme, Server, Setup, Timeouts, Upstream, bind,
 };
 use tenantdns::snapshot::{Publisher, cell};
 use tenantdns::testing::Cluster;
 
 /// How long a client waits for an answer at most. Nothing is expected to take it.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server. Ends when dropped.
 pub(crate) struct Live {
@@ -33,6 +33,11 @@ pub(crate) struct Live {
 impl Live {
     /// Serves a cluster on a port of its own.
     pub(crate) fn start(cluster: &Cluster) -> Self {
+        Self::start_with(cluster, Timeouts::default())
+    }
+
+    /// Serves a cluster with timeouts of its own.
+    pub(crate) fn start_with(cluster: &Cluster, timeouts: Timeouts) -> Self {
         let listen = ListenAddress {
             id: ListenerId(0),
             scheme: Scheme::Dns,
@@ -53,7 +58,7 @@ impl Live {
             .then(|| Arc::new(Forwarder::new(&config.forward, &config.caches, &[]).unwrap()));
         let setup = Setup {
             options,
-            timeouts: Timeouts::default(),
+            timeouts,
             reader,
             drain: drain.clone(),
             upstream: forwarder.clone().map(|f| f as Arc<dyn Upstream>),
@@ -71,6 +76,12 @@ impl Live {
         }
     }
 
+    /// Returns what the server has counted.
+    pub(crate) fn count(&self, what: Count) -> u64 {
+        let server = self.server.as_ref();
+        server.map_or(0, |server| server.stats().get(what))
+    }
+
     /// Shows what the index holds now.
     pub(crate) fn publish(&mut self) {
         let snapshot = self.index.snapshot(0);
@@ -84,7 +95,7 @@ impl Live {
                 let socket = self.send(source, bytes);
                 receive(&socket)
             }
-            Transport::Tcp => ask_tcp(self.address, source, bytes),
+            Transport::Tcp | Transport::Exchange => ask_tcp(self.address, source, bytes),
         }
     }
 

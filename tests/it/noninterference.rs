@@ -61,7 +61,7 @@ fn steps() -> impl Strategy<Value = String> {
     })
 }
 
-fn settings() -> impl Strategy<Value = String> {
+pub(crate) fn settings() -> impl Strategy<Value = String> {
     let of = |key: &'static str, values: &[&'static str]| {
         select(values.to_vec()).prop_map(move |value| format!("{key} = {value:?}\n"))
     };
@@ -83,7 +83,7 @@ fn settings() -> impl Strategy<Value = String> {
     })
 }
 
-fn serve(objects: Vec<Object>, config: &str) -> Snapshot {
+pub(crate) fn serve(objects: Vec<Object>, config: &str) -> Snapshot {
     Cluster::of(objects, config)
         .own_addresses(&[OWN])
         .snapshot()
@@ -95,7 +95,7 @@ fn nobody() -> IpAddr {
 
 /// Addresses of clients of every kind: pods of two tenants and of the platform, those that may be a
 /// node's or nobody's, and one that is surely nobody's.
-fn clients() -> Vec<IpAddr> {
+pub(crate) fn clients() -> Vec<IpAddr> {
     let pods = ["a1", "b1", "kube-system"].map(pod_of);
     let mut clients = pods.to_vec();
     clients.extend([pod_address(1), pod_address(9), pod_address(13), nobody()]);
@@ -163,7 +163,12 @@ fn is_invisible(
 
 /// Returns `base` with everything that the client doesn't see replaced by what it doesn't see of
 /// `other`.
-fn change(base: &[Object], other: &[Object], config: &str, client: IpAddr) -> Vec<Object> {
+pub(crate) fn change(
+    base: &[Object],
+    other: &[Object],
+    config: &str,
+    client: IpAddr,
+) -> Vec<Object> {
     let snapshot = serve(base.to_vec(), config);
     let view = snapshot.view(snapshot.identify(client));
     let settled = settled(base, &snapshot, client);

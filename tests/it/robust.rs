@@ -472,6 +472,7 @@ fn check(snapshot: &Snapshot, random: &mut Random, bytes: &[u8], tally: &mut Tal
             tally.holds += 1;
         }
         Outcome::Ask(_) => unreachable!("asked until it answered"),
+        Outcome::Transfer(_) => unreachable!("no transfer is configured"),
     }
 }
 

@@ -147,7 +147,7 @@ impl Ours {
         self.folder.path("log")
     }
 
-    /// Starts it with this Corefile, in which the ports are as for [`CoreDns::start`].
+    /// Starts it with this Corefile, at ports that it finds as CoreDNS does.
     pub(crate) fn start(corefile: &str) -> Self {
         for _ in 0..3 {
             let [dns, ready] = [(); 2].map(|()| free_port());

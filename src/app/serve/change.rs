@@ -8,6 +8,7 @@ use super::signals::{Signal, Signals};
 use crate::admin;
 use crate::app::canary;
 use crate::app::feed::Feed;
+use crate::app::notifier::{self, Notifier};
 use crate::chain::ListenerId;
 use crate::config::Config;
 use crate::server::{ListenAddress, Upstream};
@@ -129,6 +130,15 @@ impl Running {
             match Looking::start(canary, &self.drain) {
                 Ok(looking) => self.canary = looking,
                 Err(error) => tried("canary", Err(error)),
+            }
+        }
+        if notifier::is_wanted(&self.config) != notifier::is_wanted(&next) {
+            if let Some(notifier) = self.notifier.take() {
+                notifier.stop();
+            }
+            match Notifier::start(&next, &self.reader, &self.drain) {
+                Ok(notifier) => self.notifier = notifier,
+                Err(error) => tried("notifier", Err(error)),
             }
         }
         self.details.pages.configure(|pages| {

@@ -270,6 +270,8 @@ impl Observed {
     ) {
         let (length, verdict) = match outcome {
             Outcome::Reply(length, verdict) => (length, verdict),
+            // By its first message.
+            Outcome::Transfer(transfer) => (&transfer.length, &transfer.verdict),
             Outcome::Drop(DropReason::Policy) => {
                 if let Some(traffic) = &mut self.traffic {
                     traffic.dropped(snapshot, request);

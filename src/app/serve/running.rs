@@ -11,6 +11,7 @@ use crate::app::changes::{Changing, changes};
 use crate::app::coredns;
 use crate::app::details::Details;
 use crate::app::feed::Feed;
+use crate::app::notifier::Notifier;
 use crate::app::pages::{Configured, Pages};
 use crate::app::progress::Progress;
 use crate::app::pulse::Pulse;
@@ -35,6 +36,7 @@ pub(super) struct Running {
     pub(super) pulse: Pulse,
     pub(super) observation: Observation,
     pub(super) canary: Option<Looking>,
+    pub(super) notifier: Option<Notifier>,
     pub(super) means: Means,
     pub(super) details: Arc<Details>,
     pub(super) changing: Changing,
@@ -110,6 +112,7 @@ impl Running {
         let index = IndexThread::start(feed, publisher, &drain, progress, synced, asked)?;
         let running = Self {
             canary: Looking::start(canary, &drain)?,
+            notifier: Notifier::start(&config, &reader, &drain)?,
             config,
             server,
             admin,
@@ -137,7 +140,8 @@ impl Running {
     pub(super) fn stop(self) -> anyhow::Result<()> {
         self.stopping.start();
         self.drain.start();
-        let looked = self.canary.is_none_or(Looking::stop);
+        let looked =
+            self.canary.is_none_or(Looking::stop) & self.notifier.is_none_or(Notifier::stop);
         let ended = self.server.join() & looked;
         self.index.join()?;
         let observed = self.observation.close() & self.pulse.close();

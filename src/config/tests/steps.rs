@@ -1,7 +1,7 @@
 //! The tables of steps: what they become. What is wrong in them is in errors/steps.rs.
 
 use super::parse;
-use crate::chain::{BlockOptions, NameMatch, RewriteField};
+use crate::chain::{BlockOptions, NameMatch, RewriteField, Secondary};
 
 fn block(text: &str) -> BlockOptions {
     parse(text).blocks.remove(0)
@@ -41,6 +41,30 @@ fn zones_are_by_default_the_block_s() {
         zone(&block.template[0].zones).as_deref(),
         Some("10.in-addr.arpa.")
     );
+}
+
+#[test]
+fn a_transfer_names_addresses_with_the_port_of_their_notifications() {
+    let text = "[[block]]\nzones = [\"example\"]\n[block.kubernetes]\n[block.transfer]\n\
+                to = [\"192.0.2.1\", \"*\", \"2001:db8::1\", \"[2001:db8::2]:5300\", \"::ffff:192.0.2.3\"]\n\
+                source = \"192.0.2.9\"\n";
+    let transfer = parse(text).blocks.remove(0).transfer.expect("transfer");
+    let zones: Vec<String> = transfer.zones.iter().map(ToString::to_string).collect();
+    assert_eq!(zones, ["example."]);
+    let notified: Vec<String> = transfer.notified().map(|at| at.to_string()).collect();
+    let expected = [
+        "192.0.2.1:53",
+        "[2001:db8::1]:53",
+        "[2001:db8::2]:5300",
+        "192.0.2.3:53",
+    ];
+    assert_eq!(notified, expected);
+    assert!(transfer.to.contains(&Secondary::Anybody));
+    assert_eq!(
+        transfer.source,
+        Some("192.0.2.9".parse().expect("an address"))
+    );
+    assert!(block("").transfer.is_none());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::super::options::{Scheme, TimeoutOptions};
 use super::super::padding::pad;
 use super::super::proxy::{self, Header, Named};
 use super::super::stats::Count;
+use super::transfer::Outgoing;
 use super::{Answering, MAX_MESSAGE, PREFIX, Shared};
 use crate::answer::{Request, Transport};
 use crate::chain::ListenerId;
@@ -19,6 +20,7 @@ use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -48,9 +50,9 @@ pub(in crate::server) struct Origin {
 
 /// One connection.
 pub(in crate::server) struct Connection<A, S> {
-    shared: Rc<Shared<A>>,
+    pub(super) shared: Rc<Shared<A>>,
     stream: S,
-    origin: Origin,
+    pub(super) origin: Origin,
     /// Whom the PROXY header in front of the first query names, once that is known.
     named: Option<Named>,
     /// What was read and not answered: part of a message, once [`Connection::answer`] is done.
@@ -62,6 +64,8 @@ pub(in crate::server) struct Connection<A, S> {
     late: mpsc::Receiver<Vec<u8>>,
     late_places: Option<mpsc::Sender<Vec<u8>>>,
     progress: Progress,
+    /// The zone that is being transferred; what was asked behind it waits.
+    pub(super) transfer: Option<Outgoing>,
 }
 
 /// How far the peer has come, which decides how long it may take for the next step.
@@ -76,7 +80,7 @@ enum Progress {
 }
 
 /// The connection is to be closed: the peer is gone, or too slow.
-struct Closed;
+pub(super) struct Closed;
 
 enum Event {
     Stop,
@@ -93,6 +97,8 @@ enum Step {
     Incomplete,
     /// The scratch is full.
     Full,
+    /// The rest of a zone is to be sent before more is answered.
+    Transfer,
     /// A message of length 0, or a PROXY header without an end: the peer does not speak DNS.
     Nonsense,
     /// The client, or its tenant, has asked as much as it may.
@@ -120,6 +126,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             late,
             late_places: Some(late_places),
             progress: Progress::Silent(Instant::now()),
+            transfer: None,
         }
     }
 
@@ -241,8 +248,13 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
         let step = loop {
             let step = poll_fn(|cx| Poll::Ready(self.answer_some(cx))).await?;
             self.flush().await?;
-            if step != Step::Full {
-                break step;
+            match step {
+                Step::Full => {}
+                Step::Transfer => {
+                    self.send_transfer().await?;
+                    self.progress = Progress::Idle(Instant::now());
+                }
+                last => break last,
             }
         };
         if self.input.is_empty() && self.input.capacity() > IDLE_BUFFER {
@@ -319,6 +331,17 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 Named::Malformed => engine.refuse_claim(message, out),
                 _ => engine.answer(&snapshot, &request, out, &shared.waiters, keep),
             };
+            let answered = match engine.begun.take() {
+                None => answered,
+                Some(begun) => match shared.transfers.take(self.origin.peer.ip()) {
+                    Some(place) => {
+                        engine.counters.add(Count::Answered, 1);
+                        let outgoing = Outgoing::new(*begun, Arc::clone(&snapshot), place);
+                        self.transfer.insert(outgoing).first()
+                    }
+                    None => engine.fail(message, out),
+                },
+            };
             let answered = match encrypted {
                 false => answered,
                 true => pad(message, out, answered),
@@ -329,6 +352,9 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             }
             read += PREFIX + length;
             queries += 1;
+            if self.transfer.is_some() {
+                break Step::Transfer;
+            }
         };
         let count = match encrypted {
             false => Count::TcpQueries,
@@ -341,8 +367,14 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
             _ if !self.input.is_empty() => Progress::Partial(Instant::now()),
             _ => Progress::Idle(Instant::now()),
         };
-        let mut unsent = &scratch[..filled];
-        self.dirty |= filled > 0;
+        let written = self.write(cx, &scratch[..filled]);
+        engine.sent();
+        written.map(|()| step)
+    }
+
+    /// Writes what the stream takes at once, and keeps the rest.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>, mut unsent: &[u8]) -> Result<(), Closed> {
+        self.dirty |= !unsent.is_empty();
         while !unsent.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, unsent) {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(Closed),
@@ -353,8 +385,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
                 }
             }
         }
-        engine.sent();
-        Ok(step)
+        Ok(())
     }
 
     /// Takes the PROXY header off the input, where the peer is a forwarder that sends them. An error
@@ -391,7 +422,7 @@ impl<A: Answerer, S: AsyncRead + AsyncWrite + Unpin> Connection<A, S> {
     }
 
     /// Waits until the stream has taken everything, as long as the peer may take for that.
-    async fn flush(&mut self) -> Result<(), Closed> {
+    pub(super) async fn flush(&mut self) -> Result<(), Closed> {
         if !self.dirty {
             return Ok(());
         }

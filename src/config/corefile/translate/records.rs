@@ -2,7 +2,7 @@
 //! `transfer`, who may have all of a zone's.
 
 use super::values::{duration, item, number};
-use super::{Cursor, Fault, Out, Table, Token, Value, only_once, texts, zones};
+use super::{Cursor, Fault, Out, Table, Value, only_once, texts, zones};
 
 /// `hosts [FILE [ZONES…]] { ADDRESS NAMES…; ttl; no_reverse; reload; fallthrough }`
 pub(super) fn hosts(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
@@ -125,7 +125,7 @@ pub(super) fn template(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(),
     Ok(())
 }
 
-/// `transfer [ZONES…] { to ADDRESSES… }`
+/// `transfer [ZONES…] { to ADDRESSES…; source ADDRESS }`
 pub(super) fn transfer(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
     cursor.next();
     let word = cursor.token();
@@ -138,13 +138,13 @@ pub(super) fn transfer(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(),
         match cursor.text() {
             "to" => {
                 let to = cursor.some_arguments("addresses, or `*`")?;
-                let to = to.iter().map(|token| item(Value::text(peer(token)), token));
-                table.extend("to", to.collect());
+                table.extend("to", texts(&to));
             }
             "source" => {
-                let source = cursor.argument("an address")?;
-                let text = "`source` has no meaning here: secondaries are not notified";
-                out.note(&source.place, text);
+                if table.value("source").is_some() {
+                    return Err(cursor.fault("there is a `source` already"));
+                }
+                table.set_text("source", cursor.argument("an address")?);
             }
             _ => return Err(cursor.unknown(&["to", "source"])),
         }
@@ -157,12 +157,4 @@ pub(super) fn transfer(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(),
     }
     out.block.tables.push(table);
     Ok(())
-}
-
-/// Returns the address alone: the port is where CoreDNS sends its notifications.
-fn peer(token: &Token) -> String {
-    match token.text.parse::<std::net::SocketAddr>() {
-        Ok(address) => address.ip().to_string(),
-        Err(_) => token.text.clone(),
-    }
 }

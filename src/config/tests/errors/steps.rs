@@ -36,6 +36,12 @@ fn wrong_values_of_steps_are_said_with_what_would_be_right() {
             "0",
             "0 is out of range; it is 1 to 65535 seconds",
         ),
+        (
+            "transfer",
+            "source",
+            "\"dns.example\"",
+            "`dns.example` is not an address",
+        ),
     ] {
         let text = format!("[{table}]\n{key} = {value}\n");
         let column = key.len() + 4;
@@ -49,6 +55,23 @@ fn wrong_values_of_steps_are_said_with_what_would_be_right() {
         "1",
         "needs true or false, not an integer",
     );
+    for value in ["192.0.2.0/24", "192.0.2.1:x", "dns.example", "%"] {
+        check_item(
+            "transfer",
+            "to",
+            &format!("{value:?}"),
+            &format!(
+                "`{value}` is neither an address, as in \"192.0.2.1\" or \"192.0.2.1:5300\", nor `*`"
+            ),
+        );
+    }
+    for table in ["", "to = []\n", "zones = [\"cluster.local\"]\n"] {
+        check(
+            "a table for nobody",
+            &format!("[transfer]\n{table}"),
+            &["1:2: transfer: needs `to`: without an address nobody may transfer"],
+        );
+    }
     check_item(
         "hosts",
         "inline",
