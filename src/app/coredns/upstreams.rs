@@ -1,12 +1,13 @@
 //! The series of forwarding and of the cache.
 
-use super::{rcode_name, server_name};
+use super::server_name;
 use crate::cache;
 use crate::config::Config;
 use crate::forward::{self, BOUNDS, Durations, Forwarder, Proto, ToReadings};
 use crate::metrics::Histogram;
 use crate::metrics::coredns::{Cache, Forward, Upstream};
 use crate::server::Endpoint;
+use crate::wire::Rcode;
 
 /// The labels of each cache, in the order of the configuration: server and zones.
 pub(in crate::app) type CacheLabels = Vec<(Box<str>, Box<str>)>;
@@ -80,7 +81,7 @@ fn upstream(read: &ToReadings) -> Upstream {
     Upstream {
         to: read.to.to_string().into(),
         replies: replies
-            .map(|(rcode, times)| (rcode_name(*rcode), histogram(times)))
+            .map(|(rcode, times)| (rcode_text(*rcode), histogram(times)))
             .collect(),
         requests: read.durations.iter().map(|(_, times)| times.count()).sum(),
         failures: read.healthcheck_failures,
@@ -90,10 +91,27 @@ fn upstream(read: &ToReadings) -> Upstream {
     }
 }
 
+/// Returns the name of a response code, or its number: not what blocks call it.
+fn rcode_text(rcode: Rcode) -> String {
+    let name = rcode.coredns_name().map(str::to_owned);
+    name.unwrap_or_else(|| rcode.0.to_string())
+}
+
 fn histogram(times: &Durations) -> Histogram {
     Histogram {
         bounds: BOUNDS.to_vec(),
         counts: times.buckets.to_vec(),
         sum: times.sum,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_codes_of_upstreams_without_a_name_are_numbers() {
+        assert_eq!(rcode_text(Rcode::SERVFAIL), "SERVFAIL");
+        assert_eq!(rcode_text(Rcode(12)), "12");
     }
 }
