@@ -2,6 +2,7 @@
 //! of dnstap. A worker never waits for them: what they can't take in time is lost, and counted.
 
 mod lines;
+mod servers;
 mod tap;
 
 use super::questions::Asking;
@@ -11,6 +12,7 @@ use crate::observe::{Recorder, Wanted};
 use crate::querylog::Output;
 use crate::snapshot::SnapshotReader;
 use crate::tap::TapOptions;
+use servers::Servers;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +27,7 @@ pub(super) struct Journal {
     recorder: Recorder,
     reader: SnapshotReader,
     asking: Asking,
+    servers: Servers,
     writers: Vec<Writer>,
     losses: Losses,
 }
@@ -57,7 +60,8 @@ enum Job {
 }
 
 impl Journal {
-    /// Starts to write what is configured, block by block.
+    /// Starts to write what is configured, block by block. Listeners are called `servers`, by their
+    /// numbers.
     ///
     /// # Errors
     /// There is no thread to be had.
@@ -65,14 +69,17 @@ impl Journal {
         written: &[Written],
         reader: &SnapshotReader,
         asking: &Asking,
+        servers: &[String],
     ) -> io::Result<Self> {
         let mut journal = Self {
             recorder: Recorder::new(),
             reader: reader.clone(),
             asking: asking.clone(),
+            servers: Servers::default(),
             writers: Vec::new(),
             losses: Losses::default(),
         };
+        journal.rename(servers);
         journal.apply(written)?;
         Ok(journal)
     }
@@ -95,6 +102,11 @@ impl Journal {
             }
         }
         Ok(())
+    }
+
+    /// Calls the listeners otherwise.
+    pub(super) fn rename(&self, servers: &[String]) {
+        self.servers.rename(servers);
     }
 
     /// Returns what each of the server's threads copies with.
@@ -120,13 +132,19 @@ impl Journal {
         let thread = match job.clone() {
             Job::Lines(written) => {
                 let exchanges = self.recorder.reader(wanted(&written), lost_lines);
-                let lines = lines::Lines::new(written, self.reader.clone(), self.asking.clone());
+                let known = (
+                    self.reader.clone(),
+                    self.asking.clone(),
+                    self.servers.clone(),
+                );
+                let lines = lines::Lines::new(written, known);
                 let thread = thread::Builder::new().name("query-log".into());
                 thread.spawn(move || lines.run(exchanges, &closed))?
             }
             Job::Tap(options, blocks) => {
                 let exchanges = self.recorder.reader(Wanted::ALL, lost_taps);
-                let tap = tap::Tap::new(options, blocks, exchanges.origin());
+                let tap =
+                    tap::Tap::new((options, blocks), self.servers.clone(), exchanges.origin());
                 let thread = thread::Builder::new().name("dnstap".into());
                 thread.spawn(move || tap.run(exchanges, &closed))?
             }

@@ -1,6 +1,9 @@
 //! CoreDNS and tenantdns, with configurations that mean the same, asked the same: their series and
 //! their logs say the same.
 
+#[cfg(feature = "encrypted")]
+#[path = "metrics/encrypted.rs"]
+mod encrypted;
 #[path = "metrics/listed.rs"]
 mod listed;
 #[path = "metrics/outside.rs"]

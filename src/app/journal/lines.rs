@@ -1,5 +1,6 @@
 //! The thread of the query log: copies of answers become lines on the standard output.
 
+use super::servers::Servers;
 use super::{names_pods, pause};
 use crate::app::questions::Asking;
 use crate::config::Written;
@@ -29,12 +30,16 @@ pub(super) struct Lines {
     blocks: Vec<(Vec<Rule>, Option<ErrorLines>)>,
     reader: SnapshotReader,
     asking: Asking,
+    servers: Servers,
     /// It has been said that lines can't be written.
     failed: bool,
 }
 
 impl Lines {
-    pub(super) fn new(written: Vec<Written>, reader: SnapshotReader, asking: Asking) -> Self {
+    pub(super) fn new(
+        written: Vec<Written>,
+        (reader, asking, servers): (SnapshotReader, Asking, Servers),
+    ) -> Self {
         let blocks = written.into_iter().map(|block| {
             let errors = block.errors.map(ErrorLines::new);
             (block.log, errors)
@@ -43,6 +48,7 @@ impl Lines {
             blocks: blocks.collect(),
             reader,
             asking,
+            servers,
             failed: false,
         }
     }
@@ -62,7 +68,10 @@ impl Lines {
         let mut found = Vec::new();
         loop {
             let last = closing.is_started();
-            let taken = exchanges.read(|exchange| found.push(exchange));
+            let taken = exchanges.read(|mut exchange| {
+                self.servers.name_way(&mut exchange);
+                found.push(exchange);
+            });
             let pods = self.pods(&found);
             for some in found.chunks(AT_ONCE) {
                 let mut text = String::new();

@@ -2,6 +2,7 @@
 //! no receiver, the rings keep what they have room for.
 
 use super::pause;
+use super::servers::Servers;
 use crate::drain::Drain;
 use crate::observe::{Exchange, Exchanges};
 use crate::tap::{Destination, Heard, Message, MessageKind, Sender, TapOptions};
@@ -25,13 +26,18 @@ const AT_ONCE: usize = 256 * 1024;
 pub(super) struct Tap {
     options: TapOptions,
     blocks: Vec<u16>,
+    servers: Servers,
     /// When, since 1970, the exchanges' times begin.
     since: Duration,
 }
 
 impl Tap {
     /// Returns what sends the exchanges of some blocks, whose times begin at `origin`.
-    pub(super) fn new(mut options: TapOptions, blocks: Vec<u16>, origin: Instant) -> Self {
+    pub(super) fn new(
+        (mut options, blocks): (TapOptions, Vec<u16>),
+        servers: Servers,
+        origin: Instant,
+    ) -> Self {
         if options.identity.is_empty() {
             let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             options.identity = name.trim().into();
@@ -45,6 +51,7 @@ impl Tap {
         Self {
             options,
             blocks,
+            servers,
             since: now.saturating_sub(origin.elapsed()),
         }
     }
@@ -119,7 +126,8 @@ impl Tap {
         loop {
             let last = closing.is_started();
             let (mut frames, mut result) = (Vec::new(), Ok(()));
-            let taken = exchanges.read(|exchange| {
+            let taken = exchanges.read(|mut exchange| {
+                self.servers.name_way(&mut exchange);
                 self.add(&exchange, &mut frames);
                 if frames.len() > AT_ONCE {
                     if result.is_ok() {
