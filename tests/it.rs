@@ -80,8 +80,12 @@ mod records;
 mod robust;
 #[path = "it/sampling.rs"]
 mod sampling;
+#[path = "it/serving.rs"]
+mod serving;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/spans.rs"]
+mod spans;
 #[path = "it/steps.rs"]
 mod steps;
 #[path = "it/stub.rs"]

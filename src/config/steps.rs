@@ -21,7 +21,7 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 21] = [
+pub(super) const TABLES: [&str; 22] = [
     "kubernetes",
     "forward",
     "cache",
@@ -29,6 +29,7 @@ pub(super) const TABLES: [&str; 21] = [
     "log",
     "errors",
     "dnstap",
+    "opentelemetry",
     "nsid",
     "bufsize",
     "local",

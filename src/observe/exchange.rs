@@ -4,10 +4,15 @@
 //! A worker copies and counts what it loses; it allocates nothing and waits for nobody. Each reader has
 //! rings of its own, so that a slow one costs the others nothing.
 
+mod share;
+
+pub use share::Share;
+
 use crate::answer::{Request, Transport, Verdict};
 use crate::chain::{BlockId, ListenerId, Plugin};
 use crate::ring::{Consumer, Producer, ring};
 use crate::wire::Rcode;
+use share::Chance;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +24,8 @@ const WORDS: usize = 16;
 const HEAD: usize = 10;
 /// Records in a worker's ring: what a thousand answers take, and more of small ones.
 const RECORDS: usize = 8192;
+/// Records in the ring of who wants a part of them: some hundred answers, or the largest one.
+const RECORDS_OF_A_SHARE: usize = 2048;
 
 /// Which answers somebody wants, by what they say. A NOERROR without an answer may be a denial, and an
 /// NXDOMAIN with one an error: those are copied for both.
@@ -103,6 +110,9 @@ pub struct Recorder {
 struct Sink {
     reader: u64,
     wanted: Wanted,
+    chance: Chance,
+    /// The answer at hand is for it.
+    is_due: bool,
     ring: Producer<WORDS>,
     lost: Arc<AtomicU64>,
 }
@@ -120,6 +130,7 @@ struct Shared {
 struct Listed {
     number: u64,
     wanted: Wanted,
+    share: Share,
     /// Counts what its rings had no room for.
     lost: Arc<AtomicU64>,
     /// Its ends of the rings that it has not met yet.
@@ -152,15 +163,16 @@ impl Recorder {
         }
     }
 
-    /// Returns a reader of what all threads copy from now on, of the answers that are wanted. What it does
-    /// not read in time is counted in `lost`.
-    pub fn reader(&self, wanted: Wanted, lost: &Arc<AtomicU64>) -> Exchanges {
+    /// Returns a reader of what all threads copy from now on, of a part of the answers that are wanted.
+    /// What it does not read in time is counted in `lost`.
+    pub fn reader(&self, wanted: Wanted, share: Share, lost: &Arc<AtomicU64>) -> Exchanges {
         let unmet = Arc::<Mutex<Vec<_>>>::default();
         let mut readers = locked(&self.shared.readers);
         let number = self.shared.revision.load(Ordering::Relaxed) + 1;
         readers.push(Listed {
             number,
             wanted,
+            share,
             lost: lost.clone(),
             unmet: unmet.clone(),
         });
@@ -194,15 +206,19 @@ impl Recorder {
     #[inline(never)]
     fn copy(&mut self, request: &Request<'_>, verdict: &Verdict, failed: bool, answer: &[u8]) {
         let answers = matches!(answer, [_, _, _, _, _, _, a, b, ..] if a | b != 0);
-        let wants = |sink: &Sink| sink.wanted.has(verdict.rcode, answers);
-        if !self.sinks.iter().any(wants) {
+        let mut any = false;
+        for sink in &mut self.sinks {
+            sink.is_due = sink.wanted.has(verdict.rcode, answers) && sink.chance.takes();
+            any |= sink.is_due;
+        }
+        if !any {
             return;
         }
         let received = self.began.saturating_duration_since(self.shared.origin);
         let times = [received, self.began.elapsed()];
         let head = head((request, verdict), failed, answer.len(), times);
         let records = records(request.bytes.len(), answer.len());
-        for sink in self.sinks.iter_mut().filter(|sink| wants(sink)) {
+        for sink in self.sinks.iter_mut().filter(|sink| sink.is_due) {
             let octets = words(request.bytes).chain(words(answer));
             if !sink.ring.push_long(records, head.into_iter().chain(octets)) {
                 // The one place that several workers write: only where somebody can't keep up.
@@ -221,11 +237,16 @@ impl Recorder {
         self.sinks.retain(is_listed);
         for reader in readers.iter() {
             if self.sinks.iter().all(|sink| sink.reader != reader.number) {
-                let (producer, consumer) = ring(RECORDS);
+                let (producer, consumer) = ring(match reader.share {
+                    Share::ALL => RECORDS,
+                    _ => RECORDS_OF_A_SHARE,
+                });
                 locked(&reader.unmet).push(consumer);
                 self.sinks.push(Sink {
                     reader: reader.number,
                     wanted: reader.wanted,
+                    chance: Chance::new(reader.share),
+                    is_due: false,
                     ring: producer,
                     lost: reader.lost.clone(),
                 });
