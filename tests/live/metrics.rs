@@ -288,7 +288,9 @@ fn corednss_series_and_log_are_ours_too() {
         let differ = differences(&theirs, &own, name, is_shared);
         assert!(differ.is_empty(), "{name}, CoreDNS's and ours: {differ:#?}");
     }
-    let by_rcode = |scrape: &Scrape| without_plugin(scrape.samples("coredns_dns_responses_total"));
+    // CoreDNS names the plugin next to `prometheus`, and not the one that answers.
+    let responses = "coredns_dns_responses_total";
+    let by_rcode = |scrape: &Scrape| without("plugin", scrape.samples(responses));
     assert_eq!(by_rcode(&theirs), by_rcode(&own));
     let kinds = |scrape: &Scrape| -> Vec<_> {
         let counts = scrape.samples(&format!("{programming}_count"));
@@ -314,12 +316,11 @@ fn corednss_series_and_log_are_ours_too() {
     assert_eq!(lines(&ours.log()), theirs);
 }
 
-/// The samples by their other labels than `plugin`: CoreDNS names the last plugin there before one that
-/// puts itself between, which `errors` and `log` do, and not the one that answers.
-fn without_plugin(samples: BTreeMap<Labels, f64>) -> BTreeMap<Labels, f64> {
+/// The samples by their other labels than this one.
+fn without(label: &str, samples: BTreeMap<Labels, f64>) -> BTreeMap<Labels, f64> {
     let mut sums = BTreeMap::new();
     for (mut labels, value) in samples {
-        labels.remove("plugin");
+        labels.remove(label);
         *sums.entry(labels).or_default() += value;
     }
     sums

@@ -1,7 +1,7 @@
 //! The same questions over UDP, TCP, TLS, HTTPS and QUIC, asked by kdig: counted and logged as CoreDNS does.
 
 use super::scrape::{Labels, Scrape, get};
-use super::{differences, lines};
+use super::{differences, lines, without};
 use crate::coredns::{CoreDns, LEASH};
 use crate::forward::program;
 use crate::process::{Folder, Process, free_port, peers, printed, until};
@@ -18,6 +18,30 @@ const COREFILE: &str = r#"example.test:{$ANY_PORT} tls://example.test:TLS https:
     log
     template IN A {
         answer "{{ .Name }} 60 IN A 192.0.2.1"
+    }
+}
+outside.test:{$ANY_PORT} tls://outside.test:TLS https://outside.test:HTTPS quic://outside.test:QUIC {
+    tls FOLDER/tls.crt FOLDER/tls.key
+    prometheus 127.0.0.1:METRICS
+    cache
+    forward . UPSTREAM
+}
+"#;
+
+/// Those of the cache, which there is one of: by the server that was asked.
+const CACHE: [&str; 4] = [
+    "coredns_cache_requests_total",
+    "coredns_cache_misses_total",
+    "coredns_cache_hits_total",
+    "coredns_cache_entries",
+];
+
+/// Who is asked by both.
+const UPSTREAM: &str = r#"outside.test:{$DNS_PORT} {
+    bind 127.0.0.1
+    ready 127.0.0.1:{$READY_PORT}
+    template IN A {
+        answer "{{ .Name }} 300 IN A 192.0.2.1"
     }
 }
 "#;
@@ -44,9 +68,16 @@ zones = ["example.test"]
 [[block.template]]
 type = "A"
 answer = ["{{ .Name }} 60 IN A 192.0.2.1"]
+[[block]]
+zones = ["outside.test"]
+[block.cache]
+[[block.forward]]
+to = ["UPSTREAM"]
 "#;
 
 const SCHEMES: [&str; 4] = ["", "tls://", "https://", "quic://"];
+
+const NAMES: [&str; 2] = ["www.example.test", "www.outside.test"];
 
 /// What kdig is told, and which of the ports it asks.
 const WAYS: [(usize, &[&str]); 6] = [
@@ -81,8 +112,10 @@ fn over_every_transport_the_same_is_counted_and_logged() {
     let place = folder.path("").display().to_string();
     let place = place.trim_end_matches('/');
     let [tls, https, quic, own, theirs] = [(); 5].map(|()| free_port());
+    let upstream = CoreDns::start(&peers, UPSTREAM);
     let filled = |text: &str, metrics: u16| {
         let text = text.replace("FOLDER", place);
+        let text = text.replace("UPSTREAM", &upstream.address.to_string());
         let text = text.replace("METRICS", &metrics.to_string());
         let text = text.replace("HTTPS", &https.to_string());
         let text = text.replace("TLS", &tls.to_string());
@@ -108,11 +141,14 @@ fn over_every_transport_the_same_is_counted_and_logged() {
     let their_ports = [coredns.any.port(), tls, https, quic];
 
     for (at, options) in WAYS {
-        for ports in [their_ports, own_ports] {
+        for (ports, name) in [their_ports, own_ports]
+            .into_iter()
+            .flat_map(|ports| NAMES.map(|name| (ports, name)))
+        {
             let mut command = Command::new(&kdig);
             command.args(["@127.0.0.1", "-p", &ports[at].to_string()]);
             command.args(options).args(["+retry=0", "+dnssec"]);
-            let output = command.args(["www.example.test", "A"]).output().unwrap();
+            let output = command.args([name, "A"]).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(text.contains("192.0.2.1"), "{options:?}: {text}");
         }
@@ -132,6 +168,15 @@ fn over_every_transport_the_same_is_counted_and_logged() {
         let is_an_end = |labels: &Labels| labels.get("status").is_some_and(|code| code == "0x1");
         let differ = differences(&theirs, &own, name, |labels| !is_an_end(labels));
         assert!(differ.is_empty(), "{name}, CoreDNS's and ours: {differ:#?}");
+    }
+    for name in CACHE {
+        // CoreDNS names a zone once for each listener of its block.
+        let counts = |scrape: &Scrape| {
+            let mut counts = without("zones", scrape.samples(name));
+            counts.retain(|_, count| *count > 0.0);
+            counts
+        };
+        assert_eq!(counts(&theirs), counts(&own), "{name}");
     }
     let requests = own.samples("coredns_dns_requests_total").into_keys();
     let ways: BTreeSet<_> = requests
