@@ -4,24 +4,22 @@
 //! A worker copies and counts what it loses; it allocates nothing and waits for nobody. Each reader has
 //! rings of its own, so that a slow one costs the others nothing.
 
+mod copy;
 mod share;
 
 pub use share::Share;
 
-use crate::answer::{Request, Transport, Verdict};
+use crate::answer::{Request, Verdict};
 use crate::chain::{BlockId, ListenerId, Plugin};
 use crate::ring::{Consumer, Producer, ring};
 use crate::wire::Rcode;
+use copy::{WORDS, exchange, head, of_first, records, words};
 use share::Chance;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Words of a record.
-const WORDS: usize = 16;
-/// Words before the messages' octets.
-const HEAD: usize = 10;
 /// Records in a worker's ring: what a thousand answers take, and more of small ones.
 const RECORDS: usize = 8192;
 /// Records in the ring of who wants a part of them: some hundred answers, or the largest one.
@@ -308,116 +306,6 @@ impl Drop for Exchanges {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A list is whole whatever happened to who held it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const STREAM: u64 = 1;
-const LOCAL: u64 = 2;
-const NAMED: u64 = 4;
-const FAILED: u64 = 8;
-
-fn head(
-    (request, verdict): (&Request<'_>, &Verdict),
-    failed: bool,
-    answered: usize,
-    [received, took]: [Duration; 2],
-) -> [u64; HEAD] {
-    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    let flag = |set: bool, flag: u64| if set { flag } else { 0 };
-    let flags = flag(request.transport != Transport::Udp, STREAM)
-        | flag(request.local.is_some(), LOCAL)
-        | flag(verdict.named.is_some(), NAMED)
-        | flag(failed, FAILED);
-    let block = verdict.block.map_or(u64::MAX, |block| block.0.into());
-    let plugin = verdict.plugin.map_or(0, |plugin| plugin as u64 + 1);
-    let unspecified = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let [p0, p1] = address_words(request.peer.ip());
-    let [l0, l1] = address_words(request.local.unwrap_or(unspecified));
-    let [n0, n1] = address_words(verdict.named.unwrap_or(unspecified));
-    let lengths = request.bytes.len() as u64 & 0xffff | (answered as u64 & 0xffff) << 16;
-    [
-        lengths | u64::from(request.listener.0) << 32 | block << 48,
-        u64::from(verdict.rcode.0)
-            | plugin << 16
-            | flags << 24
-            | u64::from(request.peer.port()) << 32,
-        p0,
-        p1,
-        l0,
-        l1,
-        n0,
-        n1,
-        nanoseconds(received),
-        nanoseconds(took),
-    ]
-}
-
-/// Returns the records that messages of so many octets take.
-fn records(query: usize, answer: usize) -> usize {
-    (HEAD + query.div_ceil(8) + answer.div_ceil(8)).div_ceil(WORDS)
-}
-
-fn of_first(first: &[u64; WORDS]) -> usize {
-    let [query, answer] = lengths(first[0]);
-    records(query, answer)
-}
-
-fn lengths(word: u64) -> [usize; 2] {
-    [(word & 0xffff) as usize, (word >> 16 & 0xffff) as usize]
-}
-
-fn exchange(words: &[u64]) -> Exchange {
-    let at = |place: usize| words.get(place).copied().unwrap_or_default();
-    let [query, answer] = lengths(at(0));
-    let flags = at(1) >> 24;
-    let maybe = |flag: u64, place| (flags & flag != 0).then(|| address(at(place), at(place + 1)));
-    let block = (at(0) >> 48) as u16;
-    let plugin = ((at(1) >> 16 & 0xff) as usize).checked_sub(1);
-    let answer_at = HEAD + query.div_ceil(8);
-    Exchange {
-        listener: ListenerId((at(0) >> 32) as u16),
-        block: (block != u16::MAX).then_some(BlockId(block)),
-        plugin: plugin.and_then(|place| Plugin::ALL.get(place).copied()),
-        rcode: Rcode(at(1) as u16),
-        peer: SocketAddr::new(address(at(2), at(3)), (at(1) >> 32) as u16),
-        local: maybe(LOCAL, 4),
-        named: maybe(NAMED, 6),
-        stream: flags & STREAM != 0,
-        failed: flags & FAILED != 0,
-        received: Duration::from_nanos(at(8)),
-        took: Duration::from_nanos(at(9)),
-        query: octets(words, HEAD, query),
-        answer: octets(words, answer_at, answer),
-    }
-}
-
-fn words(octets: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    octets.chunks(8).map(|chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        u64::from_le_bytes(word)
-    })
-}
-
-fn octets(words: &[u64], from: usize, length: usize) -> Vec<u8> {
-    let words = words.get(from..).unwrap_or_default();
-    words
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .take(length)
-        .collect()
-}
-
-fn address_words(address: IpAddr) -> [u64; 2] {
-    let bits = match address {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
-        IpAddr::V6(v6) => u128::from(v6),
-    };
-    [(bits >> 64) as u64, bits as u64]
-}
-
-fn address(high: u64, low: u64) -> IpAddr {
-    let bits = u128::from(high) << 64 | u128::from(low);
-    IpAddr::V6(Ipv6Addr::from(bits)).to_canonical()
 }
 
 #[cfg(test)]

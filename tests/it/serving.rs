@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a fact is waited for. None is expected to take it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -165,6 +165,34 @@ impl Serving {
                     panic!("`{text}` is not in\n{}", self.log.lock().unwrap())
                 }
             }
+        }
+    }
+
+    /// Waits for a line on the standard output with this in it, and returns it.
+    pub(crate) fn printed(&mut self, text: &str) -> String {
+        let lines = (&mut self.stdout).lines().map(Result::unwrap);
+        lines.into_iter().find(|line| line.contains(text)).unwrap()
+    }
+
+    /// Returns what a series of the metrics page says.
+    pub(crate) fn value(&self, series: &str) -> f64 {
+        let (_, page) = get(self.http("/metrics"), "/metrics").unwrap();
+        let mut samples = page.lines().filter_map(|line| line.rsplit_once(' '));
+        let sample = samples.find(|(name, _)| *name == series);
+        let (_, value) = sample.unwrap_or_else(|| panic!("no {series} in\n{page}"));
+        value.parse().unwrap()
+    }
+
+    /// Waits until a series has a value that is right.
+    pub(crate) fn wait_for(&self, series: &str, is_right: impl Fn(f64) -> bool) {
+        let start = Instant::now();
+        while !is_right(self.value(series)) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{series}: {}",
+                self.value(series)
+            );
+            thread::yield_now();
         }
     }
 

@@ -5,7 +5,7 @@
 mod collector;
 
 use crate::live::receive;
-use crate::serving::{Folder, Serving, Written, get};
+use crate::serving::{Folder, Serving, Written};
 use collector::{Collector, Posted, Say};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tenantdns::testing::{query, self_signed};
 use tenantdns::wire::RType;
 
@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const NAME: &str = "web.shop.svc.cluster.local.";
 
-/// A query that nothing is asked for, and one that fails.
+const LOST: &str = "tenantdns_unwritten_answers_total{kind=\"spans\"}";
+
+/// Beside the cluster, names that fail.
 const BLOCK: &str =
     "[[template]]\nzones = [\"fails.example\"]\nrcode = \"SERVFAIL\"\n[kubernetes]\n";
 
@@ -70,21 +72,6 @@ fn wait_for(collector: &Collector, count: usize) -> Vec<Span> {
     }
     assert_eq!(all.len(), count);
     all
-}
-
-fn lost(serving: &Serving) -> u64 {
-    let (_, page) = get(serving.http("/metrics"), "/metrics").unwrap();
-    let series = "tenantdns_unwritten_answers_total{kind=\"spans\"} ";
-    let sample = page.lines().find_map(|line| line.strip_prefix(series));
-    sample.unwrap().parse().unwrap()
-}
-
-fn wait_until_lost(serving: &Serving, is_right: impl Fn(u64) -> bool) {
-    let start = Instant::now();
-    while !is_right(lost(serving)) {
-        assert!(start.elapsed() < PATIENCE, "{} are lost", lost(serving));
-        std::thread::yield_now();
-    }
 }
 
 fn attributes(pairs: &[KeyValue]) -> BTreeMap<&str, String> {
@@ -263,17 +250,17 @@ fn what_a_collector_does_not_take_now_comes_again_and_what_it_refuses_is_counted
         let again = spans(&collector.posted());
         assert!(ids(&first).is_subset(&ids(&again)));
     }
-    assert_eq!(lost(&serving), 0);
+    assert_eq!(serving.value(LOST), 0.0);
 
     let rejected = b"\x0a\x0b\x08\x01\x12\x07invalid";
     for (say, expected) in [
-        (Say::This("400 Bad Request", "", b""), 1),
-        (Say::This("200 OK", "", rejected), 2),
+        (Say::This("400 Bad Request", "", b""), 1.0),
+        (Say::This("200 OK", "", rejected), 2.0),
     ] {
         collector.say([say]);
         ask(&serving, NAME, RType::A, 1);
         wait_for(&collector, 1);
-        wait_until_lost(&serving, |lost| lost == expected);
+        serving.wait_for(LOST, |lost| lost == expected);
     }
     // What was refused does not come again.
     ask(&serving, NAME, RType::AAAA, 1);
@@ -291,7 +278,7 @@ fn a_collector_that_does_not_answer_keeps_nobody() {
     wait_for(&collector, 1);
     // More than are kept.
     ask(&serving, NAME, RType::A, 12_000);
-    wait_until_lost(&serving, |lost| lost > 0);
+    serving.wait_for(LOST, |lost| lost > 0.0);
     go_on.send(()).unwrap();
     assert!(!spans(&collector.posted()).is_empty());
 }

@@ -101,7 +101,11 @@ impl Spans {
             .enable_time()
             .build();
         match runtime {
-            Ok(runtime) => runtime.block_on(self.follow(&mut exchanges, closing)),
+            Ok(runtime) => {
+                runtime.block_on(self.follow(&mut exchanges, closing));
+                // A look-up of the collector's name may go on for long.
+                runtime.shutdown_background();
+            }
             Err(error) => tracing::warn!(%error, "no spans are sent"),
         }
     }
