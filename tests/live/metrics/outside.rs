@@ -280,10 +280,10 @@ impl Outside {
     /// pages as they are then: CoreDNS's and ours.
     pub(super) fn compare(mut self) -> [Scrape; 2] {
         let servers = [self.coredns.any, self.ours.address()];
-        let mut sizes = [0; 2];
+        let mut sizes = [Vec::new(), Vec::new()];
         for question in QUESTIONS {
-            for (server, sum) in servers.into_iter().zip(&mut sizes) {
-                *sum += ask(server, question);
+            for (server, sizes) in servers.into_iter().zip(&mut sizes) {
+                sizes.push(ask(server, question) as f64);
             }
         }
         let dropped = ("udp", "127.0.0.1", false, "two.plain.test.", 2);
@@ -310,8 +310,20 @@ impl Outside {
         let plain = plain.map(|(labels, count)| (&*labels["plugin"], &*labels["rcode"], *count));
         assert_eq!(plain.collect::<Vec<_>>(), ANSWERED);
         // Ours are those of what arrives.
-        let sum = own.sum("coredns_dns_response_size_bytes_sum");
-        assert_eq!(sum, sizes[1] as f64);
+        let [_, mut sizes] = sizes;
+        // What is dropped has none.
+        sizes.push(0.0);
+        let name = "coredns_dns_response_size_bytes";
+        assert_eq!(own.sum(&format!("{name}_sum")), sizes.iter().sum::<f64>());
+        let mut buckets = BTreeMap::<String, f64>::new();
+        for (labels, count) in own.samples(&format!("{name}_bucket")) {
+            *buckets.entry(labels["le"].clone()).or_default() += count;
+        }
+        for (bound, count) in buckets {
+            let bound = bound.parse().unwrap_or(f64::INFINITY);
+            let expected = sizes.iter().filter(|size| **size <= bound).count();
+            assert_eq!(count, expected as f64, "up to {bound}");
+        }
         old_names_say_what_new_ones_say(&own);
         self.seldom(servers)
     }
