@@ -23,7 +23,7 @@ fn start(name: &str, more: &str) -> (Folder, Serving) {
         threads: 1,
         ..Written::new(more)
     };
-    let (_folder, serving) = start(&folder, &written);
+    let serving = Serving::start(&folder, &written);
     (folder, serving)
 }
 

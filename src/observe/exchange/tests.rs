@@ -1,6 +1,7 @@
 //! What is copied is read, by whoever wants it, and who does not read keeps nobody.
 
 use super::*;
+use crate::answer::Transport;
 use crate::tenancy::Client;
 use crate::testing::{query, request};
 use crate::wire::RType;
