@@ -220,13 +220,20 @@ impl Serving {
         line.unwrap().trim().to_owned()
     }
 
-    /// Returns the address of an HTTP page, as the log named it.
+    /// Returns the address of an HTTP page, as the log named it last; waits for that, since the log is read
+    /// beside the rest.
     pub(crate) fn http(&self, path: &str) -> SocketAddr {
-        let log = self.log.lock().unwrap();
-        let with_path = |line: &&str| line.contains(&format!("paths=\"{path}\""));
-        let line = log.lines().rev().find(with_path).unwrap();
-        let (_, rest) = line.split_once("address=").unwrap();
-        rest.split(' ').next().unwrap().parse().unwrap()
+        let words = format!("paths=\"{path}\"");
+        let start = Instant::now();
+        loop {
+            let log = self.log.lock().unwrap().clone();
+            if let Some(line) = log.lines().rev().find(|line| line.contains(&words)) {
+                let (_, rest) = line.split_once("address=").unwrap();
+                return rest.split(' ').next().unwrap().parse().unwrap();
+            }
+            assert!(start.elapsed() < PATIENCE, "{words} is not in\n{log}");
+            thread::yield_now();
+        }
     }
 }
 
