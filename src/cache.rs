@@ -105,28 +105,32 @@ impl Cache {
         (zones.is_empty() || zones.iter().any(is_in)).then_some(key)
     }
 
-    /// Looks a question up at the time `now`.
-    pub fn recall(&self, key: &Key, now: u64) -> Recall {
-        self.stats.request();
+    /// Looks a question up at the time `now` that came to a listener, by its number.
+    pub fn recall(&self, key: &Key, now: u64, listener: u16) -> Recall {
+        let stats = self.stats.of(listener);
+        stats.request();
         let Some((kept, entry)) = self.find(key, now) else {
-            self.stats.miss();
+            stats.miss();
             return Recall::Miss;
         };
-        self.stats.hit(kept);
+        stats.hit(kept);
         let left = entry.left(now);
         if left <= 0 {
             let found = Found { entry, ttl: 0 };
             if self.options.serve_stale.verify {
                 return Recall::Unless(found);
             }
-            self.stats.serve_stale();
+            stats.serve_stale();
             let refresh = found.entry.begin_refresh(now);
             if refresh {
-                self.stats.prefetch();
+                stats.prefetch();
             }
             return Recall::Hit { found, refresh };
         }
         let refresh = self.is_due(&entry, left, now);
+        if refresh {
+            stats.prefetch();
+        }
         let ttl = match self.options.keepttl {
             true => entry.answer.ttl,
             false => u32::try_from(left).unwrap_or(u32::MAX),
@@ -144,11 +148,11 @@ impl Cache {
         Some(Found { entry, ttl })
     }
 
-    /// Returns an answer whose time is up, where it may still be given, for a question that the
-    /// upstream had nothing better to say to.
-    pub fn stale(&self, key: &Key, now: u64) -> Option<Found> {
+    /// Returns an answer whose time is up, where it may still be given, for a listener's question that
+    /// the upstream had nothing better to say to.
+    pub fn stale(&self, key: &Key, now: u64, listener: u16) -> Option<Found> {
         let (_, entry) = self.find(key, now)?;
-        self.stats.serve_stale();
+        self.stats.of(listener).serve_stale();
         Some(Found { entry, ttl: 0 })
     }
 
@@ -182,13 +186,9 @@ impl Cache {
         let hits = entry.asked(now, gap);
         let threshold =
             (u64::from(entry.answer.ttl) * u64::from(prefetch.percentage)).div_ceil(100);
-        let due = hits >= prefetch.amount
+        hits >= prefetch.amount
             && u64::try_from(left).is_ok_and(|left| left <= threshold)
-            && entry.begin_refresh(now);
-        if due {
-            self.stats.prefetch();
-        }
-        due
+            && entry.begin_refresh(now)
     }
 
     /// Keeps an answer, if it is one that may be kept.
@@ -246,7 +246,17 @@ impl Cache {
 
     /// Returns what was counted.
     pub fn read(&self) -> Readings {
-        let mut readings = self.stats.read();
+        self.readings(None)
+    }
+
+    /// Returns what was counted of the questions that came to a listener; what is kept, evicted and
+    /// dropped is that of all.
+    pub fn read_of(&self, listener: u16) -> Readings {
+        self.readings(Some(listener))
+    }
+
+    fn readings(&self, listener: Option<u16>) -> Readings {
+        let mut readings = self.stats.read(listener);
         for (part, store) in [
             (&mut readings.success, &self.success),
             (&mut readings.denial, &self.denial),

@@ -195,7 +195,7 @@ impl server::Upstream for Forwarder {
         let mut buffer = QNameBuffer::default();
         let query = Query::parse(request.bytes, &mut buffer).ok()?;
         let (cache, key) = shared.cached(snapshot, &query, plan)?;
-        match cache.recall(&key, request.now) {
+        match cache.recall(&key, request.now, request.listener.0) {
             Recall::Miss | Recall::Unless(_) => None,
             Recall::Hit { found, refresh } => {
                 if refresh {

@@ -26,6 +26,7 @@
 //! | [`canary`] | notices a cache in front that merges tenants |
 //! | [`observe`] | what the answers tell of the clients: counts, and suspicions of a sweep |
 //! | [`querylog`] | lines about queries, as CoreDNS's `log` and `errors` write them |
+//! | [`otlp`] | sampled queries as spans, in OpenTelemetry's protocol |
 //! | [`ring`] | a bounded, lossy queue from one thread to another |
 //! | [`limits`] | how much clients and tenants may ask |
 //! | [`drain`] | the signal to stop |
@@ -59,6 +60,7 @@ pub mod manifests;
 pub mod metrics;
 pub mod model;
 pub mod observe;
+pub mod otlp;
 pub mod probe;
 pub mod protobuf;
 pub mod querylog;

@@ -20,7 +20,7 @@ mod tally;
 mod tests;
 mod traffic;
 
-pub use exchange::{Exchange, Exchanges, Recorder, Wanted};
+pub use exchange::{Exchange, Exchanges, Recorder, Share, Wanted};
 pub use gather::{Gatherer, Round, Suspicion};
 pub use gathered::{Gathered, TenantCounts};
 pub use sweep::Sort;

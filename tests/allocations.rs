@@ -10,9 +10,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tenantdns::answer::{DropReason, Outcome, Transport, respond};
 use tenantdns::index::Event;
-use tenantdns::observe::{Options, Traffic, observe};
+use tenantdns::observe::{Options, Recorder, Share, Traffic, Wanted, observe};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, objects, query, query_edns, request, sized};
 use tenantdns::wire::RType;
@@ -252,6 +253,10 @@ fn i4_noting_an_answer_allocates_nothing() {
     let (first, _gatherer) = observe(Options::default(), 7);
     let mut witness = first.next();
     let mut traffic = Traffic::new(["dns://:53".to_owned()]);
+    // One reader of everything, whose rings are full soon, and one of a part.
+    let mut recorder = Recorder::new();
+    let readers = [Share::ALL, Share::of(0.5)];
+    let _readers = readers.map(|share| recorder.reader(Wanted::ALL, share, &Arc::default()));
     let mut laid_out = false;
     let mut out = vec![0; 1232];
     for (source, name, rtype) in [
@@ -271,6 +276,8 @@ fn i4_noting_an_answer_allocates_nothing() {
             traffic.received(std::time::Instant::now());
             traffic.saw(&snapshot, &request, &verdict, 140);
             traffic.sent();
+            recorder.received(std::time::Instant::now());
+            recorder.saw(&request, &verdict, None, &out[..140]);
         };
         // The first query under a configuration makes what is counted in.
         if !std::mem::replace(&mut laid_out, true) {

@@ -87,8 +87,12 @@ mod robust;
 mod sampling;
 #[path = "it/secondaries.rs"]
 mod secondaries;
+#[path = "it/serving.rs"]
+mod serving;
 #[path = "it/snapshots.rs"]
 mod snapshots;
+#[path = "it/spans.rs"]
+mod spans;
 #[path = "it/steps.rs"]
 mod steps;
 #[path = "it/stub.rs"]

@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("drain", "", "*"),
     (
         "config",
-        "admin cache chain forward limits model observe querylog server tap tenancy tls wire zone",
+        "admin cache chain forward limits model observe otlp querylog server tap tenancy tls wire zone",
         "clap ipnet regex serde thiserror toml",
     ),
     (
@@ -66,6 +66,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("watch", "model index protobuf", "*"),
     ("protobuf", "", "thiserror"),
     ("tap", "wire protobuf", "thiserror"),
+    ("otlp", "wire observe querylog protobuf", "thiserror"),
     ("cache", "wire", "arrayvec foldhash quick_cache"),
     (
         "forward",

@@ -215,11 +215,15 @@ fn acl(counts: &Counts) -> Acl {
     let filtered = by[usize::from(Rcode::NOERROR.0)];
     let dropped = counts.rare[Rare::Dropped as usize];
     let all: u64 = counts.requests.as_flattened().iter().sum();
+    // What is answered in front of it never came there.
+    let before = [Plugin::Local, Plugin::Any, Plugin::Chaos];
+    let before = before.map(|plugin| counts.responses[plugin as usize + 1].iter().sum::<u64>());
+    let before: u64 = before.iter().sum();
     Acl {
         blocked,
         filtered,
         dropped,
-        allowed: all.saturating_sub(blocked + filtered + dropped),
+        allowed: all.saturating_sub(before + blocked + filtered + dropped),
     }
 }
 
@@ -322,7 +326,7 @@ fn rcode_text(rcode: u16) -> String {
 }
 
 /// Returns the name of a response code, or `RCODE` and its number.
-pub(super) fn rcode_name(rcode: Rcode) -> String {
+fn rcode_name(rcode: Rcode) -> String {
     let name = rcode.coredns_name().map(str::to_owned);
     name.unwrap_or_else(|| format!("RCODE{}", rcode.0))
 }

@@ -1,7 +1,12 @@
 //! What is written down of queries and answers: the thread of the query log, and one for each receiver
-//! of dnstap. A worker never waits for them: what they can't take in time is lost, and counted.
+//! of dnstap and collector of spans. A worker never waits for them: what they can't take in time is lost,
+//! and counted.
 
+mod askers;
+mod collector;
 mod lines;
+mod servers;
+mod spans;
 mod tap;
 mod upstreams;
 
@@ -10,10 +15,13 @@ pub(super) use upstreams::UpstreamTaps;
 use super::questions::Asking;
 use crate::config::Written;
 use crate::drain::Drain;
-use crate::observe::{Recorder, Wanted};
+use crate::observe::{Recorder, Share, Wanted};
+use crate::otlp;
 use crate::querylog::Output;
 use crate::snapshot::SnapshotReader;
 use crate::tap::TapOptions;
+use askers::Askers;
+use servers::Servers;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,18 +36,21 @@ pub(super) struct Journal {
     recorder: Recorder,
     reader: SnapshotReader,
     asking: Asking,
+    servers: Servers,
     writers: Vec<Writer>,
     losses: Losses,
     upstreams: UpstreamTaps,
 }
 
-/// What was lost: copies of answers that the log did not take, and those that dnstap did not.
+/// What was lost: copies of answers that the log did not take, those that dnstap did not, and those that no
+/// collector did.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Losses([Arc<AtomicU64>; 2]);
+pub(super) struct Losses([Arc<AtomicU64>; 3]);
 
 impl Losses {
-    /// Returns the answers that have no line although they should, and those that were not sent.
-    pub(super) fn read(&self) -> [u64; 2] {
+    /// Returns the answers that have no line although they should, and those that were not sent: by dnstap,
+    /// and as spans.
+    pub(super) fn read(&self) -> [u64; 3] {
         self.0.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 }
@@ -58,10 +69,13 @@ enum Job {
     Lines(Vec<Written>),
     /// dnstap to a receiver, of these blocks.
     Tap(TapOptions, Vec<u16>),
+    /// Spans to a collector, of these blocks.
+    Spans(otlp::Options, Vec<u16>),
 }
 
 impl Journal {
-    /// Starts to write what is configured, block by block.
+    /// Starts to write what is configured, block by block. Listeners are called `servers`, by their
+    /// numbers.
     ///
     /// # Errors
     /// There is no thread to be had.
@@ -69,15 +83,18 @@ impl Journal {
         written: &[Written],
         reader: &SnapshotReader,
         asking: &Asking,
+        servers: &[String],
     ) -> io::Result<Self> {
         let mut journal = Self {
             recorder: Recorder::new(),
             reader: reader.clone(),
             asking: asking.clone(),
+            servers: Servers::default(),
             writers: Vec::new(),
             losses: Losses::default(),
             upstreams: UpstreamTaps::default(),
         };
+        journal.rename(servers);
         journal.apply(written)?;
         Ok(journal)
     }
@@ -100,6 +117,11 @@ impl Journal {
             }
         }
         Ok(())
+    }
+
+    /// Calls the listeners otherwise.
+    pub(super) fn rename(&self, servers: &[String]) {
+        self.servers.rename(servers);
     }
 
     /// Returns what each of the server's threads copies with.
@@ -126,20 +148,34 @@ impl Journal {
     fn spawn(&self, job: Job) -> io::Result<Writer> {
         let closing = Drain::new();
         let closed = closing.clone();
-        let Losses([lost_lines, lost_taps]) = &self.losses;
+        let Losses([lost_lines, lost_taps, lost_spans]) = &self.losses;
         let thread = match job.clone() {
             Job::Lines(written) => {
-                let exchanges = self.recorder.reader(wanted(&written), lost_lines);
-                let lines = lines::Lines::new(written, self.reader.clone(), self.asking.clone());
+                let exchanges = self
+                    .recorder
+                    .reader(wanted(&written), Share::ALL, lost_lines);
+                let askers = Askers::new(&self.reader, &self.asking);
+                let lines = lines::Lines::new(written, askers, self.servers.clone());
                 let thread = thread::Builder::new().name("query-log".into());
                 thread.spawn(move || lines.run(exchanges, &closed))?
             }
             Job::Tap(options, blocks) => {
-                let exchanges = self.recorder.reader(Wanted::ALL, lost_taps);
+                let exchanges = self.recorder.reader(Wanted::ALL, Share::ALL, lost_taps);
                 let asked = self.upstreams.receiver(blocks.clone(), lost_taps);
-                let tap = tap::Tap::new(options, blocks, asked, exchanges.origin());
+                let options = (options, blocks);
+                let tap = tap::Tap::new(options, self.servers.clone(), asked, exchanges.origin());
                 let thread = thread::Builder::new().name("dnstap".into());
                 thread.spawn(move || tap.run(exchanges, &closed))?
+            }
+            Job::Spans(options, blocks) => {
+                let exchanges = self
+                    .recorder
+                    .reader(Wanted::ALL, options.sample, lost_spans);
+                let askers = Askers::new(&self.reader, &self.asking);
+                let known = (askers, self.servers.clone(), lost_spans.clone());
+                let spans = spans::Spans::new((options, blocks), known, exchanges.origin());
+                let thread = thread::Builder::new().name("opentelemetry".into());
+                thread.spawn(move || spans.run(exchanges, &closed))?
             }
         };
         Ok(Writer {
@@ -157,12 +193,15 @@ fn jobs(written: &[Written]) -> Vec<Job> {
         // What is sent elsewhere is no reason to begin the log anew.
         let lines = written.iter().map(|block| Written {
             dnstap: None,
+            spans: None,
             ..block.clone()
         });
         jobs.push(Job::Lines(lines.collect()));
     }
-    let receivers = receivers(written).into_iter();
-    jobs.extend(receivers.map(|(options, blocks)| Job::Tap(options, blocks)));
+    let taps = receivers(written, |block| block.dnstap.as_ref()).into_iter();
+    jobs.extend(taps.map(|(options, blocks)| Job::Tap(options, blocks)));
+    let collectors = receivers(written, |block| block.spans.as_ref()).into_iter();
+    jobs.extend(collectors.map(|(options, blocks)| Job::Spans(options, blocks)));
     jobs
 }
 
@@ -179,7 +218,9 @@ fn close(writers: Vec<Writer>) -> bool {
         if writer.thread.is_finished() {
             good &= writer.thread.join().is_ok();
         } else {
-            tracing::warn!("what is left of the query log or dnstap is dropped: nobody reads it");
+            tracing::warn!(
+                "what is left of the query log, dnstap or spans is dropped: nobody reads it"
+            );
         }
     }
     good
@@ -199,11 +240,14 @@ fn wanted(written: &[Written]) -> Wanted {
     wanted
 }
 
-/// Returns the receivers, with the blocks that each is for.
-fn receivers(written: &[Written]) -> Vec<(TapOptions, Vec<u16>)> {
-    let mut receivers: Vec<(TapOptions, Vec<u16>)> = Vec::new();
+/// Returns the receivers that blocks have, with the blocks that each is for.
+fn receivers<T: Clone + PartialEq>(
+    written: &[Written],
+    of: impl Fn(&Written) -> Option<&T>,
+) -> Vec<(T, Vec<u16>)> {
+    let mut receivers: Vec<(T, Vec<u16>)> = Vec::new();
     for (block, written) in (0..).zip(written) {
-        let Some(options) = &written.dnstap else {
+        let Some(options) = of(written) else {
             continue;
         };
         match receivers.iter_mut().find(|(known, _)| known == options) {
@@ -251,6 +295,14 @@ mod tests {
         let tap_of_block = "[block.dnstap]\nto = \"unix:/tap\"\n";
         let shared = of(&format!("{tap}{block}{tap_of_block}"));
         assert!(matches!(&shared[..], [Job::Tap(_, blocks)] if blocks == &[0, 1]));
+        // A collector that is told of another part begins anew; the log does not.
+        let spans = |sample: &str| {
+            let table = format!("[opentelemetry]\nto = \"http://c\"\nsample = {sample}\n");
+            of(&format!("{log}{table}"))
+        };
+        let (some, more) = (spans("0.1"), spans("0.2"));
+        assert!(matches!(&some[1], Job::Spans(_, blocks) if blocks == &[0]));
+        assert!(more.contains(&one[0]) && !more.contains(&some[1]));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) struct Configured {
     /// The tables of the server blocks.
     pub(super) enabled: Vec<coredns::Enabled>,
     /// The labels of the caches.
-    pub(super) caches: coredns::CacheLabels,
+    pub(super) caches: Vec<coredns::CacheLabels>,
     /// Whether readiness is taken back.
     pub(super) monitor: Monitor,
 }

@@ -3,15 +3,24 @@
 use super::kind::Kept;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Listeners whose questions are counted apart; the last place is for all greater numbers.
+const LISTENERS: usize = 16;
+
 /// The counts of one cache, which every worker adds to.
 #[derive(Debug, Default)]
 pub(super) struct Stats {
+    asked: [Asked; LISTENERS],
+    pub(super) evictions: [AtomicU64; 2],
+    drops: AtomicU64,
+}
+
+/// What became of the questions that came to one listener.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
     requests: AtomicU64,
     misses: AtomicU64,
     hits: [AtomicU64; 2],
-    pub(super) evictions: [AtomicU64; 2],
     prefetches: AtomicU64,
-    drops: AtomicU64,
     served_stale: AtomicU64,
 }
 
@@ -47,7 +56,7 @@ pub struct Part {
     pub evictions: u64,
 }
 
-impl Stats {
+impl Asked {
     pub(super) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
@@ -64,31 +73,44 @@ impl Stats {
         self.prefetches.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn serve_stale(&self) {
+        self.served_stale.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Stats {
+    /// Returns the counts of the questions that come to a listener.
+    pub(super) fn of(&self, listener: u16) -> &Asked {
+        &self.asked[usize::from(listener).min(LISTENERS - 1)]
+    }
+
     pub(super) fn drop_one(&self) {
         self.drops.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn serve_stale(&self) {
-        self.served_stale.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Returns the counts; what is kept now is the caller's to add.
-    pub(super) fn read(&self) -> Readings {
+    /// Returns the counts of one listener's questions, or of all; what is kept now is the caller's to
+    /// add.
+    pub(super) fn read(&self, listener: Option<u16>) -> Readings {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let part = |half: usize| Part {
-            entries: 0,
-            bytes: 0,
-            hits: get(&self.hits[half]),
-            evictions: get(&self.evictions[half]),
-        };
-        Readings {
-            requests: get(&self.requests),
-            misses: get(&self.misses),
-            success: part(Kept::Success.half()),
-            denial: part(Kept::Denial.half()),
-            prefetches: get(&self.prefetches),
+        let [success, denial] = [Kept::Success.half(), Kept::Denial.half()];
+        let mut readings = Readings {
             drops: get(&self.drops),
-            served_stale: get(&self.served_stale),
+            ..Readings::default()
+        };
+        readings.success.evictions = get(&self.evictions[success]);
+        readings.denial.evictions = get(&self.evictions[denial]);
+        let asked = match listener {
+            Some(listener) => std::slice::from_ref(self.of(listener)),
+            None => &self.asked,
+        };
+        for asked in asked {
+            readings.requests += get(&asked.requests);
+            readings.misses += get(&asked.misses);
+            readings.success.hits += get(&asked.hits[success]);
+            readings.denial.hits += get(&asked.hits[denial]);
+            readings.prefetches += get(&asked.prefetches);
+            readings.served_stale += get(&asked.served_stale);
         }
+        readings
     }
 }

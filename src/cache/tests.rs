@@ -61,7 +61,7 @@ impl Tried {
     }
 
     fn recall(&self, now: u64) -> Recall {
-        self.0.recall(&self.key(WWW), now)
+        self.0.recall(&self.key(WWW), now, 0)
     }
 
     /// The TTL that is answered, and whether to ask again; `None` where nothing is.
@@ -209,8 +209,8 @@ fn what_is_to_be_verified_is_given_where_the_upstream_has_nothing_better() {
     assert!(matches!(tried.recall(5_000), Recall::Hit { .. }));
     assert!(matches!(tried.recall(10_000), Recall::Unless(_)));
     let key = tried.key(WWW);
-    assert!(tried.0.stale(&key, 69_999).is_some());
-    assert!(tried.0.stale(&key, 70_000).is_none());
+    assert!(tried.0.stale(&key, 69_999, 0).is_some());
+    assert!(tried.0.stale(&key, 70_000, 0).is_none());
 }
 
 #[test]

@@ -197,6 +197,22 @@ impl<'a> Section<'a> {
         Some(field)
     }
 
+    /// Sets `target` from a number from 0 to 1.
+    pub(super) fn part(&mut self, key: &'static str, target: &mut f64) {
+        let Some(field) = self.field(key) else { return };
+        let number = match &field.value {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            _ => return field.needs("a number from 0 to 1"),
+        };
+        match number.parse::<f64>() {
+            Ok(part) if (0.0..=1.0).contains(&part) => *target = part,
+            _ => field.problem(format_args!(
+                "{number} is out of range; it is a part: from 0 to 1"
+            )),
+        }
+    }
+
     /// Sets `target` from a duration in `range`, which `rule` says in words.
     pub(super) fn duration(
         &mut self,

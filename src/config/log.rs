@@ -1,9 +1,11 @@
-//! `[[log]]`, `[errors]` and `[dnstap]` of a server block: what is written down of its queries. Not how
-//! lines look: [`crate::querylog`].
+//! `[[log]]`, `[errors]`, `[dnstap]` and `[opentelemetry]` of a server block: what is written down of its
+//! queries. Not how lines look: [`crate::querylog`].
 
 use super::document::Section;
 use super::text::duration;
 use super::zones::zone;
+use crate::observe::Share;
+use crate::otlp;
 use crate::querylog::{Classes, Consolidate, Format, Level, Output, Rule};
 use crate::tap::{Destination, TapOptions};
 use crate::wire::Name;
@@ -21,6 +23,8 @@ pub struct Written {
     pub errors: Option<Vec<Consolidate>>,
     /// `[dnstap]`: where queries and answers are sent.
     pub dnstap: Option<TapOptions>,
+    /// `[opentelemetry]`: the collector that is told of some.
+    pub spans: Option<otlp::Options>,
 }
 
 /// Reads the tables of a block.
@@ -39,6 +43,10 @@ pub(super) fn read(block: &mut Section<'_>) -> Written {
     let dnstap = block.table("dnstap");
     if dnstap.is_present() {
         written.dnstap = tap(dnstap);
+    }
+    let opentelemetry = block.table("opentelemetry");
+    if opentelemetry.is_present() {
+        written.spans = spans(opentelemetry);
     }
     written
 }
@@ -161,6 +169,36 @@ fn tap(mut table: Section<'_>) -> Option<TapOptions> {
     table.parsed("version", &mut options.version, "a text", text);
     table.finish(&[]);
     Some(options)
+}
+
+fn spans(mut table: Section<'_>) -> Option<otlp::Options> {
+    /// The part of the queries where nothing is said.
+    const SAMPLE: f64 = 0.01;
+    let mut to = None;
+    if !table.says("to") {
+        table.problem("needs `to`, where spans are sent");
+    }
+    let want = "\"http://HOST:PORT\" or \"https://HOST:PORT\"";
+    table.parsed("to", &mut to, want, |text| {
+        let read = text.parse::<otlp::Endpoint>();
+        read.map(Some)
+            .map_err(|error| format!("`{}` {error}", super::text::shown(text)))
+    });
+    let mut sample = SAMPLE;
+    table.part("sample", &mut sample);
+    let mut service: Box<str> = "tenantdns".into();
+    let text = |text: &str| Ok::<Box<str>, &str>(text.into());
+    table.parsed("service", &mut service, "a text", text);
+    let mut ca = None;
+    let path = |text: &str| Ok::<_, &str>((!text.is_empty()).then(|| text.into()));
+    table.parsed("ca", &mut ca, "a path", path);
+    table.finish(&[]);
+    Some(otlp::Options {
+        to: to?,
+        sample: Share::of(sample),
+        service,
+        ca,
+    })
 }
 
 fn destination(text: &str) -> Result<Destination, String> {

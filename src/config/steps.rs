@@ -22,7 +22,7 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 22] = [
+pub(super) const TABLES: [&str; 23] = [
     "kubernetes",
     "forward",
     "cache",
@@ -30,6 +30,7 @@ pub(super) const TABLES: [&str; 22] = [
     "log",
     "errors",
     "dnstap",
+    "opentelemetry",
     "nsid",
     "bufsize",
     "local",

@@ -299,7 +299,7 @@ impl Desk {
                     };
                     let good = answer.as_ref().filter(is_good);
                     if good.is_none()
-                        && let Some(stale) = cache.stale(&key, now)
+                        && let Some(stale) = cache.stale(&key, now, request.listener.0)
                     {
                         return stale.write(&query, &mut reply_of);
                     }

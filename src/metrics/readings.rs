@@ -31,7 +31,7 @@ pub struct Readings {
     /// What was seen of caches in front, where there are forwarders.
     pub canary: Option<Canary>,
     /// Answers that the query log lost, and those that dnstap did.
-    pub unwritten: [u64; 2],
+    pub unwritten: [u64; 3],
     /// CoreDNS's series.
     pub coredns: CoreDns,
 }
@@ -161,9 +161,9 @@ impl Readings {
         let [configuration, policy] = &self.in_force;
         page.count(&series::IN_FORCE, &[configuration, policy], 1);
         self.queries.write(page);
-        let [log, tap] = self.unwritten;
-        page.count(&series::UNWRITTEN, &["log"], log);
-        page.count(&series::UNWRITTEN, &["dnstap"], tap);
+        for (kind, count) in ["log", "dnstap", "spans"].into_iter().zip(self.unwritten) {
+            page.count(&series::UNWRITTEN, &[kind], count);
+        }
         self.coredns.write(self.version, self.queries.panics, page);
         page.count(&series::PUBLISHED, &[], self.published);
         page.count(&series::TRUSTED, &[], self.trusted.into());

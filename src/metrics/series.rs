@@ -57,7 +57,7 @@ series! {
     PANICS = counter "tenantdns_panics_total" []
         "Panics while answering a query, each of which cost that query alone";
     UNWRITTEN = counter "tenantdns_unwritten_answers_total" ["kind"]
-        "Answers that are missing in the query log or dnstap, whose reader is too slow";
+        "Answers that are missing in the query log, dnstap or spans, whose reader is too slow";
 
     CACHE_DETECTED = gauge "tenantdns_shared_cache_detected" []
         "1 while a forwarder answers from a cache, which gives one tenant's answers to others";

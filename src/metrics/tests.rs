@@ -48,7 +48,7 @@ fn everything() -> Readings {
             limited: vec![("tenant", "dropped", 13)],
             ..Queries::default()
         },
-        unwritten: [18, 19],
+        unwritten: [18, 19, 20],
         coredns: coredns(),
     }
 }
@@ -232,6 +232,7 @@ fn values_are_samples_with_their_labels() {
         "tenantdns_panics_total 0",
         "tenantdns_unwritten_answers_total{kind=\"log\"} 18",
         "tenantdns_unwritten_answers_total{kind=\"dnstap\"} 19",
+        "tenantdns_unwritten_answers_total{kind=\"spans\"} 20",
         "tenantdns_snapshots_published_total 7",
         "tenantdns_identities_trusted 1",
         "tenantdns_index_objects{kind=\"Pod\"} 3",

@@ -159,9 +159,23 @@ impl Traffic {
         let block = snapshot.block(request.listener, &query.qname, client);
         let block = block.map_or(usize::MAX, |block| block.id().0.into());
         let place = self.place(request, block);
-        if let Some(slot) = self.slots.get(place) {
-            slot.row.drop_one(way(request), query.qtype);
+        let Some(slot) = self.slots.get_mut(place) else {
+            return;
+        };
+        // As CoreDNS counts it: an answer of nobody's that has no octets.
+        let (stream, v6) = way(request);
+        let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+        slot.row.add(
+            (stream, v6, dnssec_ok),
+            query.qtype,
+            (Rcode::NOERROR, None),
+            [request.bytes.len(), 0],
+        );
+        slot.row.seldom(Rare::Dropped);
+        if slot.pending == 0 {
+            self.touched.push(place as u32);
         }
+        slot.pending = slot.pending.wrapping_add(1);
     }
 
     /// Returns the slot of a listener and block.

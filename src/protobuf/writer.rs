@@ -17,6 +17,12 @@ impl Writer {
         self.0.extend(value.to_le_bytes());
     }
 
+    /// Adds a number of eight bytes.
+    pub fn fixed64(&mut self, field: u32, value: u64) {
+        self.tag(field, 1);
+        self.0.extend(value.to_le_bytes());
+    }
+
     /// Adds bytes, a text or a message.
     pub fn bytes(&mut self, field: u32, value: &[u8]) {
         self.tag(field, 2);
@@ -54,11 +60,13 @@ mod tests {
             writer.number(1, value);
             writer.fixed32(9, 7);
             writer.bytes(200, &[5; 200]);
+            writer.fixed64(7, value);
             let message = writer.finish();
             let read: Vec<_> = fields(&message).map(Result::unwrap).collect();
             assert_eq!(read[0].number().unwrap().cast_unsigned(), value);
             assert_eq!((read[1].number, read[2].number), (9, 200));
             assert_eq!(read[2].bytes().unwrap(), [5; 200]);
+            assert_eq!((read[3].number, read.len()), (7, 4));
         }
     }
 }

@@ -22,11 +22,14 @@ pub struct Asker {
 /// One query with its answer.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    pub(super) exchange: &'a Exchange,
-    pub(super) asker: &'a Asker,
+    /// What was read.
+    pub exchange: &'a Exchange,
+    /// Who asked.
+    pub asker: &'a Asker,
     /// The name that was asked for, in lower case.
     pub name: Name,
-    pub(super) qtype: RType,
+    /// The type likewise.
+    pub qtype: RType,
     pub(super) qclass: QClass,
     pub(super) id: u16,
     pub(super) opcode: u8,
@@ -65,7 +68,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Returns the client's address, also behind a forwarder.
-    pub(super) fn remote(&self) -> IpAddr {
+    pub fn remote(&self) -> IpAddr {
         let peer = self.exchange.peer.ip().to_canonical();
         self.exchange.named.unwrap_or(peer)
     }
@@ -74,7 +77,8 @@ impl<'a> Entry<'a> {
         if self.exchange.stream { "tcp" } else { "udp" }
     }
 
-    pub(super) fn class_text(&self) -> String {
+    /// Returns the class that was asked for.
+    pub fn class_text(&self) -> String {
         match self.qclass.0 {
             1 => "IN".to_owned(),
             3 => "CH".to_owned(),
@@ -86,7 +90,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Returns the response code as CoreDNS's log has it: a number where it has no name.
-    pub(super) fn rcode_text(&self) -> String {
+    pub fn rcode_text(&self) -> String {
         let rcode = self.exchange.rcode;
         rcode
             .coredns_name()

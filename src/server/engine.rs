@@ -10,8 +10,7 @@ use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
     DropReason, Failure, Forwarded, Outcome, Plan, Replied, Request, Transfer, Transport, awaited,
-    respond,
-    resume,
+    respond, resume,
 };
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};

@@ -9,6 +9,7 @@ use super::stats::Count;
 use super::tcp::{Answering, MAX_MESSAGE, Origin, Shared};
 use crate::answer::{Request, Transport};
 use crate::limits::Admission;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -67,6 +68,8 @@ impl<A: Answerer> Shared<A> {
             return Single::Nothing;
         };
         engine.counters.add(count, 1);
+        let received_at = Instant::now();
+        engine.received(received_at);
         let request = Request {
             listener: origin.listener,
             peer: origin.peer,
@@ -77,7 +80,7 @@ impl<A: Answerer> Shared<A> {
             },
             // As long as can be, and never cut: what a stream carries.
             transport: Transport::Exchange,
-            now: engine.clock.now(),
+            now: engine.clock.at(received_at),
             entropy: engine.entropy(),
             may_wait: true,
             bytes: message,
@@ -97,6 +100,8 @@ impl<A: Answerer> Shared<A> {
             Some(Named::Malformed) => engine.refuse_claim(message, out),
             _ => engine.answer(&snapshot, &request, out, &self.waiters, keep),
         };
+        // What is left to do is the stream's.
+        engine.sent();
         match (pad(message, out, answered), late) {
             (0, Some(late)) => Single::Later(late),
             (0, None) => Single::Nothing,

@@ -2,11 +2,10 @@
 //! keeps nobody from being answered.
 
 use crate::live::receive;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use crate::serving::{Folder, Serving, Written};
+use std::io::{Read, Write};
+use std::net::UdpSocket;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use tenantdns::tap::{Frame, Frames, Told, read_message};
 use tenantdns::testing::query;
@@ -17,127 +16,45 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const NAME: &str = "web.shop.svc.cluster.local.";
 
-const CONFIG: &str = concat!(
-    r#"
-[server]
-listen = ["127.0.0.1:0"]
-threads = 1
-[health]
-listen = ""
-[ready]
-listen = ""
-[metrics]
-listen = "127.0.0.1:0"
-[admin]
-listen = ""
-[source]
-manifests = [""#,
-    env!("CARGO_MANIFEST_DIR"),
-    "/examples/quickstart\"]\n"
-);
-
-struct Serving {
-    child: Child,
-    dns: SocketAddr,
-    metrics: SocketAddr,
-    stdout: BufReader<ChildStdout>,
-    // Kept open: the program logs to it.
-    _stderr: BufReader<ChildStderr>,
+/// Starts the program with more configuration; `name` is that of the test.
+fn start(name: &str, more: &str) -> (Folder, Serving) {
+    let folder = Folder::new(name);
+    let written = Written {
+        threads: 1,
+        ..Written::new(more)
+    };
+    let serving = Serving::start(&folder, &written);
+    (folder, serving)
 }
 
-impl Serving {
-    fn start(name: &str, more: &str) -> Self {
-        let file = temporary(name);
-        std::fs::write(&file, format!("{CONFIG}{more}")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tenantdns"))
-            .args(["serve", "--config"])
-            .arg(&file)
-            .env_remove("TENANTDNS_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let http = line_with(&mut stderr, "address=");
-        let metrics = http.split("address=").nth(1).unwrap();
-        let metrics = metrics.split(' ').next().unwrap().parse().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let listening = line_with(&mut stdout, "listening on ");
-        let dns = listening.split(' ').nth(2).unwrap().parse().unwrap();
-        std::fs::remove_file(&file).unwrap();
-        Self {
-            child,
-            dns,
-            metrics,
-            stdout,
-            _stderr: stderr,
-        }
-    }
-
-    fn ask(&self, source: &str, count: usize) {
-        let socket = UdpSocket::bind((source, 0)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.connect(self.dns).unwrap();
-        for _ in 0..count {
-            socket.send(&query(NAME, RType::A)).unwrap();
-            assert!(!receive(&socket).is_empty());
-        }
-    }
-
-    /// Waits until a series has a value that is right.
-    fn wait_for(&self, series: &str, is_right: impl Fn(f64) -> bool) {
-        let start = Instant::now();
-        loop {
-            let mut stream = TcpStream::connect(self.metrics).unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            write!(stream, "GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n").unwrap();
-            let mut page = String::new();
-            stream.read_to_string(&mut page).unwrap();
-            let sample = page.lines().find_map(|line| line.strip_prefix(series));
-            let value = sample.unwrap_or_else(|| panic!("no {series} in\n{page}"));
-            if is_right(value.trim().parse().unwrap()) {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "{series} is {value}");
-        }
+fn ask(serving: &Serving, source: &str, count: usize) {
+    let socket = UdpSocket::bind((source, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(serving.dns).unwrap();
+    for _ in 0..count {
+        socket.send(&query(NAME, RType::A)).unwrap();
+        assert!(!receive(&socket).is_empty());
     }
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn temporary(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("tenantdns-{name}-{}", std::process::id()))
-}
-
-fn line_with(from: &mut impl BufRead, words: &str) -> String {
-    let mut lines = from.lines().map(Result::unwrap);
-    lines.find(|line| line.contains(words)).unwrap()
-}
-
-const LOST: &str = "tenantdns_unwritten_answers_total{kind=\"log\"} ";
+const LOST: &str = "tenantdns_unwritten_answers_total{kind=\"log\"}";
 
 #[test]
 fn lines_say_who_asked_in_both_forms() {
-    let mut serving = Serving::start(
+    let (_folder, mut serving) = start(
         "journal-lines",
         "[[log]]\nzones = [\"shop.svc.cluster.local\"]\nformat = \"{name} {rcode} {/tenant/name} \
          {/tenant/client} {/kubernetes/client-namespace}/{/kubernetes/client-pod-name}\"\n\
          [[log]]\noutput = \"json\"\n",
     );
-    serving.ask("127.0.0.11", 1);
-    let line = line_with(&mut serving.stdout, "[INFO]");
+    ask(&serving, "127.0.0.11", 1);
+    let line = serving.printed("[INFO]");
     assert_eq!(line, format!("[INFO] {NAME} NOERROR shop pod shop/web-0"));
     let socket = UdpSocket::bind("127.0.0.11:0").unwrap();
     socket.connect(serving.dns).unwrap();
     socket.send(&query("cluster.local.", RType::SOA)).unwrap();
     receive(&socket);
-    let line = line_with(&mut serving.stdout, "{");
+    let line = serving.printed("{");
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
         (
@@ -155,12 +72,12 @@ fn lines_say_who_asked_in_both_forms() {
 
 #[test]
 fn a_log_that_nobody_reads_keeps_nobody() {
-    let mut serving = Serving::start("journal-slow", "[[log]]\n");
+    let (_folder, mut serving) = start("journal-slow", "[[log]]\n");
     // A pipe holds some hundred lines, and a ring some thousand.
-    serving.ask("127.0.0.11", 12_000);
+    ask(&serving, "127.0.0.11", 12_000);
     serving.wait_for(LOST, |lost| lost > 0.0);
     // Whoever begins to read gets lines.
-    let line = line_with(&mut serving.stdout, "[INFO]");
+    let line = serving.printed("[INFO]");
     assert!(line.contains(&format!("\"A IN {NAME} udp ")), "{line}");
 }
 
@@ -191,25 +108,25 @@ fn received(stream: &mut UnixStream, count: usize) -> Vec<String> {
 
 #[test]
 fn dnstap_comes_to_whoever_receives_it_now() {
-    let path = temporary("journal-tap.sock");
+    let path = std::env::temp_dir().join(format!("tenantdns-tap-{}", std::process::id()));
     let to = path.display();
-    let serving = Serving::start(
+    let (_folder, serving) = start(
         "journal-tap",
         &format!("[dnstap]\nto = \"unix:{to}\"\nfull = true\n"),
     );
     // Nobody receives yet: it is kept, and connected to when there is somebody.
-    serving.ask("127.0.0.11", 2);
+    ask(&serving, "127.0.0.11", 2);
     let listener = UnixListener::bind(&path).unwrap();
     let (mut first, _) = listener.accept().unwrap();
     assert_eq!(received(&mut first, 2), ["127.0.0.11"; 2]);
-    serving.ask("127.0.0.21", 1);
+    ask(&serving, "127.0.0.21", 1);
     assert_eq!(received_on(&mut first, 1), ["127.0.0.21"]);
     drop(first);
     // What is sent into a connection that is gone is lost; the next one is taken.
     listener.set_nonblocking(true).unwrap();
     let start = Instant::now();
     let mut second = loop {
-        serving.ask("127.0.0.11", 1);
+        ask(&serving, "127.0.0.11", 1);
         match listener.accept() {
             Ok((stream, _)) => break stream,
             Err(_) => assert!(start.elapsed() < PATIENCE, "nobody connects"),

@@ -7,11 +7,9 @@
 mod faults;
 #[path = "lifecycle/load.rs"]
 mod load;
-#[path = "lifecycle/serving.rs"]
-mod serving;
 
+use crate::serving::{Folder, Serving, Written};
 use load::{Load, Report};
-use serving::{Folder, Serving, Written};
 use std::net::{TcpListener, UdpSocket};
 use std::time::Instant;
 

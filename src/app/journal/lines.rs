@@ -1,12 +1,12 @@
 //! The thread of the query log: copies of answers become lines on the standard output.
 
+use super::askers::Askers;
+use super::servers::Servers;
 use super::{names_pods, pause};
-use crate::app::questions::Asking;
 use crate::config::Written;
 use crate::drain::Drain;
 use crate::observe::{Exchange, Exchanges};
-use crate::querylog::{Asker, Entry, ErrorLines, Output, Rule, failure_text};
-use crate::snapshot::{Snapshot, SnapshotReader};
+use crate::querylog::{Entry, ErrorLines, Output, Rule, failure_text};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,28 +18,26 @@ use std::time::Instant;
 
 /// Lines that are made before they are written.
 const AT_ONCE: usize = 256;
-/// Pods whose names are asked for at once.
-const PODS_AT_ONCE: usize = 512;
 
 /// What makes lines.
 pub(super) struct Lines {
     blocks: Vec<(Vec<Rule>, Option<ErrorLines>)>,
-    reader: SnapshotReader,
-    asking: Asking,
+    askers: Askers,
+    servers: Servers,
     /// It has been said that lines can't be written.
     failed: bool,
 }
 
 impl Lines {
-    pub(super) fn new(written: Vec<Written>, reader: SnapshotReader, asking: Asking) -> Self {
+    pub(super) fn new(written: Vec<Written>, askers: Askers, servers: Servers) -> Self {
         let blocks = written.into_iter().map(|block| {
             let errors = block.errors.map(ErrorLines::new);
             (block.log, errors)
         });
         Self {
             blocks: blocks.collect(),
-            reader,
-            asking,
+            askers,
+            servers,
             failed: false,
         }
     }
@@ -59,7 +57,10 @@ impl Lines {
         let mut found = Vec::new();
         loop {
             let last = closing.is_started();
-            let taken = exchanges.read(|exchange| found.push(exchange));
+            let taken = exchanges.read(|mut exchange| {
+                self.servers.name_way(&mut exchange);
+                found.push(exchange);
+            });
             let pods = self.pods(&found);
             for some in found.chunks(AT_ONCE) {
                 let mut text = String::new();
@@ -98,9 +99,7 @@ impl Lines {
             .block
             .and_then(|id| self.blocks.get_mut(usize::from(id.0)));
         let Some((rules, errors)) = block else { return };
-        let snapshot = self.reader.load();
-        let mut asker = asker(&snapshot, client(exchange));
-        asker.pod = pods.get(&client(exchange)).cloned();
+        let asker = self.askers.asker(exchange, pods);
         let Some(entry) = Entry::of(exchange, &asker) else {
             return;
         };
@@ -140,23 +139,7 @@ impl Lines {
                 .and_then(|id| self.blocks.get(usize::from(id.0)));
             block.is_some_and(|(rules, _)| rules.iter().any(names_pods))
         };
-        let snapshot = self.reader.load();
-        let mut asked = BTreeMap::new();
-        for exchange in found.iter().filter(wants) {
-            let address = client(exchange);
-            if let Some(namespace) = asker(&snapshot, address).namespace {
-                asked.insert(address, namespace);
-            }
-        }
-        drop(snapshot);
-        let asked: Vec<_> = asked.into_iter().collect();
-        let mut known = BTreeMap::new();
-        for some in asked.chunks(PODS_AT_ONCE) {
-            let names = self.asking.pods(some.to_vec()).unwrap_or_default();
-            let pairs = some.iter().zip(names);
-            known.extend(pairs.filter_map(|((address, _), name)| Some((*address, name?))));
-        }
-        known
+        self.askers.pods(found.iter().filter(wants))
     }
 
     fn write(&mut self, out: Option<&mut File>, text: &str) {
@@ -170,25 +153,6 @@ impl Lines {
             }
             Err(_) => {}
         }
-    }
-}
-
-fn client(exchange: &Exchange) -> IpAddr {
-    exchange
-        .named
-        .unwrap_or_else(|| exchange.peer.ip())
-        .to_canonical()
-}
-
-/// Returns who an address is, but for the pod's name.
-fn asker(snapshot: &Snapshot, address: IpAddr) -> Asker {
-    let view = snapshot.view(snapshot.identify(address));
-    let text = |label: &[u8]| String::from_utf8_lossy(label).into();
-    Asker {
-        class: view.class().as_str(),
-        namespace: view.own_namespace().map(text),
-        pod: None,
-        tenant: view.own_tenant().map(Into::into),
     }
 }
 

@@ -2,6 +2,7 @@
 //! no receiver, the rings keep what they have room for.
 
 use super::pause;
+use super::servers::Servers;
 use super::upstreams::Copied;
 use crate::drain::Drain;
 use crate::observe::{Exchange, Exchanges};
@@ -31,6 +32,7 @@ pub(super) struct Tap {
     blocks: Vec<u16>,
     /// What the blocks' upstreams are asked.
     upstreams: Receiver<Copied>,
+    servers: Servers,
     /// When, since 1970, the exchanges' times begin.
     since: Duration,
 }
@@ -39,8 +41,8 @@ impl Tap {
     /// Returns what sends the exchanges of some blocks, whose times begin at `origin`, and those with
     /// their upstreams.
     pub(super) fn new(
-        mut options: TapOptions,
-        blocks: Vec<u16>,
+        (mut options, blocks): (TapOptions, Vec<u16>),
+        servers: Servers,
         upstreams: Receiver<Copied>,
         origin: Instant,
     ) -> Self {
@@ -58,6 +60,7 @@ impl Tap {
             options,
             blocks,
             upstreams,
+            servers,
             since: now.saturating_sub(origin.elapsed()),
         }
     }
@@ -139,7 +142,8 @@ impl Tap {
                 self.add_asked(&copied, &mut frames);
                 asked += 1;
             }
-            let taken = exchanges.read(|exchange| {
+            let taken = exchanges.read(|mut exchange| {
+                self.servers.name_way(&mut exchange);
                 self.add(&exchange, &mut frames);
                 if frames.len() > AT_ONCE {
                     if result.is_ok() {

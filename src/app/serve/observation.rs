@@ -73,7 +73,7 @@ impl Observation {
         asking: &Asking,
         servers: Vec<String>,
     ) -> anyhow::Result<Self> {
-        let journal = Journal::start(&config.written, reader, asking);
+        let journal = Journal::start(&config.written, reader, asking, &servers);
         let journal = journal.context("starting a thread")?;
         let mut observation = Self {
             watching: None,
@@ -128,6 +128,7 @@ impl Observation {
 
     /// Calls the listeners otherwise, from the next configuration on.
     pub(super) fn rename(&self, servers: Vec<String>) {
+        self.journal.rename(&servers);
         self.traffic.reader().rename(servers);
     }
 

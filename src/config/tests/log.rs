@@ -1,6 +1,8 @@
-//! `[[log]]`, `[errors]` and `[dnstap]`: what they become, and what is wrong with them.
+//! `[[log]]`, `[errors]`, `[dnstap]` and `[opentelemetry]`: what they become, and what is wrong with them.
 
 use super::{Config, parse};
+use crate::observe::Share;
+use crate::otlp;
 use crate::querylog::{Classes, Format, Level, Output, Rule};
 use crate::tap::{Destination, TapOptions};
 use std::time::Duration;
@@ -18,6 +20,11 @@ fn tables_are_what_is_written_down_of_their_block() {
          to = \"tcp://[fd00::1]:6000\"\n\
          full = true\n\
          identity = \"ns1\"\n\
+         [opentelemetry]\n\
+         to = \"https://collector\"\n\
+         sample = 0.25\n\
+         service = \"dns\"\n\
+         ca = \"/ca.pem\"\n\
          [[block]]\n\
          zones = [\"example.org\"]\n\
          [block.kubernetes]\n\
@@ -54,6 +61,13 @@ fn tables_are_what_is_written_down_of_their_block() {
         version: "".into(),
     };
     assert_eq!((&top.errors, &top.dnstap), (&None, &Some(tap)));
+    let spans = otlp::Options {
+        to: "https://collector:4318/v1/traces".parse().unwrap(),
+        sample: Share::of(0.25),
+        service: "dns".into(),
+        ca: Some("/ca.pem".into()),
+    };
+    assert_eq!(top.spans, Some(spans));
     let [rule] = &block.errors.as_ref().unwrap()[..] else {
         panic!("{block:?}")
     };
@@ -66,13 +80,18 @@ fn tables_are_what_is_written_down_of_their_block() {
         ),
         (Duration::from_secs(300), "x$", Level::Warning, true)
     );
-    assert!(block.log.is_empty() && block.dnstap.is_none());
+    assert!(block.log.is_empty() && block.dnstap.is_none() && block.spans.is_none());
 }
 
 #[test]
 fn an_empty_table_has_the_defaults() {
-    let config = parse("[[log]]\n[errors]\n");
+    let config = parse("[[log]]\n[errors]\n[opentelemetry]\nto = \"http://10.0.0.1\"\n");
     assert_eq!(config.written[0].log, [Rule::default()]);
+    let spans = config.written[0].spans.as_ref().unwrap();
+    assert_eq!(
+        (spans.sample, &*spans.service, &spans.ca),
+        (Share::of(0.01), "tenantdns", &None)
+    );
     assert_eq!(config.written[0].errors, Some(Vec::new()));
 }
 
@@ -122,6 +141,22 @@ fn what_is_wrong_is_said_where_it_is() {
         (
             "[dnstap]\nto = \"tls://host:1\"\n",
             "f.toml:2:6: dnstap.to: `tls://host:1` is neither `unix:PATH` nor `tcp://HOST:PORT`",
+        ),
+        (
+            "[opentelemetry]\nsample = 1\n",
+            "f.toml:1:2: opentelemetry: needs `to`, where spans are sent",
+        ),
+        (
+            "[opentelemetry]\nto = \"grpc://c:4317\"\n",
+            "f.toml:2:6: opentelemetry.to: `grpc://c:4317` is not `http://HOST:PORT` or `https://HOST:PORT`",
+        ),
+        (
+            "[opentelemetry]\nto = \"http://c\"\nsample = 1.5\n",
+            "f.toml:3:10: opentelemetry.sample: 1.5 is out of range; it is a part: from 0 to 1",
+        ),
+        (
+            "[opentelemetry]\nto = \"http://c\"\nsample = \"1%\"\n",
+            "f.toml:3:10: opentelemetry.sample: needs a number from 0 to 1, not a string",
         ),
     ] {
         let error = Config::from_toml(text, "f.toml").expect_err(text);

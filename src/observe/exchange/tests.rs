@@ -1,6 +1,8 @@
 //! What is copied is read, by whoever wants it, and who does not read keeps nobody.
 
+use super::copy::{CAUSES, failure};
 use super::*;
+use crate::answer::{Attempt, Cause, Step, Transport};
 use crate::tenancy::Client;
 use crate::testing::{query, request};
 use crate::wire::RType;
@@ -66,7 +68,7 @@ fn failures_are_read_as_they_were_copied() {
 #[test]
 fn what_is_read_is_what_was_copied() {
     let first = Recorder::new();
-    let mut reader = first.reader(Wanted::ALL, &Arc::default());
+    let mut reader = first.reader(Wanted::ALL, Share::ALL, &Arc::default());
     let mut recorder = first;
     recorder.received(Instant::now());
     let asked = query("web.shop.svc.cluster.local.", RType::A);
@@ -125,9 +127,11 @@ fn only_what_is_wanted_is_copied() {
                 denial,
                 error,
             },
+            Share::ALL,
             &Arc::default(),
         )
     });
+    let mut nothing = first.reader(Wanted::ALL, Share::of(0.0), &Arc::default());
     let mut readers = [success, denial, error];
     let mut recorder = first;
     recorder.received(Instant::now());
@@ -150,14 +154,15 @@ fn only_what_is_wanted_is_copied() {
         let read = readers.each_mut().map(|reader| all(reader).len());
         assert_eq!(read, expected, "{rcode} {answers}");
     }
+    assert!(all(&mut nothing).is_empty());
 }
 
 #[test]
 fn a_reader_that_does_not_read_loses_and_keeps_nobody() {
     let first = Recorder::new();
     let [lost, none] = [(); 2].map(|()| Arc::<AtomicU64>::default());
-    let mut slow = first.reader(Wanted::ALL, &lost);
-    let mut quick = first.reader(Wanted::ALL, &none);
+    let mut slow = first.reader(Wanted::ALL, Share::ALL, &lost);
+    let mut quick = first.reader(Wanted::ALL, Share::ALL, &none);
     let mut recorder = first.clone();
     recorder.received(Instant::now());
     let asked = query("a.", RType::A);
@@ -177,7 +182,7 @@ fn a_reader_that_does_not_read_loses_and_keeps_nobody() {
     assert!(kept > 1000 && lost.load(Ordering::Relaxed) > 0, "{kept}");
     // Whoever is gone is not copied for, and who comes later is.
     drop(slow);
-    let mut late = first.reader(Wanted::ALL, &Arc::default());
+    let mut late = first.reader(Wanted::ALL, Share::ALL, &Arc::default());
     recorder.received(Instant::now());
     recorder.saw(&request, &verdict(Rcode::NOERROR), None, &[0; 200]);
     assert_eq!((recorder.sinks.len(), all(&mut late).len()), (2, 1));

@@ -137,13 +137,6 @@ impl Row {
         }
     }
 
-    /// Counts a query that is left unanswered.
-    pub(super) fn drop_one(&self, (stream, v6): (bool, bool), qtype: RType) {
-        let way = usize::from(stream) * 2 + usize::from(v6);
-        add(&self.requests[way][type_place(qtype)], 1);
-        self.seldom(Rare::Dropped);
-    }
-
     /// Counts what happens seldom.
     pub(super) fn seldom(&self, what: Rare) {
         add(&self.rare[what as usize], 1);

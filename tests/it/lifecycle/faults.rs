@@ -2,8 +2,8 @@
 //! order.
 
 use super::load::answer_to;
-use super::serving::{Folder, Serving, Written, get};
 use super::{CONFIGURATIONS, NAMES};
+use crate::serving::{Folder, Serving, Written, get};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;

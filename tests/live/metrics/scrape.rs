@@ -69,6 +69,11 @@ impl Scrape {
         scrape
     }
 
+    /// The names of all series.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
     /// The samples of a series, as the page names them.
     pub(crate) fn samples(&self, name: &str) -> BTreeMap<Labels, f64> {
         self.samples.get(name).cloned().unwrap_or_default()

@@ -187,7 +187,8 @@ pub(super) fn dnstap(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), F
 /// `trace`: Zipkin and Datadog are not spoken here.
 pub(super) fn trace(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
     cursor.next();
-    let text = "`trace` has no meaning here: spans go out by OpenTelemetry, `[opentelemetry] to`";
+    let text = "`trace` is left out: neither Zipkin nor Datadog is spoken here; `[opentelemetry] to` sends spans \
+                to a collector";
     out.note(&cursor.place(), text);
     out.block.comments.push(text.into());
     Ok(())

@@ -7,23 +7,23 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a fact is waited for. None is expected to take it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder that is removed with the test.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tenantdns-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
@@ -40,17 +40,17 @@ impl Drop for Folder {
 
 /// A configuration: keys of tables that every one has, and more tables.
 #[derive(Debug, Clone)]
-pub(super) struct Written {
-    pub(super) threads: usize,
-    pub(super) server: String,
-    pub(super) health: String,
-    pub(super) metrics: String,
-    pub(super) reload: String,
-    pub(super) tables: String,
+pub(crate) struct Written {
+    pub(crate) threads: usize,
+    pub(crate) server: String,
+    pub(crate) health: String,
+    pub(crate) metrics: String,
+    pub(crate) reload: String,
+    pub(crate) tables: String,
 }
 
 impl Written {
-    pub(super) fn new(tables: &str) -> Self {
+    pub(crate) fn new(tables: &str) -> Self {
         Self {
             threads: 2,
             server: "listen = [\"127.0.0.1:0\"]".to_owned(),
@@ -80,17 +80,17 @@ impl Written {
 }
 
 /// The program.
-pub(super) struct Serving {
+pub(crate) struct Serving {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    pub(super) dns: SocketAddr,
+    pub(crate) dns: SocketAddr,
     lines: Receiver<String>,
     log: Arc<Mutex<String>>,
 }
 
 impl Serving {
     /// Starts it, and returns once it answers.
-    pub(super) fn start(folder: &Folder, configuration: &Written) -> Self {
+    pub(crate) fn start(folder: &Folder, configuration: &Written) -> Self {
         let (mut serving, line) = Self::launch(folder, configuration);
         let address = line
             .strip_prefix("listening on ")
@@ -103,7 +103,7 @@ impl Serving {
     }
 
     /// Starts it, and returns its first line: an empty one where it has ended.
-    pub(super) fn launch(folder: &Folder, configuration: &Written) -> (Self, String) {
+    pub(crate) fn launch(folder: &Folder, configuration: &Written) -> (Self, String) {
         std::fs::write(folder.configuration(), configuration.whole()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tenantdns"))
             .args(["serve", "--config"])
@@ -140,7 +140,7 @@ impl Serving {
         (serving, line)
     }
 
-    pub(super) fn configure(&self, folder: &Folder, configuration: &Written) {
+    pub(crate) fn configure(&self, folder: &Folder, configuration: &Written) {
         let whole = configuration.whole();
         // As a ConfigMap changes: whole, or not at all.
         let next = folder.path("next.toml");
@@ -148,7 +148,7 @@ impl Serving {
         std::fs::rename(next, folder.configuration()).unwrap();
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");
         kill.arg(format!("-{name}"))
             .arg(self.child.id().to_string());
@@ -156,7 +156,7 @@ impl Serving {
     }
 
     /// Waits for a line of the log with this in it, and returns it.
-    pub(super) fn until(&self, text: &str) -> String {
+    pub(crate) fn until(&self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(text) => return line,
@@ -168,13 +168,41 @@ impl Serving {
         }
     }
 
-    pub(super) fn terminate(self) -> (Option<i32>, String) {
+    /// Waits for a line on the standard output with this in it, and returns it.
+    pub(crate) fn printed(&mut self, text: &str) -> String {
+        let lines = (&mut self.stdout).lines().map(Result::unwrap);
+        lines.into_iter().find(|line| line.contains(text)).unwrap()
+    }
+
+    /// Returns what a series of the metrics page says.
+    pub(crate) fn value(&self, series: &str) -> f64 {
+        let (_, page) = get(self.http("/metrics"), "/metrics").unwrap();
+        let mut samples = page.lines().filter_map(|line| line.rsplit_once(' '));
+        let sample = samples.find(|(name, _)| *name == series);
+        let (_, value) = sample.unwrap_or_else(|| panic!("no {series} in\n{page}"));
+        value.parse().unwrap()
+    }
+
+    /// Waits until a series has a value that is right.
+    pub(crate) fn wait_for(&self, series: &str, is_right: impl Fn(f64) -> bool) {
+        let start = Instant::now();
+        while !is_right(self.value(series)) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{series}: {}",
+                self.value(series)
+            );
+            thread::yield_now();
+        }
+    }
+
+    pub(crate) fn terminate(self) -> (Option<i32>, String) {
         self.signal("TERM");
         self.ended()
     }
 
     /// Waits for its end, and returns its status and its log.
-    pub(super) fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         // Ends with the process.
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -185,20 +213,27 @@ impl Serving {
     }
 
     /// Returns how much memory it has resident, as the kernel says it.
-    pub(super) fn resident(&self) -> String {
+    pub(crate) fn resident(&self) -> String {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.unwrap().trim().to_owned()
     }
 
-    /// Returns the address of an HTTP page, as the log named it.
-    pub(super) fn http(&self, path: &str) -> SocketAddr {
-        let log = self.log.lock().unwrap();
-        let with_path = |line: &&str| line.contains(&format!("paths=\"{path}\""));
-        let line = log.lines().rev().find(with_path).unwrap();
-        let (_, rest) = line.split_once("address=").unwrap();
-        rest.split(' ').next().unwrap().parse().unwrap()
+    /// Returns the address of an HTTP page, as the log named it last; waits for that, since the log is read
+    /// beside the rest.
+    pub(crate) fn http(&self, path: &str) -> SocketAddr {
+        let words = format!("paths=\"{path}\"");
+        let start = Instant::now();
+        loop {
+            let log = self.log.lock().unwrap().clone();
+            if let Some(line) = log.lines().rev().find(|line| line.contains(&words)) {
+                let (_, rest) = line.split_once("address=").unwrap();
+                return rest.split(' ').next().unwrap().parse().unwrap();
+            }
+            assert!(start.elapsed() < PATIENCE, "{words} is not in\n{log}");
+            thread::yield_now();
+        }
     }
 }
 
@@ -211,7 +246,7 @@ impl Drop for Serving {
 }
 
 /// Asks for a page, and returns its status and body; `None` where nobody listens.
-pub(super) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
