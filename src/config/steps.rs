@@ -21,8 +21,9 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 21] = [
+pub(super) const TABLES: [&str; 22] = [
     "kubernetes",
+    "k8s_external",
     "forward",
     "cache",
     "loop",
