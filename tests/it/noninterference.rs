@@ -553,7 +553,12 @@ fn one_tenant_that_owns_everything_is_answered_as_if_there_were_none() {
 
 #[test]
 fn the_short_way_and_the_long_one_answer_alike() {
-    let names = names();
+    // Names from outside have no short way.
+    let inside = |mut names: Vec<String>| {
+        names.retain(|name| !name.ends_with("lb.test."));
+        names
+    };
+    let names = inside(names());
     let (short_ones, telling) = (Cell::new(0usize), Cell::new(0usize));
     let modes = select(&["\"enforce\"", "\"enforce\"", "\"audit\"", "\"off\""]);
     let strategy = (
@@ -570,7 +575,7 @@ fn the_short_way_and_the_long_one_answer_alike() {
         &strategy,
         |(objects, config, mode, client, seed)| {
             let config = config.replace("\"enforce\"", mode);
-            let near = names_of(&objects);
+            let near = inside(names_of(&objects));
             let snapshot = serve(objects, &config);
             let mut picker = Picker::new(seed);
             for turn in 0..90 {
