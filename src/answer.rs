@@ -12,6 +12,7 @@ mod alias;
 mod asks;
 mod canary;
 mod clients;
+mod external;
 mod failure;
 mod forwarded;
 mod kubernetes;

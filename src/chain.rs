@@ -65,6 +65,8 @@ pub struct BlockOptions {
     pub view: Option<ViewOptions>,
     /// Its `kubernetes` table.
     pub kubernetes: Option<zone::Options>,
+    /// Its `k8s_external` table, which counts beside a `kubernetes` table alone.
+    pub external: Option<zone::ExternalOptions>,
     /// Its `nsid` table: the identifier.
     pub nsid: Option<Box<str>>,
     /// Its `bufsize` table: octets of a UDP answer at most.
@@ -127,6 +129,8 @@ pub enum Step {
     Template(Box<[TemplateOptions]>),
     /// Answers from lists of hosts: the lines in the configuration, and those of a file.
     Hosts(HostsId, Box<HostsOptions>, HostsTable),
+    /// Answers from the cluster's data, with where services are reached from outside.
+    External(ZoneId),
     /// Answers from the cluster's data.
     Kubernetes(ZoneId),
     /// Asks upstreams.
@@ -168,7 +172,7 @@ impl Block {
         &self.steps
     }
 
-    /// Returns the steps in front of `kubernetes` and `forward`.
+    /// Returns the steps in front of `k8s_external`, `kubernetes` and `forward`.
     pub fn front(&self) -> &[Step] {
         self.steps.get(..self.front).unwrap_or(&[])
     }
@@ -222,9 +226,16 @@ impl Chain {
         let blocks = (0..).zip(options).map(|(id, block)| {
             let steps = steps(block, &mut zones, &mut hosts);
             let udp_size = block.bufsize.unwrap_or(PAYLOAD_SIZE).min(PAYLOAD_SIZE);
-            let is_front = |step: &&Step| !matches!(step, Step::Kubernetes(_) | Step::Forward(_));
-            // What `any` and `chaos` are for has no short way, which knows of `minimal`.
-            let is_passed = |s: &&Step| !matches!(s, Step::Any | Step::Chaos(_) | Step::Minimal);
+            let is_front = |step: &&Step| {
+                let answers = matches!(step, Step::External(_) | Step::Kubernetes(_));
+                !answers && !matches!(step, Step::Forward(_))
+            };
+            // What `any` and `chaos` are for has no short way, which knows of `minimal`; and names of
+            // services outside are none that have one.
+            let is_passed = |s: &&Step| {
+                let passes = matches!(s, Step::Any | Step::Chaos(_) | Step::Minimal);
+                !passes && !matches!(s, Step::External(_))
+            };
             let rest = steps.iter().find(is_passed);
             let first_zone = match rest {
                 Some(Step::Kubernetes(id)) => Some(*id),
@@ -349,9 +360,13 @@ fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) 
         *hosts = hosts.saturating_add(1);
     }
     if let Some(kubernetes) = &block.kubernetes {
-        let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
-        steps.push(Step::Kubernetes(ZoneId(id)));
-        zones.push(kubernetes.clone());
+        let id = ZoneId(u16::try_from(zones.len()).unwrap_or(u16::MAX));
+        steps.extend(block.external.as_ref().map(|_| Step::External(id)));
+        steps.push(Step::Kubernetes(id));
+        zones.push(zone::Options {
+            external: block.external.clone(),
+            ..kubernetes.clone()
+        });
     }
     let mut forward = block.forward.clone();
     forward.sort_by_key(|table| std::cmp::Reverse(table.zone.label_count()));

@@ -16,6 +16,7 @@ mod cache;
 mod corefile;
 mod document;
 mod error;
+mod external;
 mod file;
 mod forward;
 mod forwarders;

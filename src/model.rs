@@ -25,7 +25,7 @@ pub use policy::{
     PolicyMeta, PolicyStatus,
 };
 pub use selector::{Selector, SelectorError};
-pub use service::{Port, Service, ServiceImport, ServiceKind};
+pub use service::{External, Externals, Port, Service, ServiceImport, ServiceKind};
 pub use slice_endpoints::{Addresses, EndpointView, Endpoints};
 pub(crate) use slice_endpoints::{EndpointRef, Packer};
 

@@ -21,6 +21,7 @@ mod response;
 mod rtype;
 
 pub use claim::{BadClaim, OPTION_ECS, claimed_address, claimed_namespace, claimed_subnet};
+pub use compress::pointer;
 pub use edns::{
     Edns, ExtendedError, MIN_PAYLOAD, OPTION_EDE, OPTION_NSID, PAYLOAD_SIZE, write_option,
 };

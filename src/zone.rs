@@ -16,6 +16,8 @@ mod build;
 mod encode;
 mod endpoint;
 mod endpoints;
+mod exposed;
+mod external;
 mod label;
 mod lookup;
 mod options;
@@ -29,15 +31,18 @@ mod table;
 mod target;
 mod transfer;
 mod walk;
+mod zonal;
 
 pub use addresses::Addresses;
 pub use apex::{NameServers, ServerName, Soa, VERSION_TTL};
 pub use build::{ServiceInput, ZoneWriter};
 pub use endpoint::{EndpointName, EndpointRef};
 pub use endpoints::Endpoints;
+pub use exposed::ExposedNode;
+pub use external::Outside;
 pub use label::AddressLabel;
 pub use lookup::{Absent, Found, Lookup};
-pub use options::{Options, PodMode};
+pub use options::{ExternalOptions, Options, PodMode};
 pub use origins::{Origin, reverse_name, reverse_origins};
 pub use plain::Plain;
 pub use ports::{Port, Ports, Selector};
@@ -75,6 +80,14 @@ pub struct Zone {
     reverse: CowPages,
     /// Numbers of the namespaces in which an address is a pod's.
     pods: CowPages,
+    /// What headless services have in each topology zone; nothing without `zonal`.
+    zonal: Nodes,
+    /// Of `k8s_external`; nothing without.
+    external_origins: Arc<[Origin]>,
+    /// Where services are reached from outside.
+    exposed_services: Nodes,
+    /// By address outside.
+    reverse_outside: CowPages,
     seed: Seed,
     name_servers: Arc<NameServers>,
 }
@@ -136,6 +149,11 @@ impl Zone {
             ),
             ("reverse", Box::new(self.reverse)),
             ("pods", Box::new(self.pods)),
+            ("zonal", Box::new(self.zonal)),
+            (
+                "outside",
+                Box::new((self.exposed_services, self.reverse_outside)),
+            ),
         ]
     }
 
@@ -170,6 +188,20 @@ impl Zone {
                 line(format!("{sort} {}: {node:?}", service(ServiceId(id))));
             }
         }
+        let zonal = self.zonal.iter();
+        for (id, block) in zonal.filter_map(|(id, block)| Some((id, block.as_deref()?))) {
+            let zones: Vec<_> = zonal::each(block).collect();
+            line(format!("zonal {}: {zones:?}", service(ServiceId(id))));
+        }
+        for (id, _) in self.exposed_services.iter() {
+            if let Some(node) = self.exposed_node(ServiceId(id)) {
+                line(format!("exposed {}: {node:?}", service(ServiceId(id))));
+            }
+        }
+        for (address, owners) in self.owners_outside() {
+            let owners: Vec<_> = owners.into_iter().map(service).collect();
+            line(format!("reverse outside {address}: {owners:?}"));
+        }
         for (address, owners) in self.owners() {
             let owners: Vec<_> = owners
                 .iter()
@@ -184,7 +216,8 @@ impl Zone {
         }
         for server in self.name_servers.services.values() {
             let (service, names) = (service(server.service), &server.names);
-            line(format!("name server {service}: {names:?}"));
+            let outside = &server.outside;
+            line(format!("name server {service}: {names:?} {outside:?}"));
         }
     }
 

@@ -70,7 +70,13 @@ fn snapshot_with(tables: &str) -> Snapshot {
     let objects = vec![
         objects::service("shop", "web", &[ip("10.96.0.1"), ip("fd00:96::1")]),
         objects::headless("shop", "db"),
-        objects::slice("shop", "db", endpoints),
+        objects::zoned_slice("shop", "db", endpoints, ("us-1a", ip("10.244.1.9"))),
+        objects::reached_at(
+            "shop",
+            "lb",
+            &["198.51.100.7", "198.51.100.8", "2001:db8::7"].map(ip),
+        ),
+        objects::reached_at("bank", "vault", &[ip("198.51.100.9")]),
         objects::alias("shop", "alias", "web.shop.svc.cluster.local"),
         objects::alias("shop", "twice", "alias.shop.svc.cluster.local"),
         objects::alias("shop", "gone", "www.example.org"),
@@ -192,6 +198,39 @@ unknown, mandatory   | stranger | kube-dns.kube-system.svc.cluster.local  | A   
 no shape of ours     | stranger | a.b.c.cluster.local                     | A     | NXDOMAIN | 0
 out of zone          | pod      | example.org                             | A     | REFUSED  | 0";
 
+/// The same of zones of `k8s_external`, and of topology zones.
+const OUTSIDE: &str = "\
+A                    | pod      | lb.shop.lb.test                         | A     | NOERROR  | 2
+AAAA                 | pod      | lb.shop.lb.test                         | AAAA  | NOERROR  | 1
+SRV                  | pod      | lb.shop.lb.test                         | SRV   | NOERROR  | 1
+SRV of a port        | pod      | _http._tcp.lb.shop.lb.test              | SRV   | NOERROR  | 1
+headless             | pod      | db.shop.lb.test                         | A     | NOERROR  | 40
+headless SRV, cut    | pod      | db.shop.lb.test                         | SRV   | NOERROR  | 25
+endpoint             | pod      | 10-244-1-9.db.shop.lb.test              | A     | NOERROR  | 1
+endpoint SRV         | pod      | 10-244-1-9.db.shop.lb.test              | SRV   | NOERROR  | 1
+PTR                  | pod      | 7.100.51.198.in-addr.arpa               | PTR   | NOERROR  | 1
+hidden PTR           | pod      | 9.100.51.198.in-addr.arpa               | PTR   | NXDOMAIN | 0
+absent PTR           | pod      | 1.100.51.198.in-addr.arpa               | PTR   | NXDOMAIN | 0
+absent               | pod      | absent.shop.lb.test                     | A     | NXDOMAIN | 0
+hidden               | pod      | vault.bank.lb.test                      | A     | NXDOMAIN | 0
+no data              | pod      | lb.shop.lb.test                         | TXT   | NOERROR  | 0
+namespace            | pod      | shop.lb.test                            | A     | NOERROR  | 0
+SOA                  | pod      | lb.test                                 | SOA   | NOERROR  | 1
+NS                   | pod      | lb.test                                 | NS    | NOERROR  | 1
+name server          | stranger | ns1.dns.lb.test                         | A     | NOERROR  | 0
+nothing there        | stranger | ns2.dns.lb.test                         | A     | NXDOMAIN | 0
+unknown              | stranger | lb.shop.lb.test                         | A     | SERVFAIL | 0
+unknown, PTR         | stranger | 7.100.51.198.in-addr.arpa               | PTR   | SERVFAIL | 0
+pinned               | pod      | us-1a.pin._zone.db.shop.svc.cluster.local | A   | NOERROR  | 1
+pinned SRV           | pod      | us-1a.pin._zone.db.shop.svc.cluster.local | SRV | NOERROR  | 1
+pinned, empty        | pod      | us-1b.pin._zone.db.shop.svc.cluster.local | TXT | NOERROR  | 0
+preferred            | pod      | us-1b.prefer._zone.db.shop.svc.cluster.local | A | NOERROR | 40
+pinned, hidden       | pod      | us-1a.pin._zone.secret.bank.svc.cluster.local | A | NXDOMAIN | 0";
+
+/// Where there are such names.
+const OUTSIDE_TABLES: &str =
+    "zonal = true\n[k8s_external]\nzones = [\"lb.test\", \"198.51.100.0/24\"]\nheadless = true\n";
+
 /// Steps in front of the cluster that are for other questions, or only look.
 const STEPS: &str = "[any]\n[minimal]\n[loadbalance]\n[local]\n[chaos]\n[nsid]\n[bufsize]\nsize = 1232\n\
     [dns64]\n[[acl]]\nzones = [\"example.org\"]\nrules = [{ action = \"drop\", nets = [\"10.9.0.0/16\"] }]\n";
@@ -206,6 +245,15 @@ fn i4_an_in_zone_udp_answer_allocates_nothing() {
 fn i4_an_in_zone_udp_answer_behind_steps_that_let_it_pass_allocates_nothing() {
     let in_zone = |line: &&str| !line.starts_with("out of zone");
     allocates_nothing(&snapshot_with(STEPS), CASES.lines().filter(in_zone));
+}
+
+/// Nor where services are reached from outside, nor by topology zone.
+#[test]
+fn i4_an_answer_from_outside_or_of_a_topology_zone_allocates_nothing() {
+    let snapshot = snapshot_with(OUTSIDE_TABLES);
+    allocates_nothing(&snapshot, OUTSIDE.lines());
+    let in_zone = |line: &&str| !line.starts_with("out of zone");
+    allocates_nothing(&snapshot, CASES.lines().filter(in_zone));
 }
 
 fn allocates_nothing<'a>(snapshot: &Snapshot, cases: impl Iterator<Item = &'a str>) {

@@ -83,7 +83,11 @@ impl Writer<'_, '_> {
         }
         let (asked, qtype) = (self.asked, self.asked.query.qtype);
         let block = asked.select(&qname);
-        if block.is_some_and(|block| steps::answers_otherwise(&asked, block, &qname, qtype)) {
+        let otherwise = |block: &Block| {
+            steps::answers_otherwise(&asked, block, &qname, qtype)
+                || steps::is_outside(asked.snapshot, block, &qname)
+        };
+        if block.is_some_and(otherwise) {
             return self.leave_for_steps(&hop);
         }
         match other_zone(&asked, block, &qname) {
@@ -212,7 +216,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn push_answers(&mut self, message: &Message) -> Result<(), Full> {
+    pub(super) fn push_answers(&mut self, message: &Message) -> Result<(), Full> {
         if message.is_truncated() {
             self.builder.set_truncated();
         }

@@ -111,7 +111,7 @@ fn negative(
 
 /// A client that we don't know asks for what not everybody sees: it waits, or is told that we can't
 /// say, whatever the name.
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     asked: &Asked<'_>,
     view: &View<'_>,
     builder: &mut ResponseBuilder<'_>,

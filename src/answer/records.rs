@@ -66,7 +66,7 @@ impl Writer<'_, '_> {
     }
 
     /// Writes the address records of the type asked for, from one of them on.
-    fn rrset(&mut self, addresses: Addresses<'_>, ttl: u32) -> Result<(), Full> {
+    pub(super) fn rrset(&mut self, addresses: Addresses<'_>, ttl: u32) -> Result<(), Full> {
         let qtype = self.asked.query.qtype;
         let entropy = self.asked.request.entropy;
         let start = |count: usize| (entropy % count.max(1) as u64) as usize;

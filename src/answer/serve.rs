@@ -7,12 +7,11 @@ mod search;
 use super::asks::Heard;
 use super::message::{Message, Reply, Stop};
 use super::{
-    Asked, By, Done, DropReason, Outcome, Request, Transport, clients, finish_unchanged,
+    Asked, By, Done, DropReason, Outcome, Request, Transport, clients, external, finish_unchanged,
     kubernetes, unsaid,
 };
 use crate::chain::{
-    AclAction, Block, ForwardOptions, Plugin, RewriteRule, Rewriter, Step, ZoneId, judge, lowered,
-    rewrite,
+    AclAction, Block, ForwardOptions, Plugin, RewriteRule, Rewriter, Step, judge, lowered, rewrite,
 };
 use crate::wire::{
     ExtendedError, Name, QClass, QName, QNameBuffer, Query, RType, Rcode, ResponseBuilder,
@@ -185,7 +184,7 @@ impl Serving<'_> {
                 self.hosts(said, options.ttl, question)
                     .map_or_else(next, Ok)
             }
-            Step::Kubernetes(id) => match self.kubernetes(*id, question)? {
+            Step::External(_) | Step::Kubernetes(_) => match self.cluster(step, question)? {
                 Some(reply) => Ok(reply),
                 None => next(),
             },
@@ -254,8 +253,8 @@ impl Serving<'_> {
         Ok(self.written(message, Plugin::Acl))
     }
 
-    /// Answers from a zone what is asked for now, or returns `None` where it is for the next step.
-    fn kubernetes(&self, id: ZoneId, question: &Question) -> Result<Option<Reply>, Stop> {
+    /// Answers from the cluster's data what is asked for now, or returns `None` where it is for the next step.
+    fn cluster(&self, step: &Step, question: &Question) -> Result<Option<Reply>, Stop> {
         let bytes = question.to_query(self.asked.query);
         let mut buffer = QNameBuffer::default();
         let Ok(query) = Query::parse(&bytes, &mut buffer) else {
@@ -275,11 +274,16 @@ impl Serving<'_> {
         };
         let mut out = vec![0; SHORT];
         let mut builder = ResponseBuilder::new(&query, SHORT, &mut out);
-        let mut done = kubernetes::answer(&asked, id, &mut builder);
+        let answer = |builder: &mut ResponseBuilder<'_>| match step {
+            Step::External(id) => external::answer(&asked, *id, builder),
+            Step::Kubernetes(id) => kubernetes::answer(&asked, *id, builder),
+            _ => None,
+        };
+        let mut done = answer(&mut builder);
         if builder.is_full() {
             out = vec![0; usize::from(u16::MAX)];
             builder = ResponseBuilder::new(&query, usize::from(u16::MAX), &mut out);
-            done = kubernetes::answer(&asked, id, &mut builder);
+            done = answer(&mut builder);
         }
         match done {
             None => Ok(None),

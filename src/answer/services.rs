@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 /// Octets of an SRV record in front of its target: pointer, type, class, TTL, length, priority,
 /// weight, port.
-const BEFORE_TARGET: usize = 18;
+pub(super) const BEFORE_TARGET: usize = 18;
 
 /// Returns the weight of each of `entries` records: 100 shared out, rounded down, at least 1
 /// (CoreDNS's arithmetic, so that the numbers agree).

@@ -3,14 +3,14 @@
 
 use super::asks::{Heard, Plan};
 use super::serve::{local_zone, may_search};
-use super::{Asked, By, Done, DropReason, clients, kubernetes, unsaid};
+use super::{Asked, By, Done, DropReason, clients, external, kubernetes, unsaid};
 use crate::chain::{
     Block, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step, concerns,
     judge, longest, lowered,
 };
 use crate::snapshot::Snapshot;
 use crate::wire::{Name, OPTION_NSID, QClass, QName, Query, RType, Rcode, ResponseBuilder};
-use crate::zone::address_of;
+use crate::zone::{Zone, address_of};
 use std::net::IpAddr;
 
 /// Tries the steps of the query's block, and leaves REFUSED where no step is for the name, SERVFAIL
@@ -28,6 +28,7 @@ pub(super) fn walk<'a>(
     let steps = block.map_or(&[][..], Block::steps);
     for (at, step) in steps.iter().enumerate() {
         let done = match step {
+            Step::External(id) => external::answer(asked, *id, builder),
             Step::Kubernetes(id) => kubernetes::answer(asked, *id, builder),
             Step::Forward(table) if is_for(asked, table) => {
                 let next = steps.get(at + 1..).unwrap_or(&[]);
@@ -163,7 +164,7 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         Step::Hosts(id, options, inline) => {
             hosts(asked.snapshot, (*id, options, inline), qname, qtype).is_some()
         }
-        Step::Kubernetes(_) | Step::Forward(_) => false,
+        Step::External(_) | Step::Kubernetes(_) | Step::Forward(_) => false,
     }
 }
 
@@ -173,7 +174,10 @@ fn stays_in_zone(snapshot: &Snapshot, block: &Block, qname: &QName<'_>) -> bool 
         Step::Kubernetes(id) => snapshot.zone(*id),
         _ => None,
     });
-    first.is_some_and(|zone| zone.origin(qname).is_some() && !zone.falls_through(qname))
+    first.is_some_and(|zone| match zone.external_origin(qname) {
+        Some(_) => !zone.falls_through_outside(qname),
+        None => zone.origin(qname).is_some() && !zone.falls_through(qname),
+    })
 }
 
 /// Returns whether a name is in a zone of the block.
@@ -181,7 +185,20 @@ pub(super) fn is_in_zone(snapshot: &Snapshot, block: &Block, qname: &QName<'_>) 
     block.steps().iter().any(|step| match step {
         Step::Kubernetes(id) => {
             let zone = snapshot.zone(*id);
-            zone.is_some_and(|zone| zone.origin(qname).is_some())
+            let is_in =
+                |zone: &Zone| zone.origin(qname).is_some() || zone.external_origin(qname).is_some();
+            zone.is_some_and(is_in)
+        }
+        _ => false,
+    })
+}
+
+/// Returns whether a name is in a zone of the block that says where services are outside.
+pub(super) fn is_outside(snapshot: &Snapshot, block: &Block, qname: &QName<'_>) -> bool {
+    block.steps().iter().any(|step| match step {
+        Step::External(id) => {
+            let zone = snapshot.zone(*id);
+            zone.is_some_and(|zone| zone.external_origin(qname).is_some())
         }
         _ => false,
     })

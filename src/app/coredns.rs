@@ -148,6 +148,7 @@ fn plugins(config: &Config, block: &BlockOptions, written: &Written) -> Vec<&'st
     has("template", !block.template.is_empty());
     has("transfer", block.transfer.is_some());
     has("hosts", block.hosts.is_some());
+    has("k8s_external", block.external.is_some());
     has("forward", !block.forward.is_empty());
     let tables = block.forward.iter();
     let mut tables = tables.filter_map(|table| config.forward.get(usize::from(table.upstream.0)));

@@ -68,18 +68,30 @@ impl Reason {
 pub struct Judge {
     open: Snapshot,
     enforced: Snapshot,
-    zones: Vec<Name>,
+    /// Origins; with the apex label, those that say where services are outside, which have no `svc`
+    /// there.
+    zones: Vec<(Name, Option<Box<str>>)>,
     scratch: Vec<u8>,
 }
 
 impl Judge {
     /// Returns the judge of what this snapshot's policy says, however it is applied.
     pub fn new(snapshot: &Snapshot) -> Self {
-        let origins = snapshot
-            .zones
-            .iter()
-            .flat_map(|zone| &zone.options().origins);
-        let zones = origins.filter_map(|origin| Name::from_ascii(origin.to_string()).ok());
+        let zones = snapshot.zones.iter().map(|zone| zone.options());
+        let origins = zones.flat_map(|options| {
+            let outside = options.external.iter().flat_map(|table| {
+                let apex = || Some(table.apex.clone());
+                table.origins.iter().map(move |origin| (origin, apex()))
+            });
+            let inside = options.origins.iter().map(|origin| (origin, None));
+            inside.chain(outside)
+        });
+        let zones = origins.filter_map(|(origin, apex)| {
+            let text = origin.to_string();
+            // Below reverse zones are addresses, and no services.
+            let apex = apex.filter(|_| !text.ends_with(".arpa."));
+            Some((Name::from_ascii(text).ok()?, apex))
+        });
         Self {
             open: snapshot.applied(Mode::Off),
             enforced: snapshot.applied(Mode::Enforce),
@@ -133,33 +145,51 @@ impl Judge {
             RData::SRV(srv) => Some(&srv.target),
             _ => None,
         };
-        let names = led_to.into_iter().chain([&record.name]);
+        // Outside, a service's SRV records may lead to names of others.
+        let is_outside = self
+            .zone_of(&record.name)
+            .is_some_and(|(_, apex)| apex.is_some());
+        let names = led_to.into_iter().filter(|_| !is_outside);
         names
+            .chain([&record.name])
             .filter_map(|name| self.named(name))
             .find(|target| self.is_hidden(client, target))
     }
 
     /// Returns what a name names.
     fn named(&self, name: &Name) -> Option<Target> {
+        let (zone, apex) = self.zone_of(name)?;
         let name = name.to_lowercase();
-        let zone = self.zones.iter().filter(|zone| zone.zone_of(&name));
-        let zone = zone.map(|zone| zone.iter().count()).max()?;
         let mut labels: Vec<&[u8]> = name.iter().collect();
         labels.truncate(labels.len().checked_sub(zone)?);
         let text = |label: &[u8]| Some(std::str::from_utf8(label).ok()?.into());
         match labels.as_slice() {
             // A wildcard's answer does not say what matched.
             labels if labels.contains(&&b"*"[..]) => None,
-            [.., service, namespace, b"svc"] => Some(Target {
+            [.., last] if apex.is_some_and(|apex| apex.as_bytes() == *last) => None,
+            [.., service, namespace] if apex.is_some() => Some(Target {
                 namespace: text(namespace)?,
                 service: Some(text(service)?),
             }),
-            [.., namespace, b"pod"] => Some(Target {
+            [.., service, namespace, b"svc"] if apex.is_none() => Some(Target {
+                namespace: text(namespace)?,
+                service: Some(text(service)?),
+            }),
+            [.., namespace, b"pod"] if apex.is_none() => Some(Target {
                 namespace: text(namespace)?,
                 service: None,
             }),
             _ => None,
         }
+    }
+
+    /// Returns how many labels the longest origin has that a name is below, and its apex label if it has
+    /// one.
+    fn zone_of(&self, name: &Name) -> Option<(usize, Option<&str>)> {
+        let name = name.to_lowercase();
+        let zones = self.zones.iter().filter(|(zone, _)| zone.zone_of(&name));
+        let counts = zones.map(|(zone, apex)| (zone.iter().count(), apex.as_deref()));
+        counts.max()
     }
 
     fn is_hidden(&self, client: Client, target: &Target) -> bool {

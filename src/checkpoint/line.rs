@@ -29,6 +29,11 @@ struct Written {
     service_labels: bool,
     exports: bool,
     targets: bool,
+    // Absent from what older versions wrote: they did not keep these.
+    #[serde(default)]
+    zones: bool,
+    #[serde(default)]
+    external: bool,
 }
 
 /// The part of the header that every version has.
@@ -50,6 +55,8 @@ impl Header {
             service_labels: self.kept.service_labels,
             exports: self.kept.exports,
             targets: self.kept.targets,
+            zones: self.kept.zones,
+            external: self.kept.external,
         })
     }
 
@@ -67,6 +74,8 @@ impl Header {
                 service_labels: written.service_labels,
                 exports: written.exports,
                 targets: written.targets,
+                zones: written.zones,
+                external: written.external,
             },
         })
     }

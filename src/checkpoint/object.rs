@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(super) enum Line {
     Namespace(schema::Bare<'static>),
     Node(schema::Whole<'static, schema::NodeSpec<'static>, schema::NodeStatus<'static>>),
-    Service(schema::Whole<'static, schema::ServiceSpec<'static>, schema::Unread>),
+    Service(schema::Whole<'static, schema::ServiceSpec<'static>, schema::ServiceStatus<'static>>),
     ServiceImport(schema::Whole<'static, schema::ServiceImportSpec<'static>, schema::Unread>),
     EndpointSlice(schema::EndpointSlice<'static>),
     Pod(schema::Whole<'static, schema::PodSpec<'static>, schema::PodStatus<'static>>),

@@ -164,6 +164,16 @@ fn check(header: &Header, needs: &Needs, now: u64) -> Result<(), Refusal> {
             needs.kept.targets,
             "names of endpoints' pods",
         ),
+        (
+            header.kept.zones,
+            needs.kept.zones,
+            "topology zones of endpoints",
+        ),
+        (
+            header.kept.external,
+            needs.kept.external,
+            "addresses of services outside the cluster",
+        ),
     ] {
         if needed && !has {
             return Err(Refusal::Kept(what));

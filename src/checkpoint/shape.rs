@@ -2,8 +2,8 @@
 //! as everywhere in the API.
 
 use crate::model::{
-    EndpointPort, EndpointSlice, EndpointView, Labels, Namespace, Node, Object, ObjectKey, Phase,
-    Pod, PolicyMeta, Port, Service, ServiceImport, ServiceKind, SliceOwner,
+    EndpointPort, EndpointSlice, EndpointView, External, Labels, Namespace, Node, Object,
+    ObjectKey, Phase, Pod, PolicyMeta, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -33,7 +33,7 @@ pub(super) fn to_json(object: &Object) -> serde_json::Result<Vec<u8>> {
 enum Written<'a> {
     Namespace(Whole<'a, (), ()>),
     Node(Whole<'a, NodeSpec, NodeStatus<'a>>),
-    Service(Whole<'a, ServiceSpec<'a>, ()>),
+    Service(Whole<'a, ServiceSpec<'a>, ServiceStatus<'a>>),
     ServiceImport(Whole<'a, ImportSpec<'a>, ()>),
     EndpointSlice(Slice<'a>),
     Pod(Whole<'a, PodSpec<'a>, PodStatus<'a>>),
@@ -242,7 +242,38 @@ impl<'a> PortOf<'a> {
     }
 }
 
-fn service(o: &Service) -> Whole<'_, ServiceSpec<'_>, ()> {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus<'a> {
+    load_balancer: LoadBalancer<'a>,
+}
+
+#[derive(Serialize)]
+struct LoadBalancer<'a> {
+    ingress: Vec<Ingress<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Ingress<'a> {
+    Ip(IpAddr),
+    Hostname(&'a str),
+}
+
+/// From which of the API's lists an address is makes no difference, and so they stay in order.
+fn service_status(externals: &[External]) -> ServiceStatus<'_> {
+    let ingress = externals.iter().map(|external| match external {
+        External::Address(address) => Ingress::Ip(*address),
+        External::Hostname(name) => Ingress::Hostname(name),
+    });
+    ServiceStatus {
+        load_balancer: LoadBalancer {
+            ingress: ingress.collect(),
+        },
+    }
+}
+
+fn service(o: &Service) -> Whole<'_, ServiceSpec<'_>, ServiceStatus<'_>> {
     let mut spec = ServiceSpec {
         r#type: None,
         external_name: None,
@@ -265,7 +296,7 @@ fn service(o: &Service) -> Whole<'_, ServiceSpec<'_>, ()> {
             ..Meta::of(&o.key)
         },
         spec: Some(spec),
-        status: None,
+        status: o.external.as_ref().map(|list| service_status(list)),
     }
 }
 

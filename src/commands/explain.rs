@@ -6,11 +6,11 @@ use crate::answer::{Outcome, Request, Transport, respond_as};
 use crate::chain::{ListenerId, Step};
 use crate::config::Asker;
 use crate::index::Index;
-use crate::model::{EndpointView, ObjectKey, ServiceKind, SliceOwner};
+use crate::model::{EndpointView, External, ObjectKey, Service, ServiceKind, SliceOwner};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, NsId, Owner, Policy, ServiceId, Step as Decided};
 use crate::wire::{Name, QName, QNameBuffer, RType};
-use crate::zone::{Denoted, DenotedKind, address_of, reverse_name};
+use crate::zone::{Denoted, DenotedKind, Zone, address_of, reverse_name};
 use serde::Serialize;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -243,12 +243,19 @@ fn target(
             Step::Kubernetes(id) => snapshot.zone(*id),
             _ => None,
         });
-    let Some(origin) = zones.into_iter().find_map(|zone| zone.origin(&qname)) else {
+    let of_zone = |zone: &Zone| {
+        if let Some((external, origin)) = zone.external_origin(&qname) {
+            return Some((Denoted::outside(&qname, origin, external), true));
+        }
+        let origin = zone.origin(&qname)?;
+        Some((Denoted::parse(&qname, origin, zone.options()), false))
+    };
+    let Some((denoted, is_outside)) = zones.into_iter().find_map(of_zone) else {
         return outside;
     };
     let reverse = address_of(&qname).filter(|_| rtype == RType::PTR);
     if let Some(address) = reverse {
-        let key = service_at(index, snapshot, client, address);
+        let key = service_at(index, snapshot, client, (address, is_outside));
         return TargetPart {
             kind: "reverse",
             exists: key.is_some(),
@@ -256,7 +263,6 @@ fn target(
             service: key.map(|k| k.name.to_string()),
         };
     }
-    let denoted = Denoted::parse(&qname, origin);
     let objects = index.objects();
     let key = ObjectKey::new(denoted.namespace.clone(), denoted.service.clone());
     let exists = match denoted.kind {
@@ -278,13 +284,13 @@ fn target(
     }
 }
 
-/// Returns the service that an address answers for: the first that the client sees, or where it
+/// Returns the service that an address answers for, outside or in the cluster: the first that the client sees, or where it
 /// sees none, the first; cluster addresses before endpoints.
 fn service_at(
     index: &Index,
     snapshot: &Snapshot,
     client: Client,
-    address: IpAddr,
+    (address, is_outside): (IpAddr, bool),
 ) -> Option<ObjectKey> {
     let objects = index.objects();
     let cluster = objects
@@ -294,6 +300,12 @@ fn service_at(
             ServiceKind::ClusterIp(list) => list.contains(&address),
             _ => false,
         });
+    let outside = objects.services.iter().filter(|service| {
+        let externals = service.external.iter().flat_map(|list| list.iter());
+        externals
+            .filter_map(External::address)
+            .any(|other| other == address)
+    });
     let by_slice = objects.slices.iter().filter_map(|slice| {
         let SliceOwner::Service(name) = &slice.owner else {
             return None;
@@ -302,11 +314,15 @@ fn service_at(
         let key = || ObjectKey::new(slice.key.namespace.clone(), name.clone());
         slice.endpoints.iter().any(has).then(key)
     });
-    let mut all: Vec<ObjectKey> = cluster.map(|service| service.key.clone()).collect();
+    let key = |service: &Service| service.key.clone();
+    let mut all: Vec<ObjectKey> = match is_outside {
+        true => outside.map(key).collect(),
+        false => cluster.map(key).collect(),
+    };
     all.sort();
     let mut by_slice: Vec<ObjectKey> = by_slice.collect();
     by_slice.sort();
-    all.extend(by_slice);
+    all.extend(by_slice.into_iter().filter(|_| !is_outside));
     let visible = |key: &&ObjectKey| {
         let ns = index.namespace_id(&key.namespace);
         let service = ns.and_then(|ns| index.service_id(ns, &key.name));

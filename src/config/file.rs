@@ -3,6 +3,7 @@
 
 use super::document::{Placed, Section};
 use super::error::Note;
+use super::external;
 use super::kubernetes::{self, Around, flat, report_repeated};
 use super::lifecycle::Lifecycle;
 use super::log::Written;
@@ -27,8 +28,8 @@ const ALONE: &str = "no table of a block, such as [kubernetes], is at the top le
      for are refused, and so are the cluster's if none of them is";
 
 /// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["k8s_external", "timeouts", "tls"];
-const LATER_BLOCK: &[&str] = &["k8s_external", "timeouts", "tls"];
+const LATER: &[&str] = &["timeouts", "tls"];
+const LATER_BLOCK: &[&str] = &["timeouts", "tls"];
 
 const NO_REVIEWER: &str = "beyond loopback, who reads these pages is asked of a cluster's API, and objects \
      do not come from one; write a loopback address or `unix:PATH`";
@@ -261,6 +262,7 @@ impl Blocks<'_> {
         let mut block = BlockOptions {
             listeners,
             kubernetes: Some(kubernetes),
+            external: external::read(root.table("k8s_external"), &zones, true),
             ..BlockOptions::default()
         };
         super::steps::read(root, &zones, &mut block);
@@ -299,6 +301,7 @@ impl Blocks<'_> {
             listeners,
             view,
             kubernetes: is_cluster_s.then_some(kubernetes),
+            external: external::read(table.table("k8s_external"), &zones, is_cluster_s),
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);

@@ -10,9 +10,6 @@ use crate::wire::Name;
 use crate::zone::{Options, PodMode};
 use std::time::Duration;
 
-/// Keys of the contract that this version does not have.
-const LATER: &[&str] = &["zonal"];
-
 /// What a table depends on beside its own keys.
 pub(super) struct Around<'b> {
     /// `zones` of its block.
@@ -55,6 +52,11 @@ pub(super) fn read(mut table: Section<'_>, mut options: Options, around: &Around
     table.parsed("labels", &mut options.labels, SELECTOR, str::parse);
     table.flag("noendpoints", &mut options.noendpoints);
     table.flag("ignore_empty_service", &mut options.ignore_empty_service);
+    let zonal = table.said("zonal");
+    table.flag("zonal", &mut options.zonal);
+    if let Some(field) = zonal.filter(|_| options.zonal && options.noendpoints) {
+        field.problem("can't stand beside `noendpoints`: no zone would have an endpoint");
+    }
     if let Some(zones) = list_of_zones(table.field("multicluster")) {
         let origins_known = written.is_some() || !table.has("zones");
         for Placed { value, field } in zones.iter().filter(|_| origins_known) {
@@ -73,7 +75,7 @@ pub(super) fn read(mut table: Section<'_>, mut options: Options, around: &Around
     if let Some(zones) = list_of_zones(table.field("fallthrough")) {
         options.fallthrough = flat(&zones);
     }
-    table.finish(LATER);
+    table.finish(&[]);
     options
 }
 
@@ -113,7 +115,7 @@ fn read_namespace_labels(table: &mut Section<'_>, options: &mut Options) {
     options.namespace_labels = Some(selector);
 }
 
-fn list_of_zones(field: Option<Field<'_>>) -> Option<Vec<Placed<'_, Vec<Name>>>> {
+pub(super) fn list_of_zones(field: Option<Field<'_>>) -> Option<Vec<Placed<'_, Vec<Name>>>> {
     // CoreDNS's `fallthrough /.`, as some write it, is the root as well.
     field?.placed("zones", |text| match text {
         "/." => zone("."),
@@ -142,7 +144,7 @@ pub(super) fn report_repeated(zones: &[Placed<'_, Vec<Name>>]) {
 }
 
 /// Reports a zone whose names the block never gets.
-fn report_unreachable(zones: &[Placed<'_, Vec<Name>>], block_zones: &[Name]) {
+pub(super) fn report_unreachable(zones: &[Placed<'_, Vec<Name>>], block_zones: &[Name]) {
     for Placed { value, field } in zones {
         let reached = |name: &&Name| {
             let meets = |zone: &Name| name.is_at_or_below(zone) || zone.is_at_or_below(name);

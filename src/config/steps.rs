@@ -22,8 +22,9 @@ use std::net::IpAddr;
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
 
 /// The tables of a block that answer, or change answers.
-pub(super) const TABLES: [&str; 23] = [
+pub(super) const TABLES: [&str; 24] = [
     "kubernetes",
+    "k8s_external",
     "forward",
     "cache",
     "loop",

@@ -183,7 +183,7 @@ fn kubernetes_keys_reach_the_zone() {
         startup_timeout = "1h"
         fallthrough = ["10.0.0.0/8", "a.cluster.local"]
     "#;
-    check("every key but one", text, |c| {
+    check("every key but two", text, |c| {
         *kubernetes(c) = zone::Options {
             origins: names(&["cluster.local", "clusterset.local", "10.in-addr.arpa"]),
             ttl: 3600,
@@ -197,16 +197,21 @@ fn kubernetes_keys_reach_the_zone() {
             multicluster: names(&["clusterset.local"]),
             startup_timeout: Duration::from_secs(3600),
             fallthrough: names(&["10.in-addr.arpa", "a.cluster.local"]),
+            zonal: false,
+            external: None,
             own_addresses: Vec::new(),
         };
     });
     check(
-        "that one",
+        "another",
         "[kubernetes]\nnamespace_labels = \"env=prod\"",
         |c| {
             kubernetes(c).namespace_labels = Some(selector("env=prod"));
         },
     );
+    check("the other", "[kubernetes]\nzonal = true", |c| {
+        kubernetes(c).zonal = true;
+    });
     for root in [".", "/."] {
         let text = format!("[kubernetes]\nfallthrough = [\"{root}\"]");
         check("all names fall through", &text, |c| {

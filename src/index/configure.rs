@@ -92,7 +92,10 @@ impl Index {
         if more(has.exports, needs.exports) {
             lists.insert(Kind::Service);
         }
-        if more(has.targets, needs.targets) {
+        if more(has.external, needs.external) {
+            lists.insert(Kind::Service);
+        }
+        if more(has.targets, needs.targets) || more(has.zones, needs.zones) {
             lists.insert(Kind::EndpointSlice);
         }
         // Of what was never given nothing was left out.
@@ -185,8 +188,9 @@ impl Index {
         let labels = less(has.labels, needs.labels);
         let of_services = labels
             || less(has.service_labels, needs.service_labels)
-            || less(has.exports, needs.exports);
-        let of_slices = labels || less(has.targets, needs.targets);
+            || less(has.exports, needs.exports)
+            || less(has.external, needs.external);
+        let of_slices = labels || less(has.targets, needs.targets) || less(has.zones, needs.zones);
         for (kind, is_less) in [
             (Kind::Service, of_services),
             (Kind::ServiceImport, of_services),

@@ -26,6 +26,10 @@ pub struct Kept {
     pub exports: bool,
     /// The pods that endpoints name: some zone names endpoints after them.
     pub targets: bool,
+    /// The topology zones of endpoints: some zone has `zonal`.
+    pub zones: bool,
+    /// Where Services are reached from outside: some block has `k8s_external`.
+    pub external: bool,
 }
 
 /// The label by which the cluster's DNS service is found.
@@ -45,6 +49,8 @@ impl Keep {
                 service_labels: labels || counts,
                 exports: counts,
                 targets: zones().any(|zone| zone.endpoint_pod_names),
+                zones: zones().any(|zone| zone.zonal),
+                external: blocks.iter().any(|block| block.external.is_some()),
             },
             ports: Pool::default(),
             endpoint_ports: Pool::default(),
@@ -62,6 +68,8 @@ impl Keep {
             service_labels: self.kept.service_labels | needs.service_labels,
             exports: self.kept.exports | needs.exports,
             targets: self.kept.targets | needs.targets,
+            zones: self.kept.zones | needs.zones,
+            external: self.kept.external | needs.external,
         };
     }
 
@@ -86,9 +94,11 @@ impl Keep {
                 labels,
                 annotations,
                 ports,
+                external,
                 ..
             }) => {
                 self.ports.share(ports);
+                external.take_if(|_| !self.kept.external);
                 *labels = labels.filter(|key| self.kept.service_labels || key == DNS_LABEL);
                 *annotations =
                     annotations.filter(|key| self.kept.exports && EXPORTS.contains(&key));
@@ -107,7 +117,7 @@ impl Keep {
 
     fn trim_slice(&mut self, slice: &mut EndpointSlice) {
         slice.labels = self.selected(&slice.labels);
-        slice.endpoints = slice.endpoints.trimmed(self.kept.targets, false);
+        slice.endpoints = slice.endpoints.trimmed(self.kept.targets, self.kept.zones);
         self.endpoint_ports.share(&mut slice.ports);
     }
 

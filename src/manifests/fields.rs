@@ -37,6 +37,7 @@ const SPEC: &[&str] = &[
     "clusterIP",
     "clusterIPs",
     "externalName",
+    "externalIPs",
     "ports",
     "ips",
     "hostNetwork",
@@ -57,6 +58,7 @@ const STATUS: &[&str] = &[
     "conditions",
     "addresses",
     "nodeInfo",
+    "loadBalancer",
 ];
 
 /// Reads a value, of a map only these keys.

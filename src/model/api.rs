@@ -10,8 +10,9 @@ pub(crate) use policy::{export, grant, policy_import};
 
 use self::address::{ip, ips, put_ips, ranges, strs};
 use super::{
-    EndpointPort, EndpointRef, EndpointSlice, Endpoints, Kind, Labels, Namespace, Node, ObjectKey,
-    Packer, Phase, Pod, Port, Service, ServiceImport, ServiceKind, SliceOwner,
+    EndpointPort, EndpointRef, EndpointSlice, Endpoints, External, Externals, Kind, Labels,
+    Namespace, Node, ObjectKey, Packer, Phase, Pod, Port, Service, ServiceImport, ServiceKind,
+    SliceOwner,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -108,7 +109,7 @@ pub(crate) fn namespace(raw: schema::Bare<'_>) -> Converted<Namespace> {
 
 /// Returns the Service that a JSON object is.
 pub(crate) fn service(
-    raw: schema::Whole<'_, schema::ServiceSpec<'_>, schema::Unread>,
+    raw: schema::Whole<'_, schema::ServiceSpec<'_>, schema::ServiceStatus<'_>>,
     dropped: &mut Vec<Flaw>,
 ) -> Converted<Service> {
     let mut meta = raw.metadata.unwrap_or_default();
@@ -130,13 +131,43 @@ pub(crate) fn service(
     } else {
         ServiceKind::ClusterIp(ips(strs(&list), "spec.clusterIPs", dropped))
     };
+    let external = externals(spec.external_ips, raw.status, dropped);
     Ok(Service {
         key,
         labels: meta.labels.unwrap_or_default(),
         annotations: meta.annotations.unwrap_or_default(),
         kind,
         ports: ports(spec.ports)?,
+        external,
     })
+}
+
+/// Returns where a Service is reached from outside.
+fn externals(
+    ips: Option<Vec<Cow<'_, str>>>,
+    status: Option<schema::ServiceStatus<'_>>,
+    dropped: &mut Vec<Flaw>,
+) -> Option<Externals> {
+    let ingress = status.and_then(|status| status.load_balancer?.ingress);
+    if ips.is_none() && ingress.is_none() {
+        return None;
+    }
+    let ips = ips.unwrap_or_default();
+    let listed = address::ips(strs(&ips), "spec.externalIPs", dropped);
+    let mut all: Vec<External> = listed.into_iter().map(External::Address).collect();
+    for (i, entry) in ingress.unwrap_or_default().into_iter().enumerate() {
+        let field = || format!("status.loadBalancer.ingress[{i}]");
+        match (entry.ip.as_deref(), entry.hostname) {
+            (None | Some(""), Some(hostname)) if !hostname.is_empty() => {
+                all.push(External::Hostname(kept(hostname)));
+            }
+            (text, _) => {
+                let address = ip(text, &format!("{}.ip", field()), dropped);
+                all.extend(address.map(External::Address));
+            }
+        }
+    }
+    (!all.is_empty()).then(|| Box::new(all))
 }
 
 fn ports(raw: Option<Vec<schema::Port<'_>>>) -> Converted<Arc<[Port]>> {

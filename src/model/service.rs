@@ -28,6 +28,30 @@ pub struct Port {
     pub number: u16,
 }
 
+/// Where a Service is reached from outside the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum External {
+    /// One of `spec.externalIPs`, or the `ip` of a load balancer's ingress.
+    Address(IpAddr),
+    /// The `hostname` of a load balancer's ingress that has no `ip`; it need not be a legal name.
+    Hostname(Box<str>),
+}
+
+impl External {
+    /// Returns the address that it is. A host name that spells one is that address, as in CoreDNS.
+    pub fn address(&self) -> Option<IpAddr> {
+        let address = match self {
+            Self::Address(address) => Some(*address),
+            Self::Hostname(text) => text.parse().ok(),
+        };
+        address.map(|address| address.to_canonical())
+    }
+}
+
+/// Every place where a Service is reached from outside, in the order of the API's lists:
+/// `spec.externalIPs`, then `status.loadBalancer.ingress`. There is at least one.
+pub type Externals = Box<Vec<External>>;
+
 /// A Service as the source gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
@@ -41,6 +65,8 @@ pub struct Service {
     pub kind: ServiceKind,
     /// `spec.ports`. Shared: most of a cluster's lists are alike.
     pub ports: Arc<[Port]>,
+    /// Where it is reached from outside, if anywhere. Few are: the others pay for a pointer.
+    pub external: Option<Externals>,
 }
 
 /// A ServiceImport of the multicluster API: a service of the cluster set.

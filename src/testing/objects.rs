@@ -1,8 +1,8 @@
 //! Single objects, with as much of each as most tests need.
 
 use crate::model::{
-    Endpoint, EndpointPort, EndpointSlice, Labels, Namespace, Node, Object, ObjectKey, Phase, Pod,
-    Port, Service, ServiceKind, SliceOwner,
+    Endpoint, EndpointPort, EndpointSlice, External, Labels, Namespace, Node, Object, ObjectKey,
+    Phase, Pod, Port, Service, ServiceKind, SliceOwner,
 };
 use std::net::IpAddr;
 
@@ -51,6 +51,20 @@ pub fn alias(namespace: &str, name: &str, target: &str) -> Object {
     of_kind(namespace, name, ServiceKind::ExternalName(target.into()))
 }
 
+/// A service without cluster address that is reached at these from outside, with the port `http`,
+/// TCP 80.
+pub fn reached_at(namespace: &str, name: &str, addresses: &[IpAddr]) -> Object {
+    let object = service(namespace, name, &[]);
+    let external = addresses.iter().copied().map(External::Address).collect();
+    match object {
+        Object::Service(service) => Object::Service(Service {
+            external: Some(Box::new(external)),
+            ..service
+        }),
+        other => other,
+    }
+}
+
 fn of_kind(namespace: &str, name: &str, kind: ServiceKind) -> Object {
     let (port, protocol, number) = PORT;
     Object::Service(Service {
@@ -64,6 +78,7 @@ fn of_kind(namespace: &str, name: &str, kind: ServiceKind) -> Object {
             number,
         }]
         .into(),
+        external: None,
     })
 }
 
@@ -75,6 +90,26 @@ pub fn slice(
 ) -> Object {
     let endpoints = addresses.into_iter().map(|address| (address, None));
     named_slice(namespace, service, service, endpoints)
+}
+
+/// The same; of the addresses one is in a topology zone.
+pub fn zoned_slice(
+    namespace: &str,
+    service: &str,
+    addresses: impl IntoIterator<Item = IpAddr>,
+    (zone, within): (&str, IpAddr),
+) -> Object {
+    let endpoint = |address: IpAddr| Endpoint {
+        addresses: vec![address],
+        ready: true,
+        topology_zone: (address == within).then(|| zone.into()),
+        ..Endpoint::default()
+    };
+    let endpoints = addresses.into_iter().map(endpoint).collect();
+    match slice(namespace, service, []) {
+        Object::EndpointSlice(slice) => Object::EndpointSlice(EndpointSlice { endpoints, ..slice }),
+        other => other,
+    }
 }
 
 /// A slice `name` of `service` in which each address is a ready endpoint, with this hostname.

@@ -132,7 +132,7 @@ impl ResponseBuilder<'_> {
 }
 
 /// Returns a pointer to an offset that one can reach.
-pub(super) fn pointer(position: usize) -> [u8; 2] {
+pub fn pointer(position: usize) -> [u8; 2] {
     let [high, low] = u16::try_from(position).unwrap_or(0).to_be_bytes();
     [0xc0 | high, low]
 }

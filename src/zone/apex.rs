@@ -1,6 +1,6 @@
 //! The zone's own records: SOA, the name servers, `dns-version`.
 
-use super::block::{Unnameable, ready_addresses};
+use super::block::{Unnameable, distinct, ready_addresses};
 use super::build::{ServiceInput, ZoneWriter};
 use super::label::AddressLabel;
 use crate::model::{EndpointSlice, Service, ServiceKind};
@@ -57,6 +57,8 @@ pub(super) struct ServerService {
     pub(super) service: ServiceId,
     /// The names that the server has by it.
     pub(super) names: Vec<ServerName>,
+    /// The addresses that it has outside by it, for `k8s_external`.
+    pub(super) outside: Vec<IpAddr>,
 }
 
 /// The names that this server has in the cluster: the services whose endpoints have its addresses.
@@ -92,6 +94,21 @@ impl NameServers {
         let inside = seen.clone().next().is_some();
         let fallback = (!inside && !self.fallback.addresses.is_empty()).then_some(&self.fallback);
         seen.flat_map(|service| &service.names).chain(fallback)
+    }
+
+    /// Returns the addresses that `view` may see of this server outside the cluster; the server's own
+    /// where no service that is seen is this server.
+    pub fn addresses_outside<'a>(
+        &'a self,
+        view: &View<'a>,
+    ) -> impl Iterator<Item = IpAddr> + use<'a> {
+        let view = *view;
+        let services = self.services.values();
+        let seen = services.filter(move |s| view.permits(s.ns, s.service));
+        let inside = seen.clone().next().is_some();
+        let fallback = (!inside).then_some(&self.fallback.addresses);
+        let addresses = seen.flat_map(|service| &service.outside);
+        addresses.chain(fallback.into_iter().flatten()).copied()
     }
 }
 
@@ -170,7 +187,18 @@ impl ZoneWriter {
             ns: input.ns,
             service: input.id,
             names: Vec::new(),
+            outside: Vec::new(),
         };
+        if let (Some(options), Some(service)) = (&self.zone.options.external, service) {
+            let headless = options.headless && service.kind == ServiceKind::Headless;
+            let endpoints = slices.clone().filter(|_| headless);
+            let endpoints = endpoints.flat_map(|slice| ready_addresses(slice));
+            let external = service.external.iter().flat_map(|list| list.iter());
+            let external = external.filter_map(|external| external.address());
+            let external = external.filter(|_| !headless);
+            let all: Vec<IpAddr> = endpoints.map(|(_, a)| a).chain(external).collect();
+            server.outside = distinct(&all);
+        }
         let mut known = KnownServers::default();
         let mut add = |name: &[&[u8]], addresses: &[IpAddr]| {
             let labels = [&name.concat()[..], &input.suffix()].concat();

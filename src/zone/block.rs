@@ -6,6 +6,7 @@ use super::encode::{Entries, Frame};
 use super::label::AddressLabel;
 use super::ports::{NO_PORTS, push_port};
 use super::service::{self, NAMES_ENDPOINTS};
+use super::zonal::ByZone;
 use crate::model::{
     EndpointSlice, EndpointView, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
@@ -20,7 +21,7 @@ impl ZoneWriter {
         input: &ServiceInput<'_>,
         service: Option<&Service>,
     ) -> Option<Arc<[u8]>> {
-        let entries = self.entries(input, false);
+        let entries = self.entries(input, false, None);
         let (mut target, mut ports, mut addresses) = (None, Vec::new(), Vec::new());
         let kind = match service.map(|service| &service.kind) {
             None => service::ABSENT,
@@ -69,7 +70,7 @@ impl ZoneWriter {
             target: &[],
             ports: &ports,
         };
-        self.block(&frame, self.entries(input, true))
+        self.block(&frame, self.entries(input, true, None))
     }
 
     fn block(&self, frame: &Frame<'_>, entries: Entries) -> Option<Arc<[u8]>> {
@@ -79,7 +80,14 @@ impl ZoneWriter {
         (fits && says).then(|| entries.finish(frame, &self.zone.seed))
     }
 
-    fn entries(&self, input: &ServiceInput<'_>, multicluster: bool) -> Entries {
+    /// Returns the entries of a service's slices; each is added to that of `zones` which is its
+    /// topology zone's, too.
+    pub(super) fn entries(
+        &self,
+        input: &ServiceInput<'_>,
+        multicluster: bool,
+        mut zones: Option<&mut ByZone>,
+    ) -> Entries {
         let mut entries = Entries::default();
         let mut ports = Vec::new();
         let room = MAX_NAME.saturating_sub(self.longest_origin + input.suffix().len());
@@ -102,6 +110,15 @@ impl ZoneWriter {
                 text => [&of_cluster, text.as_bytes()],
             };
             let room = room.saturating_sub(behind.concat().len());
+            if let Some(zones) = &mut zones {
+                zones.begin(slice, &ports);
+            }
+            let mut push = |address, name: &[&[u8]]| {
+                entries.push(address, group, name);
+                if let Some(zones) = &mut zones {
+                    zones.push(address, name);
+                }
+            };
             for (endpoint, address) in ready_addresses(slice) {
                 let Ok(text) = self.endpoint_label(endpoint) else {
                     continue;
@@ -110,16 +127,16 @@ impl ZoneWriter {
                     if text.len() < room {
                         let len = [text.len() as u8];
                         let name = [&len, text.as_bytes(), behind[0], behind[1]];
-                        entries.push(address, group, &name);
+                        push(address, &name);
                     }
                 } else if room >= AddressLabel::MAX || room >= AddressLabel::len_of(address) {
                     if cluster.is_empty() {
                         // An address that is all of the name is not kept twice.
-                        entries.push(address, group, &[]);
+                        push(address, &[]);
                     } else {
                         let spelled = AddressLabel::of(address);
                         let name = [spelled.as_wire(), behind[0], behind[1]];
-                        entries.push(address, group, &name);
+                        push(address, &name);
                     }
                 }
             }
@@ -165,7 +182,7 @@ pub(super) fn distinct(addresses: &[IpAddr]) -> Vec<IpAddr> {
     canonical.filter(|address| seen.insert(*address)).collect()
 }
 
-fn encoded_ports(ports: &[Port]) -> Vec<u8> {
+pub(super) fn encoded_ports(ports: &[Port]) -> Vec<u8> {
     let mut encoded = Vec::new();
     for port in ports {
         push_port(&mut encoded, &port.name, &port.protocol, Some(port.number));

@@ -3,6 +3,7 @@
 //! a name.
 
 use super::apex::NameServers;
+use super::exposed;
 use super::lookup::key;
 use super::service::{Body, ServiceNode};
 use super::{Members, Nodes, Options, Origin, PodMode, Zone};
@@ -33,8 +34,8 @@ pub struct ServiceInput<'a> {
 /// `S.NS.svc` in wire form.
 pub(super) type Suffix = ArrayVec<u8, { 2 * (MAX_LABEL + 1) + 4 }>;
 
-/// Returns the place of the one origin that services have names under, where no other and no
-/// `fallthrough` has to do with names below it.
+/// Returns the place of the one origin that services have names under, where no other, none of
+/// `k8s_external` and no `fallthrough` has to do with names below it.
 fn plain_origin(origins: &[Origin], options: &Options) -> Option<usize> {
     let forward = origins.iter().enumerate();
     let mut forward = forward.filter(|(_, o)| !o.reverse && !o.multicluster);
@@ -42,9 +43,10 @@ fn plain_origin(origins: &[Origin], options: &Options) -> Option<usize> {
     let apart =
         |other: &Name| !other.is_at_or_below(&origin.name) && !origin.name.is_at_or_below(other);
     let others = origins.iter().filter(|other| other.name != origin.name);
+    let external = options.external.iter().flat_map(|table| &table.origins);
     let plain = forward.next().is_none()
         && others.map(|other| &other.name).all(apart)
-        && options.fallthrough.iter().all(apart);
+        && options.fallthrough.iter().chain(external).all(apart);
     plain.then_some(place)
 }
 
@@ -86,6 +88,7 @@ impl ZoneWriter {
             .iter()
             .map(|n| n.to_lowercase().into())
             .collect();
+        let external_origins = exposed::origins_of(options.external.as_ref());
         let zone = Zone {
             plain_origin: plain_origin(&origins, &options),
             name_servers: Arc::new(NameServers::outside(&options.own_addresses)),
@@ -100,6 +103,10 @@ impl ZoneWriter {
             exposed: CowBits::default(),
             reverse: CowPages::new(seed.clone()),
             pods: CowPages::new(seed.clone()),
+            zonal: CowVec::default(),
+            external_origins,
+            exposed_services: CowVec::default(),
+            reverse_outside: CowPages::new(seed.clone()),
             seed: seed.clone(),
         };
         Self {
@@ -143,6 +150,8 @@ impl ZoneWriter {
         let block = self.service_block(input, service);
         self.set_server(input, service);
         self.point_to(input, block.as_deref());
+        self.set_zonal(input, service);
+        self.set_exposed(input, service);
         let Zone {
             services,
             service_members,

@@ -10,7 +10,7 @@ use super::options::PodMode;
 use super::ports::Selector;
 use super::reverse::{Pointers, address_of};
 use super::service::{Body, ServiceNode};
-use super::target::{Part, ServiceTarget, Target};
+use super::target::{Part, ServiceTarget, Target, ZonalTarget};
 use super::walk::{Pattern, Walk};
 use super::{Origin, Zone};
 use crate::tenancy::{NsId, Seen, Sight, View};
@@ -73,6 +73,8 @@ pub enum Found<'a> {
 enum Resolved<'a> {
     /// It exists and has no records.
     Empty,
+    /// It exists for every type, TXT too, and has no records: a topology zone without endpoints.
+    Void,
     Absent(Absent),
     Service(ServiceNode<'a>, Selector<'a>),
     Endpoint(ServiceNode<'a>, EndpointRef<'a>),
@@ -134,7 +136,7 @@ impl Zone {
             _ => {}
         }
         match self.resolve(view, origin, qname) {
-            Resolved::Empty => Lookup::NoData,
+            Resolved::Empty | Resolved::Void => Lookup::NoData,
             // Types other than the zone's own exist below the apex without being looked for.
             Resolved::Absent(Absent::Impossible) if qtype == RType::SOA => Lookup::NoData,
             Resolved::Absent(absent) => Lookup::Absent(absent),
@@ -183,7 +185,7 @@ impl Zone {
         origin: &'a Origin,
         qname: &'a QName<'_>,
     ) -> Resolved<'a> {
-        let target = Target::parse(qname, origin.labels, origin.multicluster);
+        let target = Target::parse(qname, origin, self.options.zonal);
         if origin.reverse && !matches!(target, Target::Apex | Target::Root) {
             let spells = address_of(qname).is_some();
             return Resolved::Absent(if spells {
@@ -212,6 +214,7 @@ impl Zone {
             },
             Target::Pod(namespace, label) => self.pod(view, namespace, label),
             Target::Service(target) => self.service(view, origin, &target),
+            Target::Zonal(target) => self.zonal(view, origin, &target),
         }
     }
 
@@ -243,6 +246,29 @@ impl Zone {
             Some((node, Piece::Ports(selector))) => Resolved::Service(node, selector),
             Some((node, Piece::Endpoint(endpoint))) => Resolved::Endpoint(node, endpoint),
             None => self.absent(view, target.namespace),
+        }
+    }
+
+    /// The endpoints of a headless service in one topology zone. Whatever else the service is, it has
+    /// no such name.
+    fn zonal<'a>(
+        &'a self,
+        view: &View<'a>,
+        origin: &'a Origin,
+        target: &ZonalTarget<'a>,
+    ) -> Resolved<'a> {
+        let seen = self.see(view, target.namespace);
+        let service = view.service(seen, target.service);
+        let found = self.service_node(origin, service);
+        let Some(node) = found.filter(|node| node.body() == Body::Headless) else {
+            return self.absent(view, target.namespace);
+        };
+        match self.zonal_node(service, target.zone) {
+            Some(within) => Resolved::Service(within, Selector::ANY),
+            None if target.prefers && !node.endpoints().is_empty() => {
+                Resolved::Service(node, Selector::ANY)
+            }
+            None => Resolved::Void,
         }
     }
 
@@ -292,13 +318,21 @@ impl Zone {
         if !node.names_endpoints() || matches!(node.body(), Body::Alias(_)) {
             return None;
         }
+        self.endpoint_named(node, labels).map(Piece::Endpoint)
+    }
+
+    /// Finds an endpoint by its labels, lower case.
+    pub(super) fn endpoint_named<'a>(
+        &self,
+        node: ServiceNode<'a>,
+        labels: &[&[u8]],
+    ) -> Option<EndpointRef<'a>> {
         let mut name = arrayvec::ArrayVec::<u8, 128>::new();
         for label in labels {
             name.try_push(u8::try_from(label.len()).ok()?).ok()?;
             name.try_extend_from_slice(label).ok()?;
         }
-        let endpoint = node.endpoints().find(&self.seed, &name)?;
-        Some(Piece::Endpoint(endpoint))
+        node.endpoints().find(&self.seed, &name)
     }
 
     /// Finds a namespace that both the view and the zone's options show.

@@ -29,10 +29,14 @@ pub struct Options {
     pub ignore_empty_service: bool,
     /// `multicluster`: those of the origins that hold ServiceImports.
     pub multicluster: Vec<Name>,
+    /// `zonal`: headless services have names for the endpoints of a topology zone.
+    pub zonal: bool,
     /// `startup_timeout`.
     pub startup_timeout: Duration,
     /// `fallthrough`: names below these go to the next step when they are absent.
     pub fallthrough: Vec<Name>,
+    /// The `k8s_external` table of the same block.
+    pub external: Option<ExternalOptions>,
     /// The server's own addresses, for NS and `ns.dns`: the explicit listen addresses, else the
     /// interfaces'.
     pub own_addresses: Vec<IpAddr>,
@@ -54,9 +58,38 @@ impl Default for Options {
             noendpoints: false,
             ignore_empty_service: false,
             multicluster: Vec::new(),
+            zonal: false,
             startup_timeout: Duration::from_secs(5),
             fallthrough: Vec::new(),
+            external: None,
             own_addresses: Vec::new(),
+        }
+    }
+}
+
+/// A `k8s_external` table: the words of that plugin, with its meanings and defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExternalOptions {
+    /// `zones`, lower-case, at least one; reverse records' targets end in the first.
+    pub origins: Vec<Name>,
+    /// `apex`: the label below which the name server is, lower-case.
+    pub apex: Box<str>,
+    /// `ttl`, 0 to 3600 seconds.
+    pub ttl: u32,
+    /// `headless`: services that are not reached from outside answer with their endpoints.
+    pub headless: bool,
+    /// `fallthrough`: names below these go to the next step when they are absent.
+    pub fallthrough: Vec<Name>,
+}
+
+impl Default for ExternalOptions {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            apex: "dns".into(),
+            ttl: 5,
+            headless: false,
+            fallthrough: Vec::new(),
         }
     }
 }

@@ -62,7 +62,8 @@ impl Zone {
             _ => return (own > 1).then_some(Plain::Absent),
         }
         if own > 5 {
-            return Some(Plain::Absent);
+            // With `zonal`, there are names that long.
+            return (!self.options.zonal).then_some(Plain::Absent);
         }
         let (namespace, service) = (label(2)?, label(3)?);
         if self.wildcards && (is_wild(namespace) || is_wild(service)) {

@@ -3,6 +3,7 @@
 use super::Zone;
 use super::endpoint::EndpointName;
 use super::lookup::key;
+use crate::cow::CowPages;
 use crate::tenancy::{NsId, ServiceId, View};
 use crate::wire::QName;
 use std::hint::black_box;
@@ -66,7 +67,26 @@ impl Zone {
     /// An address that nobody has costs what one costs that a hidden service has: some owner is
     /// looked at in its stead. Each further hidden owner costs a look more.
     pub(super) fn pointers<'a>(&'a self, view: &View<'a>, address: IpAddr) -> Option<Pointers<'a>> {
-        let owners = self.reverse.get_evenly(key(address));
+        self.pointers_in(&self.reverse, false, view, address)
+    }
+
+    /// Returns the reverse records of an address outside, likewise: every visible service with it.
+    pub(super) fn pointers_outside<'a>(
+        &'a self,
+        view: &View<'a>,
+        address: IpAddr,
+    ) -> Option<Pointers<'a>> {
+        self.pointers_in(&self.reverse_outside, true, view, address)
+    }
+
+    fn pointers_in<'a>(
+        &'a self,
+        addresses: &'a CowPages,
+        are_all: bool,
+        view: &View<'a>,
+        address: IpAddr,
+    ) -> Option<Pointers<'a>> {
+        let owners = addresses.get_evenly(key(address));
         let other = Owner {
             service: view.any_service(key(address)),
             by_endpoint: false,
@@ -83,7 +103,8 @@ impl Zone {
                 break seen;
             }
         };
-        let rest = owners.get(place..).filter(|_| first.owner.by_endpoint);
+        let rest = owners.get(place..);
+        let rest = rest.filter(|_| are_all || first.owner.by_endpoint);
         Some(Pointers {
             address,
             first,
@@ -132,6 +153,15 @@ impl Zone {
         let permitted = view.permits_evenly(ns, owner.service);
         let seen = permitted && (!owner.by_endpoint || view.shows_endpoint(ns, address));
         (self.exposed.contains(ns.0) && seen).then_some(Seen { owner, ns, label })
+    }
+
+    /// Gives the services of each address outside, for dumps.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn owners_outside(&self) -> impl Iterator<Item = (IpAddr, Vec<ServiceId>)> {
+        self.reverse_outside.iter().map(|(key, owners)| {
+            let services = owners.iter().map(|word| Owner::of_word(*word).service);
+            (IpAddr::V6(key.into()).to_canonical(), services.collect())
+        })
     }
 
     /// Gives the owners of each address, for dumps.

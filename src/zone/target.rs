@@ -1,6 +1,7 @@
 //! What a QNAME denotes: the name grammar of CoreDNS's kubernetes plugin, read from the right. No
 //! look-up happens here.
 
+use super::{ExternalOptions, Options, Origin};
 use crate::wire::QName;
 
 /// What the labels to the left of a zone's origin say.
@@ -16,6 +17,8 @@ pub(super) enum Target<'q> {
     PodNamespace(&'q [u8]),
     /// A service, or a part of one.
     Service(ServiceTarget<'q>),
+    /// The endpoints of a headless service in one topology zone.
+    Zonal(ZonalTarget<'q>),
     /// A pod's name: namespace, and the label that spells an address.
     Pod(&'q [u8], &'q [u8]),
     /// A name of a shape that no cluster holds.
@@ -28,6 +31,17 @@ pub(super) struct ServiceTarget<'q> {
     pub(super) namespace: &'q [u8],
     pub(super) service: &'q [u8],
     pub(super) part: Part<'q>,
+}
+
+/// `ZONE.pin._zone.S.NS.svc`, or `prefer` for `pin`. No port or endpoint stands in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ZonalTarget<'q> {
+    pub(super) namespace: &'q [u8],
+    pub(super) service: &'q [u8],
+    /// The topology zone's labels in wire form, lower case: its name may have dots.
+    pub(super) zone: &'q [u8],
+    /// Whether a zone without endpoints stands for all of them.
+    pub(super) prefers: bool,
 }
 
 /// The labels in front of a service.
@@ -47,8 +61,10 @@ impl Part<'_> {
 }
 
 impl<'q> Target<'q> {
-    /// Reads the labels of `qname` in front of its last `origin_labels`.
-    pub(super) fn parse(qname: &'q QName<'_>, origin_labels: usize, multicluster: bool) -> Self {
+    /// Reads the labels of `qname` in front of an origin's; `zonal` says whether there are names for
+    /// topology zones.
+    pub(super) fn parse(qname: &'q QName<'_>, origin: &Origin, zonal: bool) -> Self {
+        let (origin_labels, multicluster) = (origin.labels, origin.multicluster);
         let Some(count) = qname.label_count().checked_sub(origin_labels) else {
             return Self::Impossible;
         };
@@ -72,6 +88,20 @@ impl<'q> Target<'q> {
             (1, _) => Self::Root,
             (2, false) => Self::Namespace(namespace),
             (2, true) => Self::PodNamespace(namespace),
+            (6.., false) if zonal && !multicluster && label(4) == b"_zone" => {
+                let prefers = match label(5) {
+                    b"pin" => false,
+                    b"prefer" => true,
+                    _ => return Self::Impossible,
+                };
+                let end = qname.suffix_offset(origin_labels + 5);
+                Self::Zonal(ZonalTarget {
+                    namespace,
+                    service: label(3),
+                    zone: end.and_then(|end| qname.lower().get(..end)).unwrap_or(b""),
+                    prefers,
+                })
+            }
             (6.., _) => Self::Impossible,
             // One or two labels in front of a pod's name are read and then ignored.
             (_, true) => Self::Pod(namespace, label(3)),
@@ -106,7 +136,7 @@ pub enum DenotedKind {
     Public,
     /// A namespace.
     Namespace,
-    /// A service, or its ports.
+    /// A service, its ports, or its endpoints in a topology zone.
     Service,
     /// An endpoint of a service.
     Endpoint,
@@ -142,8 +172,8 @@ pub struct Denoted {
 }
 
 impl Denoted {
-    /// Reads a name below an origin.
-    pub fn parse(qname: &QName<'_>, origin: &super::Origin) -> Self {
+    /// Reads a name below an origin of a zone with these options.
+    pub fn parse(qname: &QName<'_>, origin: &Origin, options: &Options) -> Self {
         if is_public(qname, origin.labels) {
             let (namespace, service) = Default::default();
             return Self {
@@ -154,12 +184,13 @@ impl Denoted {
         }
         let text = |label: &[u8]| String::from_utf8_lossy(label).into();
         let (kind, namespace, service): (_, &[u8], &[u8]) =
-            match Target::parse(qname, origin.labels, origin.multicluster) {
+            match Target::parse(qname, origin, options.zonal) {
                 Target::Apex | Target::Root => (DenotedKind::Public, b"", b""),
                 Target::Namespace(ns) | Target::PodNamespace(ns) => {
                     (DenotedKind::Namespace, ns, b"")
                 }
                 Target::Pod(ns, _) => (DenotedKind::Pod, ns, b""),
+                Target::Zonal(s) => (DenotedKind::Service, s.namespace, s.service),
                 Target::Service(s) => match s.part {
                     Part::Ports(..) => (DenotedKind::Service, s.namespace, s.service),
                     _ => (DenotedKind::Endpoint, s.namespace, s.service),
@@ -170,6 +201,29 @@ impl Denoted {
             kind,
             namespace: text(namespace),
             service: text(service),
+        }
+    }
+}
+
+impl Denoted {
+    /// Reads a name below a zone of `k8s_external`.
+    pub fn outside(qname: &QName<'_>, origin: &Origin, options: &ExternalOptions) -> Self {
+        let own = qname.label_count().saturating_sub(origin.labels);
+        let label = |n: usize| own.checked_sub(n).and_then(|at| qname.label(at));
+        let text = |n| String::from_utf8_lossy(label(n).unwrap_or(&[])).into();
+        let is_public = own == 0 || label(1) == Some(options.apex.as_bytes());
+        let kind = match own {
+            _ if is_public => DenotedKind::Public,
+            1 => DenotedKind::Namespace,
+            2 | 4 => DenotedKind::Service,
+            3 => DenotedKind::Endpoint,
+            _ => DenotedKind::Nothing,
+        };
+        let names = matches!(kind, DenotedKind::Public | DenotedKind::Nothing);
+        Self {
+            kind,
+            namespace: if names { "".into() } else { text(1) },
+            service: if names { "".into() } else { text(2) },
         }
     }
 }

@@ -271,7 +271,15 @@ impl Question {
     }
 }
 
-const ZONES: [&str; 3] = ["cluster.local", "clusterset.local", "alias.test"];
+const ZONES: [&str; 5] = [
+    "cluster.local",
+    "clusterset.local",
+    "alias.test",
+    "rewritten.test",
+    OUTSIDE,
+];
+/// Where services are reached from outside. No label tells services from pods there.
+const OUTSIDE: &str = "lb.test";
 
 /// Returns a name of the same shape that no cluster of the tests holds: other letters for the
 /// namespace and the service, another address for a reverse name.
@@ -287,7 +295,8 @@ fn twin(name: &str, wildcards: bool, used: &BTreeSet<IpAddr>, picker: &mut Picke
     let below = labels.len() - zone.expect(name).split('.').count();
     let wild = |label: &str| wildcards && (label == "*" || label == "any");
     // Labels count from the zone: `svc`, the namespace, the service.
-    let at = |from_zone: usize| below.checked_sub(from_zone);
+    let is_outside = zone == Some(&OUTSIDE);
+    let at = |from_zone: usize| below.checked_sub(from_zone - usize::from(is_outside));
     let of_one = at(2).filter(|&i| !wild(labels[i]));
     let of_all = at(3).filter(|&i| !wild(labels[i]) && of_one.is_none());
     let port = at(5).filter(|_| of_one.is_none() && of_all.is_none());

@@ -35,7 +35,8 @@ fn settings() -> impl Strategy<Value = String> {
     keys.prop_map(|(a, b, c, d, e, exceptions)| {
         format!(
             "[tenancy]\nmode = \"MODE\"\n{a}{b}{c}{d}{e}{TENANCY}{exceptions}[kubernetes]\n\
-             zones = [\"cluster.local\", \"in-addr.arpa\", \"ip6.arpa\"]\n"
+             zones = [\"cluster.local\", \"in-addr.arpa\", \"ip6.arpa\"]\nzonal = true\n\
+             [k8s_external]\nzones = [\"lb.test\", \"198.51.100.0/24\"]\nheadless = true\n"
         )
     })
 }
@@ -81,6 +82,16 @@ fn hidden(enforced: &Snapshot, client: IpAddr, lost: &BTreeSet<Vec<String>>) -> 
     for record in lost {
         let named = record.iter().filter_map(|word| {
             let own = word.to_lowercase();
+            if let Some(own) = own.strip_suffix(".lb.test.") {
+                let labels: Vec<&str> = own.split('.').collect();
+                return match labels[..] {
+                    [.., "dns"] => None,
+                    [.., service, namespace] => {
+                        Some((namespace.to_owned(), Some(service.to_owned())))
+                    }
+                    _ => None,
+                };
+            }
             let own = own.strip_suffix(".cluster.local.")?.to_owned();
             let labels: Vec<&str> = own.split('.').collect();
             Some(match labels[..] {
@@ -90,7 +101,8 @@ fn hidden(enforced: &Snapshot, client: IpAddr, lost: &BTreeSet<Vec<String>>) -> 
             })
         });
         // Behind an alias the records belong to what it leads to.
-        let leads = matches!(&*record[1], "PTR" | "NS" | "SRV");
+        let is_outside = record[0].ends_with("lb.test.");
+        let leads = matches!(&*record[1], "PTR" | "NS" | "SRV") && !is_outside;
         let all: Vec<_> = named.collect();
         let target = if leads { all.last() } else { all.first() };
         for (namespace, service) in target.into_iter().chain(all.first()) {

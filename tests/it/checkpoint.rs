@@ -40,9 +40,10 @@ impl Drop for File {
 
 fn settings(zones: &str) -> Cluster {
     let config = format!(
-        "[tenancy]\nsoa_serial = \"static\"\n{TENANCY}[kubernetes]\npods = \"verified\"\n\
+        "[tenancy]\nsoa_serial = \"static\"\n{TENANCY}[kubernetes]\npods = \"verified\"\nzonal = true\n\
          zones = [\"cluster.local\", \"clusterset.local\", \"in-addr.arpa\", \"ip6.arpa\"]\n\
-         multicluster = [\"clusterset.local\"]\n{zones}"
+         multicluster = [\"clusterset.local\"]\n{zones}\n[k8s_external]\n\
+         zones = [\"lb.test\", \"198.51.100.0/24\"]\n"
     );
     Cluster::of(Vec::new(), &config).own_addresses(&[OWN])
 }
@@ -415,6 +416,8 @@ fn a_refusal_says_what_is_wrong() {
             service_labels: true,
             exports: true,
             targets: false,
+            zones: false,
+            external: false,
         },
         ..plain.clone()
     };
@@ -492,7 +495,7 @@ fn the_format_is_this() {
         "{\"tenantdns_checkpoint\":1,\"heard\":{\"DnsExport\":1763999940,\"DnsGrant\":1763999940,\
          \"DnsImport\":1763999940,\"EndpointSlice\":1763999940,\
          \"Namespace\":1763999940,\"Node\":1763999940,\"Pod\":1763999940,\"Service\":1763999940,\
-         \"ServiceImport\":1763999940},\"node\":null,\"labels\":false,\"service_labels\":true,\"exports\":true,\"targets\":false}",
+         \"ServiceImport\":1763999940},\"node\":null,\"labels\":false,\"service_labels\":true,\"exports\":true,\"targets\":false,\"zones\":true,\"external\":true}",
         "{\"Namespace\":{\"metadata\":{\"name\":\"a1\"}}}",
         "{\"Pod\":{\"metadata\":{\"name\":\"two\",\"namespace\":\"a1\",\"uid\":\"0000\"},\
          \"spec\":{\"hostNetwork\":false},\"status\":{\"phase\":\"Running\",\

@@ -170,6 +170,7 @@ fn corefiles_of_the_field_are_configurations() {
                 ".: 0 zones, 1 forwards",
             ],
         ),
+        ("kubespray", &["example.com.: 0 zones, 1 forwards", WHOLE]),
         ("tenancy", &[WHOLE]),
     ] {
         let corefile = read(&Path::new(CASES).join(folder));

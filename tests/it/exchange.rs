@@ -33,6 +33,14 @@ fn configurations() -> Vec<Cluster> {
              to = { namespaces = [\"u1\", \"shared\", \"a1\"], service_selector = \"tier=inner\" }\n[kubernetes]\n\
              noendpoints = true\nzones = [\"cluster.local\", \"in-addr.arpa\"]\n",
         ),
+        format!(
+            "[tenancy]\nmode = \"off\"\nsoa_serial = \"static\"\n[kubernetes]\nzonal = true\n{ZONES}\
+             [k8s_external]\nzones = [\"lb.test\", \"198.51.100.0/24\"]\nheadless = true\n"
+        ),
+        format!(
+            "[tenancy]\nsoa_serial = \"static\"\n{TENANCY}[kubernetes]\n{ZONES}\
+             [k8s_external]\nzones = [\"lb.test\"]\n"
+        ),
     ];
     let cluster = |text: &String| Cluster::of(Vec::new(), text).own_addresses(&[OWN]);
     texts.iter().map(cluster).collect()

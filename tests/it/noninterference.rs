@@ -20,10 +20,12 @@ use tenantdns::testing::{Cluster, ask, request};
 use tenantdns::wire::RType;
 
 /// Tables of a block that change questions or answers. `short` is another name of the cluster's zone,
-/// names below `alias.test` are aliases of the cluster's.
-const STEPS: [&str; 12] = [
+/// names below `alias.test` are aliases of the cluster's, and `lb.test` says where services are outside.
+const STEPS: [&str; 14] = [
     "[any]\n[local]\n[minimal]\n[loadbalance]\n",
     "[minimal]\n",
+    "[k8s_external]\nzones = [\"lb.test\", \"198.51.100.0/24\", \"2001:db8::/32\", \"10.244.0.0/24\"]\nheadless = true\n",
+    "[k8s_external]\nzones = [\"lb.test\", \"198.51.100.0/24\"]\nttl = 30\nfallthrough = [\".\"]\n",
     "[nsid]\nid = \"x\"\n[chaos]\n",
     "[bufsize]\nsize = 512\n",
     "[dns64]\nallow_ipv4 = true\n",
@@ -74,9 +76,10 @@ pub(crate) fn settings() -> impl Strategy<Value = String> {
         of("exports", &["off", "named", "named", "mutual"]),
     );
     let pods = of("pods", &["disabled", "verified"]);
-    (tenancy, pods, select(&EXCEPTIONS), steps()).prop_map(|((a, b, c, d, e, f), pods, exceptions, steps)| {
+    let zonal = select(vec!["", "zonal = true\n"]);
+    (tenancy, (pods, zonal), select(&EXCEPTIONS), steps()).prop_map(|((a, b, c, d, e, f), (pods, zonal), exceptions, steps)| {
         format!(
-            "[tenancy]\nmode = \"enforce\"\n{a}{b}{c}{d}{e}{f}{TENANCY}{exceptions}[kubernetes]\n{pods}\
+            "[tenancy]\nmode = \"enforce\"\n{a}{b}{c}{d}{e}{f}{TENANCY}{exceptions}[kubernetes]\n{pods}{zonal}\
              zones = [\"cluster.local\", \"clusterset.local\", \"in-addr.arpa\", \"ip6.arpa\"]\n\
              multicluster = [\"clusterset.local\"]\n{steps}"
         )
@@ -248,9 +251,12 @@ fn by_another_way(
     let view = snapshot.view(snapshot.identify(client));
     let own = String::from_utf8_lossy(view.own_namespace().unwrap_or(b"a1"));
     let front = name.strip_suffix("cluster.local.")?;
-    match *picker.pick(&["as it is", "as it is", "short", "alias", "searched"]) {
+    match *picker.pick(&[
+        "as it is", "as it is", "short", "alias", "outside", "searched",
+    ]) {
         "short" => Some(format!("{front}short.")),
         "alias" => Some(format!("{}alias.test.", front.strip_suffix("svc.")?)),
+        "outside" => Some(format!("{}lb.test.", front.strip_suffix("svc.")?)),
         "searched" => {
             let front = front.strip_suffix("svc.").unwrap_or(front);
             Some(format!("{front}{own}.svc.cluster.local."))
@@ -552,7 +558,12 @@ fn one_tenant_that_owns_everything_is_answered_as_if_there_were_none() {
 
 #[test]
 fn the_short_way_and_the_long_one_answer_alike() {
-    let names = names();
+    // Names from outside have no short way.
+    let inside = |mut names: Vec<String>| {
+        names.retain(|name| !name.ends_with("lb.test."));
+        names
+    };
+    let names = inside(names());
     let (short_ones, telling) = (Cell::new(0usize), Cell::new(0usize));
     let modes = select(&["\"enforce\"", "\"enforce\"", "\"audit\"", "\"off\""]);
     let strategy = (
@@ -569,10 +580,10 @@ fn the_short_way_and_the_long_one_answer_alike() {
         &strategy,
         |(objects, config, mode, client, seed)| {
             let config = config.replace("\"enforce\"", mode);
-            let near = names_of(&objects);
+            let near = inside(names_of(&objects));
             let snapshot = serve(objects, &config);
             let mut picker = Picker::new(seed);
-            for turn in 0..60 {
+            for turn in 0..90 {
                 let name = picker.pick(if turn % 4 == 0 { &names } else { &near });
                 for rtype in TYPES {
                     for (transport, bytes) in questions(name, rtype) {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tenantdns::answer::Transport;
 use tenantdns::model::{
-    Endpoint, EndpointPort, EndpointSlice, Kind, Labels, Namespace, Node, Object, ObjectKey, Phase,
-    Pod, Port, Service, ServiceImport, ServiceKind, SliceOwner,
+    Endpoint, EndpointPort, EndpointSlice, External, Kind, Labels, Namespace, Node, Object,
+    ObjectKey, Phase, Pod, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
 use tenantdns::testing::{query, query_edns};
 use tenantdns::wire::RType;
@@ -30,6 +30,7 @@ pub(crate) const NAMESPACES: [&str; 11] = [
 ];
 pub(crate) const SERVICES: [&str; 7] = ["web", "db", "hs", "any", "x", "kubernetes", "kube-dns"];
 const HOSTNAMES: [&str; 3] = ["pod-0", "Pod-1", "any"];
+const ZONES: [&str; 4] = ["us-1a", "us-1a", "eu.b", "EU.B"];
 /// The server's own address; pods and slices may have it too.
 pub(crate) const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 244, 0, 2));
 
@@ -123,12 +124,22 @@ pub(crate) fn pod_address(n: u8) -> IpAddr {
     }
 }
 
+/// An address at which services are reached from outside; several have it, and it may be a pod's.
+pub(crate) fn outside_address(n: u8) -> IpAddr {
+    match n {
+        0..4 => IpAddr::V4(Ipv4Addr::new(198, 51, 100, n)),
+        4..6 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(n))),
+        _ => pod_address(n - 6),
+    }
+}
+
 /// Addresses that any object may have.
 pub(crate) fn addresses() -> Vec<IpAddr> {
     let outside = ["8.8.8.8", "fd00:77::1"].map(|a| a.parse().unwrap());
     (0..9)
         .map(cluster_address)
         .chain((0..15).map(pod_address))
+        .chain((0..6).map(outside_address))
         .chain(outside)
         .chain([pod_of("a1"), pod_of("b1"), pod_of("kube-system")])
         .collect()
@@ -229,6 +240,17 @@ fn port() -> impl Strategy<Value = Port> {
     })
 }
 
+/// Where a service is reached from outside: nowhere, mostly.
+fn externals() -> impl Strategy<Value = Option<Box<Vec<External>>>> {
+    let one = prop_oneof![
+        4 => (0u8..9).prop_map(|n| External::Address(outside_address(n))),
+        1 => alias().prop_map(External::Hostname),
+        1 => Just(External::Hostname("web.a1.lb.test".into())),
+    ];
+    let some = prop::collection::vec(one, 1..4).prop_map(Box::new);
+    prop::option::weighted(0.4, some)
+}
+
 fn alias() -> impl Strategy<Value = Box<str>> {
     let inside = (
         select(&SERVICES[..]),
@@ -273,8 +295,9 @@ fn service() -> impl Strategy<Value = Object> {
         prop::collection::vec(port(), 0..3),
         prop::bool::weighted(0.2),
         exports(),
+        externals(),
     )
-        .prop_map(|(key, kind, ports, dns, (tier, annotations))| {
+        .prop_map(|(key, kind, ports, dns, (tier, annotations), external)| {
             Object::Service(Service {
                 key,
                 labels: labels(&[
@@ -284,6 +307,7 @@ fn service() -> impl Strategy<Value = Object> {
                 annotations,
                 kind,
                 ports: ports.into(),
+                external,
             })
         })
 }
@@ -339,13 +363,14 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
         prop::collection::vec(address, 1..3),
         prop::bool::weighted(0.8),
         prop::option::of(select(&HOSTNAMES[..])),
+        prop::option::of(select(&ZONES[..])),
     )
-        .prop_map(|(addresses, ready, hostname)| Endpoint {
+        .prop_map(|(addresses, ready, hostname, zone)| Endpoint {
             addresses,
             ready,
             hostname: hostname.map(Into::into),
             target: None,
-            topology_zone: None,
+            topology_zone: zone.map(Into::into),
         })
 }
 
@@ -674,8 +699,16 @@ pub(crate) fn names() -> Vec<String> {
                 "_any._any.",
                 "_*._tcp.",
                 "x.y.z.",
+                "us-1a.pin._zone.",
+                "eu.b.pin._zone.",
+                "us-1a.prefer._zone.",
+                "nope.prefer._zone.",
+                "us-1a.near._zone.",
             ] {
                 names.push(format!("{front}{base}"));
+            }
+            for front in ["", "pod-0.", "_http._tcp.", "_x._y.", "a.b.c."] {
+                names.push(format!("{front}{service}.{ns}.lb.test."));
             }
             names.push(format!("{service}.{ns}.svc.clusterset.local."));
             names.push(format!("pod-0.c1.{service}.{ns}.svc.clusterset.local."));
@@ -693,6 +726,11 @@ pub(crate) fn names() -> Vec<String> {
             "ip6.arpa.",
             "d.f.ip6.arpa.",
             "6.9.0.0.0.0.d.f.ip6.arpa.",
+            "lb.test.",
+            "dns.lb.test.",
+            "ns1.dns.lb.test.",
+            "ns2.dns.lb.test.",
+            "100.51.198.in-addr.arpa.",
             "clusterset.local.",
             "dns-version.clusterset.local.",
         ]
@@ -712,11 +750,22 @@ pub(crate) fn names_of(objects: &[Object]) -> Vec<String> {
         let ObjectKey { namespace, name } = object.key();
         let base = format!("{name}.{namespace}.svc.cluster.local.");
         match object {
-            Object::Namespace(_) => names.push(format!("{name}.svc.cluster.local.")),
+            Object::Namespace(_) => {
+                names.push(format!("{name}.svc.cluster.local."));
+                names.push(format!("{name}.lb.test."));
+            }
             Object::Service(service) => {
                 names.push(format!("_http._tcp.{base}"));
                 names.push(format!("*.{base}"));
                 names.push(base);
+                for front in ["", "_http._tcp.", "any."] {
+                    names.push(format!("{front}{name}.{namespace}.lb.test."));
+                }
+                let external = service.external.iter().flat_map(|list| list.iter());
+                names.extend(external.filter_map(|external| match external {
+                    External::Address(address) => Some(reverse(*address)),
+                    External::Hostname(_) => None,
+                }));
                 if let ServiceKind::ClusterIp(addresses) = &service.kind {
                     names.extend(addresses.iter().copied().map(reverse));
                 }
@@ -728,6 +777,12 @@ pub(crate) fn names_of(objects: &[Object]) -> Vec<String> {
                 for endpoint in slice.endpoints.iter() {
                     let host = endpoint.hostname.unwrap_or("any");
                     names.push(format!("{host}.{name}.{namespace}.svc.cluster.local."));
+                    names.push(format!("{host}.{name}.{namespace}.lb.test."));
+                    let zone = endpoint.topology_zone.unwrap_or("nope").to_lowercase();
+                    for which in ["pin", "prefer"] {
+                        let front = format!("{zone}.{which}._zone");
+                        names.push(format!("{front}.{name}.{namespace}.svc.cluster.local."));
+                    }
                     names.extend(endpoint.addresses.iter().map(reverse));
                 }
             }

@@ -1,4 +1,4 @@
-//! Record semantics beside the worked examples (tests/cases/records.yaml).
+//! Record semantics beside the worked examples (tests/cases/records.yaml, tests/cases/zonal.yaml).
 
 use crate::decode::decode;
 use serde::Deserialize;
@@ -49,9 +49,13 @@ enum Gives {
 
 #[test]
 fn records_are_made_as_their_cases_say() {
-    let file: File = serde_saphyr::from_str(include_str!("../cases/records.yaml")).unwrap();
     let mut failures = Vec::new();
-    for suite in &file.suites {
+    let texts = [
+        include_str!("../cases/records.yaml"),
+        include_str!("../cases/zonal.yaml"),
+    ];
+    let files = texts.map(|text| serde_saphyr::from_str::<File>(text).unwrap());
+    for suite in files.iter().flat_map(|file| &file.suites) {
         let snapshot = Cluster::new(&suite.manifests, &suite.config)
             .own_addresses(&suite.own)
             .snapshot();

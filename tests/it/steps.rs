@@ -23,6 +23,9 @@ struct Suite {
     config: String,
     #[serde(default)]
     manifests: String,
+    /// The server's own addresses.
+    #[serde(default)]
+    own: Vec<IpAddr>,
     /// What each hosts file says.
     #[serde(default)]
     files: Vec<String>,
@@ -107,7 +110,7 @@ fn check(text: &str) {
 }
 
 fn snapshot(suite: &Suite) -> Snapshot {
-    let mut cluster = Cluster::new(&suite.manifests, &suite.config);
+    let mut cluster = Cluster::new(&suite.manifests, &suite.config).own_addresses(&suite.own);
     if suite.upstream.is_some() {
         let mut table = ForwardOptions::new(Name::root(), UpstreamId(0));
         table.clients.any = true;
@@ -290,6 +293,31 @@ fn static_records_are_given_as_their_cases_say() {
 #[test]
 fn questions_and_answers_are_rewritten_as_their_cases_say() {
     check(include_str!("../cases/steps/rewrite.yaml"));
+}
+
+#[test]
+fn services_are_reached_from_outside_as_their_cases_say() {
+    check(include_str!("../cases/steps/external.yaml"));
+}
+
+/// Whoever asks before everything is known is not told that something is not there.
+#[test]
+fn an_external_name_is_not_denied_before_the_first_sync() {
+    let config = "[tenancy]\nmode = \"off\"\n[k8s_external]\nzones = [\"lb.test\"]\n";
+    for (config, name, expected) in [
+        (config.to_owned(), "web.shop.lb.test", Rcode::SERVFAIL),
+        (config.to_owned(), "lb.test", Rcode::NOERROR),
+        (config.replace("off", "enforce"), "lb.test", Rcode::SERVFAIL),
+    ] {
+        let mut cluster = Cluster::new("", &config);
+        cluster.synced = false;
+        let bytes = query(name, RType::SOA);
+        let request = request("198.51.100.1".parse().unwrap(), Transport::Tcp, &bytes);
+        match respond(&cluster.snapshot(), &request, &mut vec![0; 65_535]) {
+            Outcome::Reply(_, verdict) => assert_eq!(verdict.rcode, expected, "{name} {config}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -26,6 +26,30 @@ fn a_step_is_there_where_its_table_is_written() {
 }
 
 #[test]
+fn a_table_of_external_names_is_read_as_coredns_reads_it() {
+    assert!(block("").external.is_none());
+    let names = |zones: &[crate::wire::Name]| zones.iter().map(ToString::to_string).collect();
+    let plain = block("[k8s_external]\n").external.unwrap();
+    let whole: Vec<String> = names(&plain.origins);
+    assert_eq!(
+        (whole, &*plain.apex, plain.ttl),
+        (vec![".".into()], "dns", 5)
+    );
+    assert!(!plain.headless && plain.fallthrough.is_empty());
+    let text = "[k8s_external]\nzones = [\"LB.example\", \"192.0.2.0/24\"]\napex = \"NS\"\nttl = 0\n\
+                headless = true\nfallthrough = [\"/.\"]\n";
+    let all = block(text).external.unwrap();
+    let origins: Vec<String> = names(&all.origins);
+    assert_eq!(origins, ["lb.example.", "2.0.192.in-addr.arpa."]);
+    assert_eq!((&*all.apex, all.ttl, all.headless), ("ns", 0, true));
+    let fallthrough: Vec<String> = names(&all.fallthrough);
+    assert_eq!(fallthrough, ["."]);
+    let text = "[[block]]\nzones = [\"a.example\"]\n[block.kubernetes]\n[block.k8s_external]\n";
+    let of_block: Vec<String> = names(&block(text).external.unwrap().origins);
+    assert_eq!(of_block, ["a.example."]);
+}
+
+#[test]
 fn zones_are_by_default_the_block_s() {
     let text = "[[block]]\nzones = [\"example\"]\n[block.kubernetes]\n[block.hosts]\n\
                 inline = [\"192.0.2.1 a.example\"]\n[[block.acl]]\nrules = []\n[[block.template]]\n\

@@ -94,7 +94,28 @@ pub(crate) struct ServiceSpec<'a> {
     pub(crate) cluster_ips: Option<Vec<Cow<'a, str>>>,
     #[serde(rename = "externalName")]
     pub(crate) external_name: Text<'a>,
+    #[serde(rename = "externalIPs")]
+    pub(crate) external_ips: Option<Vec<Cow<'a, str>>>,
     pub(crate) ports: Option<Vec<Port<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ServiceStatus<'a> {
+    pub(crate) load_balancer: Option<LoadBalancer<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct LoadBalancer<'a> {
+    pub(crate) ingress: Option<Vec<Ingress<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Ingress<'a> {
+    pub(crate) ip: Text<'a>,
+    pub(crate) hostname: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -5,8 +5,8 @@
 use super::{Field, Malformed, fields};
 use crate::model::api::schema::{
     Bare, Condition, ContainerState, ContainerStatus, Endpoint, EndpointConditions, EndpointSlice,
-    Meta, NodeAddress, NodeInfo, NodeSpec, NodeStatus, PodIp, PodSpec, PodStatus, Port,
-    ServiceSpec, TargetRef, Unread, Whole,
+    Ingress, Meta, NodeAddress, NodeInfo, NodeSpec, NodeStatus, PodIp, PodSpec, PodStatus, Port,
+    ServiceSpec, ServiceStatus, TargetRef, Unread, Whole,
 };
 use crate::model::{LAST_CHANGE, Labels};
 use std::borrow::Cow;
@@ -127,8 +127,39 @@ fn whole<'a, S: Default, T: Default>(
 // === Service, EndpointSlice ===
 
 /// Reads a Service.
-pub(in crate::watch) fn service(message: &[u8]) -> Read<Whole<'_, ServiceSpec<'_>, Unread>> {
-    whole(message, true, service_spec, |_, _| Ok(()))
+pub(in crate::watch) fn service(
+    message: &[u8],
+) -> Read<Whole<'_, ServiceSpec<'_>, ServiceStatus<'_>>> {
+    whole(message, true, service_spec, service_status)
+}
+
+/// What of a load balancer is read: where it is.
+fn service_status<'a>(message: &'a [u8], into: &mut ServiceStatus<'a>) -> Read<()> {
+    each(message, |field| match field.number {
+        1 => {
+            let into = into.load_balancer.get_or_insert_default();
+            each(field.bytes()?, |field| {
+                if field.number == 1 {
+                    push(&mut into.ingress, ingress(field.bytes()?)?);
+                }
+                Ok(())
+            })
+        }
+        _ => Ok(()),
+    })
+}
+
+fn ingress(message: &[u8]) -> Read<Ingress<'_>> {
+    let mut entry = Ingress::default();
+    each(message, |field| {
+        match field.number {
+            1 => entry.ip = Some(field.text()?),
+            2 => entry.hostname = Some(field.text()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(entry)
 }
 
 fn service_spec<'a>(message: &'a [u8], into: &mut ServiceSpec<'a>) -> Read<()> {
@@ -137,6 +168,7 @@ fn service_spec<'a>(message: &'a [u8], into: &mut ServiceSpec<'a>) -> Read<()> {
             1 => push(&mut into.ports, port(field.bytes()?)?),
             3 => into.cluster_ip = Some(field.text()?),
             4 => into.kind = Some(field.text()?),
+            5 => push(&mut into.external_ips, field.text()?),
             10 => into.external_name = Some(field.text()?),
             18 => push(&mut into.cluster_ips, field.text()?),
             _ => {}

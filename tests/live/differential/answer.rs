@@ -4,6 +4,7 @@ use crate::decode::line;
 use hickory_proto::op::Message;
 use hickory_proto::rr::Record;
 use std::fmt;
+use tenantdns::wire::read_name;
 
 /// An OPT record: size, version, DO, and its options as they print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,8 @@ pub(crate) const REFUSED: u16 = 5;
 impl Answer {
     /// Reads a message; the error says why it is none.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let message = Message::from_vec(bytes).map_err(|e| format!("{e}: {bytes:02x?}"))?;
+        let whole = without_empty(bytes).ok_or_else(|| format!("no message: {bytes:02x?}"))?;
+        let message = Message::from_vec(&whole).map_err(|e| format!("{e}: {bytes:02x?}"))?;
         let lines = |records: &[Record]| records.iter().map(compared).collect::<Vec<_>>();
         let sorted = |records: &[Record]| {
             let mut lines = lines(records);
@@ -116,6 +118,34 @@ impl Answer {
             ..self.clone()
         };
     }
+}
+
+/// Takes out AAAA records without an address, which nobody can read: CoreDNS has them for a name server
+/// whose load balancer has a host name. Nothing points into them: their owner came before.
+fn without_empty(bytes: &[u8]) -> Option<Vec<u8>> {
+    const HEADER: usize = 12;
+    const AAAA: u16 = 28;
+    let number = |at: usize| Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+    let mut at = HEADER;
+    for _ in 0..number(4)? {
+        at = read_name(bytes, at)?.1 + 4;
+    }
+    let mut kept = bytes.get(..at)?.to_vec();
+    for count_at in [6, 8, 10] {
+        let mut count = number(count_at)?;
+        for _ in 0..number(count_at)? {
+            let fixed = read_name(bytes, at)?.1;
+            let length = number(fixed + 8)?;
+            let end = fixed + 10 + usize::from(length);
+            match (number(fixed)?, length) {
+                (AAAA, 0) => count -= 1,
+                _ => kept.extend(bytes.get(at..end)?),
+            }
+            at = end;
+        }
+        kept[count_at..count_at + 2].copy_from_slice(&count.to_be_bytes());
+    }
+    Some(kept)
 }
 
 /// A record as a line, a SOA without its serial.

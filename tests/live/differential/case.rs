@@ -26,6 +26,25 @@ impl<'c> Case<'c> {
         self.profile.zone_of(&self.question.name).unwrap_or("")
     }
 
+    /// The zone of `k8s_external` that the name is in, in lower case.
+    pub(super) fn external(&self) -> Option<String> {
+        self.profile.external_zone_of(&self.question.name)
+    }
+
+    /// The labels in front of that zone, in lower case.
+    pub(super) fn labels_outside(&self) -> Vec<String> {
+        let zone = self.external().unwrap_or_default();
+        labels_in_front(&self.lower(), &zone)
+    }
+
+    /// Namespace and service that a name in such a zone is of.
+    pub(super) fn service_outside(&self) -> Option<Key> {
+        match &self.labels_outside()[..] {
+            [.., service, namespace] => Some((namespace.clone(), service.clone())),
+            _ => None,
+        }
+    }
+
     pub(super) fn is(&self, types: &[&str]) -> bool {
         types.contains(&self.question.rtype.0)
     }
@@ -72,6 +91,9 @@ impl<'c> Case<'c> {
     /// The services that the name is of or leads to, and whether an alias on the way has a target
     /// that can't be put on the wire and that CoreDNS doesn't look for in the zone itself.
     pub(crate) fn touched(&self) -> (Vec<Key>, bool) {
+        if self.external().is_some() {
+            return (self.service_outside().into_iter().collect(), false);
+        }
         let mut touched = Vec::new();
         let (mut name, mut zone) = (self.lower(), self.zone().to_ascii_lowercase());
         loop {
@@ -110,7 +132,7 @@ impl<'c> Case<'c> {
 
     /// Whether CoreDNS's reply can't be packed, so that there is none.
     pub(crate) fn chokes(&self) -> bool {
-        if self.zone().is_empty() {
+        if self.zone().is_empty() || self.external().is_some() {
             return false;
         }
         if self.is(&["PTR"])
@@ -147,8 +169,11 @@ impl<'c> Case<'c> {
             let has = |slice: &&Slice| slice.ready().any(|(_, other)| other == address);
             return slices.find(has).map(line);
         }
-        let labels = self.labels();
-        if labels.is_empty() || labels == ["ns", "dns"] {
+        let labels = match self.external() {
+            Some(_) => self.labels_outside(),
+            None => self.labels(),
+        };
+        if labels.is_empty() || labels == ["ns", "dns"] || labels == ["ns1", "dns"] {
             // The names of the server: slices that hold its addresses.
             let has = |slice: &&Slice| !slice.fqdn;
             return slices.find(has).map(line);

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::case::Case;
 use super::client::ask_all;
-use super::explained::{LINES, SIZE};
+use super::explained::{SIZE, lines_for};
 use super::facts::Facts;
 use super::profiles::{PROFILES, Profile};
 use super::question::Question;
@@ -165,7 +165,7 @@ impl Round<'_> {
         if let (Some(opt), Some(edns)) = (&mut due.opt, case.question.edns) {
             opt.size = edns.size;
         }
-        for line in &LINES {
+        for line in lines_for(case) {
             let before = due.clone();
             (line.apply)(case, &mut due);
             if due != before {
@@ -196,7 +196,7 @@ impl Round<'_> {
     fn is_cut_alike(&self, case: &Case<'_>, due: &Answer, said: &Answer) -> bool {
         let full = ask_whole(self.plain(), case);
         let mut complete = full.clone();
-        for line in &LINES {
+        for line in lines_for(case) {
             (line.apply)(case, &mut complete);
         }
         let unchanged = same_records(&full, &complete);

@@ -4,6 +4,10 @@
 use super::answer::{Answer, NOERROR, REFUSED};
 use super::case::{Case, labels_in_front, service_of};
 use super::facts::{Pod, Slice, Stands, dashed, selects};
+use super::outside::{
+    no_address_of_a_host_name, no_endpoints_of_an_alias, no_transfer, once, own_address_outside,
+    pointers_outside, spelled_as_asked,
+};
 use super::profiles::ODD;
 use tenantdns::server::interface_addresses;
 
@@ -61,6 +65,54 @@ pub(crate) const LINES: [Line; 11] = [
         apply: |_, answer| answer.opt.iter_mut().for_each(|opt| opt.options.clear()),
     },
 ];
+
+/// The same for the zones of `k8s_external`. The last two are those of every answer.
+pub(crate) const OUTSIDE: [Line; 9] = [
+    Line {
+        phrase: "A transfer of such a zone is REFUSED",
+        apply: no_transfer,
+    },
+    Line {
+        phrase: "Zones of `k8s_external` give each record once",
+        apply: once,
+    },
+    Line {
+        phrase: "Their name server has no address where a load balancer has a host name alone",
+        apply: no_address_of_a_host_name,
+    },
+    Line {
+        phrase: "Their name server has the server's addresses with explicit listen addresses, too.",
+        apply: own_address_outside,
+    },
+    Line {
+        phrase: "With `headless`, an ExternalName service has no endpoints there",
+        apply: no_endpoints_of_an_alias,
+    },
+    Line {
+        phrase: "Their reverse names lead to services of namespaces that are selected alone",
+        apply: pointers_outside,
+    },
+    Line {
+        phrase: "They are spelled as they were asked for",
+        apply: spelled_as_asked,
+    },
+    Line {
+        phrase: "Our OPT says 1232, whatever the client's said",
+        apply: |_, answer| answer.opt.iter_mut().for_each(|opt| opt.size = 1232),
+    },
+    Line {
+        phrase: "EDNS options of the client are not echoed.",
+        apply: |_, answer| answer.opt.iter_mut().for_each(|opt| opt.options.clear()),
+    },
+];
+
+/// The lines that are about a question.
+pub(crate) fn lines_for(case: &Case<'_>) -> &'static [Line] {
+    match case.external() {
+        Some(_) => &OUTSIDE,
+        None => &LINES,
+    }
+}
 
 /// Lines for which CoreDNS is asked in another way: for a smaller answer, or without the objects that
 /// it chokes on.

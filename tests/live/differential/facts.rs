@@ -27,8 +27,10 @@ pub(crate) struct Service {
     pub(crate) stands: Stands,
     /// Names and protocols.
     pub(crate) ports: Vec<(String, String)>,
-    /// Addresses that are no names here: external ones and a load balancer's.
+    /// Addresses outside: external ones and a load balancer's.
     pub(crate) others: Vec<String>,
+    /// Host names of a load balancer that has no address there.
+    pub(crate) hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +39,7 @@ pub(crate) struct Endpoint {
     pub(crate) ready: bool,
     pub(crate) hostname: String,
     pub(crate) target: String,
+    pub(crate) zone: String,
 }
 
 #[derive(Debug, Clone)]
@@ -237,7 +240,10 @@ fn service(object: &Value) -> Service {
             .map(|entry| text(&entry["ip"]))
             .filter(|ip| !ip.is_empty()),
     );
+    let hosts = balancers.iter().map(|entry| text(&entry["hostname"]));
+    let hosts = hosts.filter(|host| !host.is_empty()).collect();
     Service {
+        hosts,
         key: key(object),
         labels: labels(object),
         stands,
@@ -252,6 +258,7 @@ fn slice(object: &Value) -> Slice {
         ready: endpoint["conditions"]["ready"].as_bool().unwrap_or(true),
         hostname: text(&endpoint["hostname"]),
         target: text(&endpoint["targetRef"]["name"]),
+        zone: text(&endpoint["zone"]),
     };
     let number = |port: &Value| {
         port["port"]

@@ -180,6 +180,13 @@ fn of_slice(
         if crowd && !dice.percent(15) {
             continue;
         }
+        let zone = if endpoint.zone.is_empty() {
+            "us-1b"
+        } else {
+            &endpoint.zone
+        };
+        let directive = dice.pick(&["pin", "pin", "prefer", "prefer", "near"]);
+        below.insert(format!("{zone}.{directive}._zone.{base}"));
         for address in &endpoint.addresses {
             below.insert(format!("{}.{base}", endpoint.label(address, false)));
             if !endpoint.target.is_empty() {
@@ -249,12 +256,20 @@ pub(crate) fn questions(
         .filter(|name| name.contains("crowd."))
         .cloned()
         .collect();
+    let external = outside_names(&below, &back, profile);
     let zones = profile.zone_names();
     let (reverse, forward): (Vec<_>, Vec<_>) =
         zones.into_iter().partition(|z| z.ends_with("arpa."));
     let mut questions = Vec::with_capacity(count);
     while questions.len() < count {
         let (name, usual) = match dice.below(20) {
+            _ if !external.is_empty() && dice.percent(45) => {
+                let name = dice.pick(&refs(&external)).to_owned();
+                match name.ends_with("arpa.") && dice.percent(90) {
+                    true => (name, &["PTR"][..]),
+                    false => (name, &["A", "AAAA", "SRV", "A", "SRV", "NS"][..]),
+                }
+            }
             0 => (
                 dice.pick(&refs(&outside)).to_owned(),
                 &["A", "SOA", "NS"][..],
@@ -314,6 +329,36 @@ pub(crate) fn questions(
         });
     }
     questions
+}
+
+/// Names in the zones of `k8s_external`: services by name and namespace alone, and these zones' own.
+fn outside_names(below: &[String], back: &[String], profile: &Profile) -> Vec<String> {
+    let (reverse, forward): (Vec<_>, Vec<_>) = profile
+        .external_zones()
+        .into_iter()
+        .partition(|zone| zone.ends_with("arpa."));
+    let own = [
+        "",
+        "dns.",
+        "ns1.dns.",
+        "NS1.dns.",
+        "ns2.dns.",
+        "x.ns1.dns.",
+        "nowhere.",
+        "x.",
+    ];
+    let mut names = Vec::new();
+    for zone in forward.iter().chain(&reverse) {
+        names.extend(own.map(|front| format!("{front}{zone}")));
+    }
+    let of_services = below.iter().filter_map(|name| name.strip_suffix("svc."));
+    for front in of_services {
+        names.extend(forward.iter().map(|zone| format!("{front}{zone}")));
+    }
+    let is_inside = |name: &&String| profile.external_zone_of(name).is_some();
+    names.extend(back.iter().filter(is_inside).cloned());
+    names.retain(|name| Question::is_possible(name));
+    names
 }
 
 fn refs(names: &[String]) -> Vec<&str> {

@@ -23,8 +23,17 @@ pub(crate) struct Profile {
     /// A key and the value that Services, EndpointSlices and Pods have to have.
     pub(crate) labels: Option<(&'static str, &'static str)>,
     pub(crate) fallthrough: &'static [&'static str],
+    pub(crate) zonal: bool,
+    pub(crate) external: Option<External>,
     /// Listens on one address alone, so that CoreDNS knows none of its own.
     pub(crate) bound: bool,
+}
+
+/// A `k8s_external` table; its TTL is the profile's.
+pub(crate) struct External {
+    pub(crate) zones: &'static [&'static str],
+    pub(crate) headless: bool,
+    pub(crate) fallthrough: &'static [&'static str],
 }
 
 const DEFAULT: Profile = Profile {
@@ -39,13 +48,42 @@ const DEFAULT: Profile = Profile {
     namespace_labels: None,
     labels: None,
     fallthrough: &[],
+    zonal: false,
+    external: None,
     bound: true,
 };
 
 /// The first is each server's top-level block, and the one that listens on every address.
-pub(crate) const PROFILES: [Profile; 9] = [
+pub(crate) const PROFILES: [Profile; 11] = [
     Profile {
+        external: Some(External {
+            zones: &["lb.example", "192.0.2.0/24"],
+            headless: true,
+            fallthrough: &[],
+        }),
         bound: false,
+        ..DEFAULT
+    },
+    Profile {
+        name: "outside",
+        ttl: 30,
+        zonal: true,
+        external: Some(External {
+            zones: &["192.0.2.0/24", "lb.example", "10.244.0.0/16"],
+            headless: false,
+            fallthrough: &["shop.lb.example"],
+        }),
+        ..DEFAULT
+    },
+    Profile {
+        name: "outside, headless",
+        ttl: 60,
+        zonal: true,
+        external: Some(External {
+            zones: &["lb.example", "a.lb.example"],
+            headless: true,
+            fallthrough: &["lb.example"],
+        }),
         ..DEFAULT
     },
     Profile {
@@ -137,6 +175,20 @@ impl Profile {
         Some(&name[name.len() - longest.len()..])
     }
 
+    /// The zone of `k8s_external` that a name is in, as it is configured.
+    pub(crate) fn external_zone_of(&self, name: &str) -> Option<String> {
+        let zones = self.external_zones().into_iter();
+        zones
+            .filter(|zone| is_at_or_below(name, zone))
+            .max_by_key(String::len)
+    }
+
+    /// The zones of `k8s_external`.
+    pub(crate) fn external_zones(&self) -> Vec<String> {
+        let zones = self.external.iter().flat_map(|external| external.zones);
+        zones.map(|zone| zone_name(zone)).collect()
+    }
+
     /// Whether names below these zones are passed on to nobody.
     pub(crate) fn falls_through(&self, name: &str) -> bool {
         let zones = self.fallthrough.iter();
@@ -168,6 +220,7 @@ impl Profile {
             (self.endpoint_pod_names, "endpoint_pod_names"),
             (self.noendpoints, "noendpoints"),
             (self.ignore_empty_service, "ignore empty_service"),
+            (self.zonal, "zonal"),
         ];
         for (_, flag) in flags.iter().filter(|(set, _)| *set) {
             writeln!(text, "        {flag}").unwrap();
@@ -192,7 +245,20 @@ impl Profile {
         if !self.fallthrough.is_empty() {
             writeln!(text, "        fallthrough {}", self.fallthrough.join(" ")).unwrap();
         }
-        text + "    }\n}\n"
+        text += "    }\n";
+        if let Some(external) = &self.external {
+            let zones = external.zones.join(" ");
+            writeln!(text, "    k8s_external {zones} {{\n        ttl {ttl}").unwrap();
+            if external.headless {
+                text += "        headless\n";
+            }
+            if !external.fallthrough.is_empty() {
+                let zones = external.fallthrough.join(" ");
+                writeln!(text, "        fallthrough {zones}").unwrap();
+            }
+            text += "    }\n";
+        }
+        text + "}\n"
     }
 
     fn tenantdns(&self, number: usize) -> String {
@@ -235,6 +301,15 @@ impl Profile {
         }
         if let Some((key, value)) = self.labels {
             writeln!(text, "labels = \"{key}={value}\"").unwrap();
+        }
+        writeln!(text, "zonal = {}", self.zonal).unwrap();
+        if let Some(external) = &self.external {
+            writeln!(
+                text,
+                "[{prefix}k8s_external]\nzones = {:?}\nttl = {}\nheadless = {}\nfallthrough = {:?}",
+                external.zones, self.ttl, external.headless, external.fallthrough
+            )
+            .unwrap();
         }
         text
     }

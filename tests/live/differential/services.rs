@@ -73,9 +73,17 @@ impl Maker<'_> {
         service["spec"] = spec;
         service["status"] = Value::Null;
         if service["spec"]["type"] == "LoadBalancer" && self.dice.percent(70) {
-            service["status"] = json!({"loadBalancer": {"ingress": [
-                {"ip": self.dice.pick(&["192.0.2.50", "10.244.0.3"]), "ipMode": "VIP"},
-            ]}});
+            let address =
+                json!({"ip": self.dice.pick(&["192.0.2.50", "10.244.0.3"]), "ipMode": "VIP"});
+            let hosts = ["lb-1.cloud.test", "kubernetes.default.svc.cluster.local"];
+            let host = json!({"hostname": self.dice.pick(&hosts)});
+            let ingress = match self.dice.below(6) {
+                0 => json!([host]),
+                1 => json!([address, host]),
+                2 => json!([address, {"ip": "fd00:192::50", "ipMode": "Proxy"}]),
+                _ => json!([address]),
+            };
+            service["status"] = json!({"loadBalancer": {"ingress": ingress}});
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) const HOSTNAMES: [&str; 9] = [
     "tcp",
     "0123456789-123456789-123456789-123456789-123456789-123456789-12",
 ];
+/// Topology zones: nobody checks these either.
+pub(super) const TOPOLOGY: [&str; 5] = ["us-1a", "us-1b", "US-1A", "eu.central-1", "_x.y_z"];
 /// Names of pods, which nobody checks.
 const TARGETS: [&str; 6] = [
     "web-7c-abc",
@@ -80,6 +82,9 @@ impl Maker<'_> {
         });
         if self.dice.percent(35) {
             endpoint["hostname"] = self.dice.pick(&HOSTNAMES).into();
+        }
+        if self.dice.percent(70) {
+            endpoint["zone"] = self.dice.pick(&TOPOLOGY).into();
         }
         if self.dice.percent(50) {
             endpoint["targetRef"] = json!({"kind": "Pod", "name": self.dice.pick(&TARGETS)});

@@ -3,9 +3,9 @@
 use super::scrape::{Labels, Scrape, get};
 use super::{differences, lines, without};
 use crate::coredns::{CoreDns, LEASH};
-use crate::forward::program;
 use crate::process::{Folder, Process, free_port, peers, printed, until};
 use crate::serving::PATIENCE;
+use crate::upstreams::program;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::Command;

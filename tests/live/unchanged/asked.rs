@@ -19,6 +19,8 @@ pub(super) struct Batch {
 
 /// The zones of every default Corefile.
 const KUBERNETES: Profile = Profile {
+    zonal: false,
+    external: None,
     name: "default Corefile",
     zones: &["cluster.local", "in-addr.arpa", "ip6.arpa"],
     ttl: 30,

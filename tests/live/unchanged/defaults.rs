@@ -25,7 +25,7 @@ const fn default(name: &'static str) -> Default {
 }
 
 /// All of them.
-pub(super) const DEFAULTS: [Default; 12] = [
+pub(super) const DEFAULTS: [Default; 13] = [
     default("kubeadm"),
     default("kubeadm-old"),
     default("eks"),
@@ -42,6 +42,17 @@ pub(super) const DEFAULTS: [Default; 12] = [
         ..default("aks")
     },
     default("gke"),
+    Default {
+        names: &[
+            "example.org.",
+            "dns.example.org.",
+            "ns1.dns.example.org.",
+            "default.example.org.",
+            "kubernetes.default.example.org.",
+            "nowhere.example.org.",
+        ],
+        ..default("kubespray")
+    },
     Default {
         files: &[(
             "etc/coredns/NodeHosts",

@@ -14,12 +14,14 @@ use std::time::Duration;
 pub(super) const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/upstream");
 
 /// Addresses on which the two answer: the resolver's, and those that Corefiles name.
-pub(super) const ADDRESSES: [&str; 5] = [
+pub(super) const ADDRESSES: [&str; 7] = [
     "192.0.2.53/32",
     "2001:db8:53::53/128",
     "192.11.0.1/32",
     "1.1.1.1/32",
     "2.2.2.2/32",
+    "10.0.0.4/32",
+    "10.0.0.5/32",
 ];
 
 /// The resolver of /etc/resolv.conf.

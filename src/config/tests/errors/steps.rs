@@ -42,6 +42,18 @@ fn wrong_values_of_steps_are_said_with_what_would_be_right() {
             "\"dns.example\"",
             "`dns.example` is not an address",
         ),
+        (
+            "k8s_external",
+            "apex",
+            "\"a.b\"",
+            "`a.b` is not one label, as in \"dns\"",
+        ),
+        (
+            "k8s_external",
+            "ttl",
+            "3601",
+            "3601 is out of range; a TTL is 0 to 3600 seconds",
+        ),
     ] {
         let text = format!("[{table}]\n{key} = {value}\n");
         let column = key.len() + 4;
@@ -135,5 +147,34 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         "flags of questions",
         "[[header]]\nof = \"query\"\naction = \"set\"\nflags = [\"rd\"]\n",
         &["2:6: header[0].of: `query` is not available in this version of tenantdns"],
+    );
+}
+
+#[test]
+fn names_from_outside_need_the_cluster_s_and_topology_zones_endpoints() {
+    let block = "[[block]]\nzones = [\"a.example\"]\n";
+    check(
+        "without the cluster",
+        &format!("{block}[block.k8s_external]\n[block.any]\n"),
+        &[
+            "3:8: block[0].k8s_external: needs [block.kubernetes] beside it, whose services it answers for",
+        ],
+    );
+    check(
+        "elsewhere",
+        &format!(
+            "{block}[block.kubernetes]\n[block.k8s_external]\nzones = [\"b.example\", \"x.a.example\", \"x.a.example\"]\n"
+        ),
+        &[
+            "5:10: block[0].k8s_external.zones[0]: `b.example.` is outside of the block's `zones`, so no query for it comes here",
+            "5:38: block[0].k8s_external.zones[2]: `x.a.example.` is in the list already",
+        ],
+    );
+    check(
+        "no endpoints",
+        "[kubernetes]\nzonal = true\nnoendpoints = true\n",
+        &[
+            "2:9: kubernetes.zonal: can't stand beside `noendpoints`: no zone would have an endpoint",
+        ],
     );
 }
