@@ -7,8 +7,8 @@
 //! Not here: sockets, and when somebody asks. The time is milliseconds on the clock of the caller.
 
 mod answer;
+mod kept;
 mod key;
-mod kind;
 mod options;
 mod stats;
 mod store;
@@ -16,12 +16,12 @@ mod store;
 mod tests;
 
 pub use answer::{Answer, Given};
+pub use kept::Kept;
 pub use key::{Key, Partition};
-pub use kind::{Kept, Kind};
 pub use options::{Half, Isolation, Options, Prefetch, ServeStale};
 pub use stats::{Part, Readings};
 
-use crate::wire::{Name, Query, RType, Rcode};
+use crate::wire::{Kind, Name, Query, RType, Rcode};
 use stats::Stats;
 use std::fmt;
 use std::sync::Arc;
@@ -100,9 +100,14 @@ impl Cache {
         qtype: RType,
     ) -> Option<Key> {
         let key = Key::new(partition, query, qname, qtype)?;
+        self.is_for(key.name()).then_some(key)
+    }
+
+    /// Returns whether names like `qname` (in wire form) are looked up.
+    pub fn is_for(&self, qname: &[u8]) -> bool {
         let zones = &self.options.zones;
-        let is_in = |zone: &Name| is_below(key.name(), zone.as_wire());
-        (zones.is_empty() || zones.iter().any(is_in)).then_some(key)
+        let is_in = |zone: &Name| is_below(qname, zone.as_wire());
+        zones.is_empty() || zones.iter().any(is_in)
     }
 
     /// Looks a question up at the time `now`.
@@ -193,7 +198,7 @@ impl Cache {
 
     /// Keeps an answer, if it is one that may be kept.
     pub fn keep(&self, key: &Key, answer: &Arc<Answer>, now: u64) {
-        let kept = answer.kind.half();
+        let kept = Kept::of(answer.kind);
         let disabled = match kept {
             Kept::Success => &self.options.disable_success,
             Kept::Denial => &self.options.disable_denial,
@@ -265,11 +270,11 @@ impl fmt::Debug for Cache {
     }
 }
 
-/// Returns whether a name is at or below a zone, both in lower case and wire form.
+/// Returns whether a name is at or below a zone, both in wire form.
 fn is_below(name: &[u8], zone: &[u8]) -> bool {
     let mut rest = name;
     loop {
-        if rest == zone {
+        if rest.eq_ignore_ascii_case(zone) {
             return true;
         }
         let Some((&label, _)) = rest.split_first() else {

@@ -5,6 +5,7 @@
 //! that needs an upstream can stop there and go on later.
 
 mod acl;
+mod cache;
 mod forward;
 mod hosts;
 mod master;
@@ -18,6 +19,7 @@ mod text;
 mod view;
 
 pub use acl::{AclAction, AclOptions, AclRule, judge};
+pub use cache::CacheOptions;
 pub use forward::{Clients, ForwardOptions};
 pub use hosts::{HostsId, HostsOptions, HostsTable};
 pub use master::{class_of, record};
@@ -83,6 +85,8 @@ pub struct BlockOptions {
     pub autopath: Option<AutopathOptions>,
     /// Its `acl` tables.
     pub acl: Vec<AclOptions>,
+    /// Its `cache` table, for answers that are not kept.
+    pub cache: Option<CacheOptions>,
     /// Its `header` tables.
     pub header: Option<HeaderOptions>,
     /// Whether it has a `minimal` table.
@@ -115,6 +119,8 @@ pub enum Step {
     Autopath(AutopathOptions),
     /// Lets some clients' questions go no further.
     Acl(Box<[AclOptions]>),
+    /// Keeps TTLs of answers within bounds.
+    Cache(CacheOptions),
     /// Sets flags of answers.
     Header(HeaderOptions),
     /// Leaves out what was not asked for.
@@ -144,6 +150,7 @@ pub struct Block {
     minimal: bool,
     chaos: bool,
     loadbalance: bool,
+    cache: Option<CacheOptions>,
 }
 
 impl Block {
@@ -182,6 +189,11 @@ impl Block {
         self.loadbalance
     }
 
+    /// Returns what TTLs of answers are within that are not kept.
+    pub fn cache(&self) -> Option<&CacheOptions> {
+        self.cache.as_ref()
+    }
+
     /// Returns whether questions of class CH are taken.
     pub fn takes_chaos(&self) -> bool {
         self.chaos
@@ -209,11 +221,17 @@ impl Chain {
     pub fn build(options: &[BlockOptions]) -> (Self, Vec<zone::Options>) {
         let (mut zones, mut hosts) = (Vec::new(), 0);
         let blocks = (0..).zip(options).map(|(id, block)| {
-            let steps = steps(block, &mut zones, &mut hosts);
+            let mut settled = true;
+            let steps = steps(block, &mut zones, &mut hosts, &mut settled);
             let udp_size = block.bufsize.unwrap_or(PAYLOAD_SIZE).min(PAYLOAD_SIZE);
             let is_front = |step: &&Step| !matches!(step, Step::Kubernetes(_) | Step::Forward(_));
             // What `any` and `chaos` are for has no short way, which knows of `minimal`.
-            let is_passed = |s: &&Step| !matches!(s, Step::Any | Step::Chaos(_) | Step::Minimal);
+            let is_passed = |s: &&Step| {
+                !matches!(
+                    s,
+                    Step::Any | Step::Chaos(_) | Step::Cache(_) | Step::Minimal
+                )
+            };
             let rest = steps.iter().find(is_passed);
             let first_zone = match rest {
                 Some(Step::Kubernetes(id)) => Some(*id),
@@ -226,7 +244,8 @@ impl Chain {
                 view: block.view.clone(),
                 front: steps.iter().take_while(is_front).count(),
                 steps,
-                first_zone: first_zone.filter(|_| udp_size == PAYLOAD_SIZE),
+                first_zone: first_zone.filter(|_| settled && udp_size == PAYLOAD_SIZE),
+                cache: block.cache.clone(),
                 udp_size,
                 minimal: block.minimal,
                 chaos: block.chaos.is_some(),
@@ -311,8 +330,14 @@ impl Chain {
 }
 
 /// Returns a block's steps in the order of CoreDNS's `plugin.cfg`; the options of the zones that they
-/// name are appended to `zones`, and `hosts` counts the hosts tables.
-fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) -> Vec<Step> {
+/// name are appended to `zones`, and `hosts` counts the hosts tables. `settled` says whether `cache` has
+/// nothing more to do to nearly all of the zone's answers.
+fn steps(
+    block: &BlockOptions,
+    zones: &mut Vec<zone::Options>,
+    hosts: &mut u16,
+    settled: &mut bool,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(block.nsid.clone().map(Step::Nsid));
     steps.extend(block.local.then_some(Step::Local));
@@ -327,6 +352,7 @@ fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) 
         block.acl.is_empty(),
         Step::Acl(block.acl.clone().into()),
     ));
+    steps.extend(block.cache.clone().map(Step::Cache));
     steps.extend(block.header.map(Step::Header));
     steps.extend(block.minimal.then_some(Step::Minimal));
     let template = Step::Template(block.template.clone().into());
@@ -339,7 +365,12 @@ fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) 
     if let Some(kubernetes) = &block.kubernetes {
         let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);
         steps.push(Step::Kubernetes(ZoneId(id)));
-        zones.push(kubernetes.clone());
+        let mut kubernetes = kubernetes.clone();
+        *settled = block
+            .cache
+            .as_ref()
+            .is_none_or(|cache| cache.settle(&mut kubernetes));
+        zones.push(kubernetes);
     }
     let mut forward = block.forward.clone();
     forward.sort_by_key(|table| std::cmp::Reverse(table.zone.label_count()));

@@ -160,6 +160,19 @@ impl Serving<'_> {
                     Some(action) => self.acl(action),
                 }
             }
+            Step::Cache(options) => {
+                let mut reply = next()?;
+                // What upstreams said has been bound where it was kept, and has grown older since.
+                let is_own = reply.is_written && reply.by.plugin != Some(Plugin::Forward);
+                if is_own && options.is_for(&qname) {
+                    let bytes = question.to_query(self.asked.query);
+                    let mut buffer = QNameBuffer::default();
+                    if let Ok(query) = Query::parse(&bytes, &mut buffer) {
+                        reply.message.bound(&options.lifetimes, &query);
+                    }
+                }
+                Ok(reply)
+            }
             Step::Header(options) => {
                 let mut reply = next()?;
                 if reply.is_written {

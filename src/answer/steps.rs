@@ -3,7 +3,7 @@
 
 use super::asks::{Heard, Plan};
 use super::serve::{local_zone, may_search};
-use super::{Asked, By, Done, DropReason, clients, kubernetes, unsaid};
+use super::{Asked, By, Done, DropReason, Outcome, clients, kubernetes, unsaid};
 use crate::chain::{
     Block, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step, concerns,
     judge, longest, lowered,
@@ -66,6 +66,18 @@ pub(super) fn walk<'a>(
         block: id_of(block),
         ..By::default()
     })
+}
+
+/// Keeps TTLs of an answer of the cluster's within the bounds of the block's `cache`.
+pub(super) fn bound(asked: &Asked<'_>, block: Option<&Block>, outcome: &Outcome, out: &mut [u8]) {
+    if let Some(cache) = block.and_then(Block::cache)
+        && let Outcome::Reply(length, verdict) = outcome
+        && verdict.plugin == Some(Plugin::Kubernetes)
+        && cache.is_for(&asked.query.qname)
+        && let Some(message) = out.get_mut(..*length)
+    {
+        cache.lifetimes.apply(message);
+    }
 }
 
 fn id_of(block: Option<&Block>) -> Option<crate::chain::BlockId> {
@@ -163,7 +175,8 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         Step::Hosts(id, options, inline) => {
             hosts(asked.snapshot, (*id, options, inline), qname, qtype).is_some()
         }
-        Step::Kubernetes(_) | Step::Forward(_) => false,
+        // What it is to do to the cluster's answers is done when they are written.
+        Step::Cache(_) | Step::Kubernetes(_) | Step::Forward(_) => false,
     }
 }
 

@@ -1,9 +1,8 @@
 //! One upstream reply, made ready to be given to many clients: octets without OPT, and where its TTLs
 //! stand, so that giving it is a copy and a few patches.
 
-use super::kind::Kind;
 use super::options::Options;
-use crate::wire::{HEADER_LEN, Header, Message, Query, Rcode, Section, append_opt};
+use crate::wire::{HEADER_LEN, Header, Kind, Message, Query, Rcode, Section, append_opt};
 
 const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
@@ -42,7 +41,7 @@ impl Answer {
     /// record, which is between two servers, with whatever stands behind that.
     pub fn read(message: &Message<'_>, options: &Options) -> Self {
         let (kind, may_be_kept) = Kind::of(message);
-        let ttl = kind.ttl(message, options);
+        let ttl = options.lifetimes().ttl(kind, message);
         let end = message.opt().map_or(usize::MAX, |opt| opt.owner_at);
         let whole = message.bytes();
         let mut bytes: Box<[u8]> = whole.get(..end).unwrap_or(whole).into();
@@ -115,6 +114,11 @@ impl Answer {
     /// Returns the response code.
     pub fn rcode(&self) -> Rcode {
         self.rcode
+    }
+
+    /// Returns what all of its records have as their TTL, in seconds.
+    pub fn ttl(&self) -> u32 {
+        self.ttl
     }
 
     /// Returns the octets that it takes in memory.

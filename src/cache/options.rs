@@ -1,6 +1,6 @@
 //! The `[cache]` table as values; words, defaults and bounds are those of CoreDNS's `cache`.
 
-use crate::wire::Name;
+use crate::wire::{Lifetimes, Name};
 use std::time::Duration;
 
 /// What is kept, and how long.
@@ -69,6 +69,19 @@ pub enum Isolation {
     Shared,
     /// The clients of one tenant: by TTL and speed nobody can tell what another tenant asked.
     Tenant,
+}
+
+impl Options {
+    /// Returns what TTLs are within, in seconds.
+    pub fn lifetimes(&self) -> Lifetimes {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let of = |half: &Half| (seconds(half.min_ttl), seconds(half.ttl));
+        Lifetimes {
+            success: of(&self.success),
+            denial: of(&self.denial),
+            failure: seconds(self.servfail),
+        }
+    }
 }
 
 impl Default for Options {

@@ -1,8 +1,8 @@
 //! The two halves of a cache: bounded by entries and by octets, oldest and rarest out first.
 
 use super::answer::Answer;
+use super::kept::Kept;
 use super::key::Key;
-use super::kind::Kept;
 use super::stats::Stats;
 use foldhash::fast::RandomState;
 use quick_cache::sync::Cache as QuickCache;

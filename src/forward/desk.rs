@@ -14,7 +14,7 @@ use crate::answer::{Plan, Transport};
 use crate::cache::{Answer, Cache, Given, Key};
 use crate::server::{Inquiry, Resume};
 use crate::snapshot::Snapshot;
-use crate::wire::{HEADER_LEN, Message, PAYLOAD_SIZE, QNameBuffer, Query, Rcode};
+use crate::wire::{HEADER_LEN, Message, PAYLOAD_SIZE, QNameBuffer, Query, Rcode, set_ttls};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -286,7 +286,14 @@ impl Desk {
                         .shared
                         .cached(inquiry.snapshot(), &query, inquiry.plan());
                     let Some((cache, key)) = cached else {
-                        return relayed(&query, message.as_ref()?, &mut reply_of);
+                        let length = relayed(&query, message.as_ref()?, &mut reply_of)?;
+                        // It is not kept for others, and lives no longer than what is.
+                        if let (Some(cache), Some(answer)) = (&cache, &answer)
+                            && cache.is_for(inquiry.plan().qname.as_wire())
+                        {
+                            set_ttls(reply_of.get_mut(..length)?, answer.ttl());
+                        }
+                        return Some(length);
                     };
                     let good = answer.as_ref().filter(is_good);
                     if good.is_none()

@@ -283,6 +283,11 @@ fn small_steps_do_as_their_cases_say() {
 }
 
 #[test]
+fn what_is_never_kept_has_the_ttls_that_the_cases_say() {
+    check(include_str!("../cases/steps/cache.yaml"));
+}
+
+#[test]
 fn static_records_are_given_as_their_cases_say() {
     check(include_str!("../cases/steps/records.yaml"));
 }

@@ -23,6 +23,8 @@ pub(crate) struct Profile {
     /// A key and the value that Services, EndpointSlices and Pods have to have.
     pub(crate) labels: Option<(&'static str, &'static str)>,
     pub(crate) fallthrough: &'static [&'static str],
+    /// The longest TTL of an answer, the shortest, that of a denial, and for which zones.
+    pub(crate) cache: Option<([u32; 3], &'static [&'static str])>,
     /// Listens on one address alone, so that CoreDNS knows none of its own.
     pub(crate) bound: bool,
 }
@@ -39,6 +41,7 @@ const DEFAULT: Profile = Profile {
     namespace_labels: None,
     labels: None,
     fallthrough: &[],
+    cache: None,
     bound: true,
 };
 
@@ -59,6 +62,7 @@ pub(crate) const PROFILES: [Profile; 9] = [
         ttl: 30,
         pods: "insecure",
         fallthrough: &["in-addr.arpa", "ip6.arpa"],
+        cache: Some(([20, 7, 6], &[])),
         ..DEFAULT
     },
     Profile {
@@ -66,12 +70,14 @@ pub(crate) const PROFILES: [Profile; 9] = [
         ttl: 0,
         pods: "insecure",
         endpoint_pod_names: true,
+        cache: Some(([3600, 5, 1800], &[])),
         ..DEFAULT
     },
     Profile {
         name: "noendpoints",
         ttl: 3600,
         noendpoints: true,
+        cache: Some(([3600, 5, 40], &[])),
         ..DEFAULT
     },
     Profile {
@@ -107,6 +113,10 @@ pub(crate) const PROFILES: [Profile; 9] = [
         pods: "verified",
         ignore_empty_service: true,
         fallthrough: &["a.k8s.example"],
+        cache: Some((
+            [11, 5, 9],
+            &["svc.k8s.example", "cluster.local", "10.0.0.0/8"],
+        )),
         ..DEFAULT
     },
 ];
@@ -143,6 +153,13 @@ impl Profile {
         zones
             .map(|zone| zone_name(zone))
             .any(|zone| is_at_or_below(name, &zone))
+    }
+
+    /// The bounds that `cache` has for a name's answers.
+    pub(crate) fn cached(&self, name: &str) -> Option<[u32; 3]> {
+        let (bounds, zones) = self.cache?;
+        let is_in = |zone: &&str| is_at_or_below(name, &zone_name(zone));
+        (zones.is_empty() || zones.iter().any(is_in)).then_some(bounds)
     }
 
     fn coredns(&self, number: usize, kubeconfig: &Path, odd: bool) -> String {
@@ -192,7 +209,18 @@ impl Profile {
         if !self.fallthrough.is_empty() {
             writeln!(text, "        fallthrough {}", self.fallthrough.join(" ")).unwrap();
         }
-        text + "    }\n}\n"
+        text += "    }\n";
+        if let Some(([most, least, denial], zones)) = self.cache {
+            // What is kept would be another's than what the cluster says now.
+            let zones = zones.join(" ");
+            writeln!(
+                text,
+                "    cache {zones} {{\n        success 1024 {most} {least}\n        denial 1024 {denial}\n        \
+                 disable success\n        disable denial\n    }}"
+            )
+            .unwrap();
+        }
+        text + "}\n"
     }
 
     fn tenantdns(&self, number: usize) -> String {
@@ -235,6 +263,14 @@ impl Profile {
         }
         if let Some((key, value)) = self.labels {
             writeln!(text, "labels = \"{key}={value}\"").unwrap();
+        }
+        if let Some(([most, least, denial], zones)) = self.cache {
+            writeln!(
+                text,
+                "[{prefix}cache]\nzones = {zones:?}\nsuccess = {{ ttl = {most}, min_ttl = {least} }}\n\
+                 denial = {{ ttl = {denial} }}"
+            )
+            .unwrap();
         }
         text
     }
