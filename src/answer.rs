@@ -23,7 +23,7 @@ mod services;
 mod steps;
 mod wild;
 
-pub use asks::{MAX_ASKS, Plan, Replied};
+pub use asks::{Changes, MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use forwarded::{Forwarded, awaited};
 

@@ -23,13 +23,15 @@ pub use cache::CacheOptions;
 pub use forward::{Clients, ForwardOptions};
 pub use hosts::{HostsId, HostsOptions, HostsTable};
 pub use master::{class_of, record};
-pub use options::{AutopathOptions, ChaosOptions, Dns64Options, HeaderOptions, SearchList};
+pub use options::{
+    AutopathOptions, ChaosOptions, Dns64Options, FlagRules, HeaderOptions, SearchList,
+};
 pub use pattern::{Pattern, PatternError};
 pub use plugin::Plugin;
 pub use record::{Data, Layout, Record, layout};
 pub use rewrite::{
-    AnswerRule, NameMatch, NoName, RewriteField, RewriteRule, Rewriter, Rewritten, concerns,
-    rewrite,
+    AnswerRule, Asker, NameMatch, NoName, OptionAction, OptionEdits, OptionRule, OptionValue,
+    RewriteField, RewriteRule, Rewriter, Rewritten, concerns, edits_options, rewrite,
 };
 pub use template::{Matched, Parts, TemplateError, TemplateOptions, TemplateText};
 pub use text::{lowered, normalized, shown};
@@ -121,7 +123,7 @@ pub enum Step {
     Acl(Box<[AclOptions]>),
     /// Keeps TTLs of answers within bounds.
     Cache(CacheOptions),
-    /// Sets flags of answers.
+    /// Sets flags of questions and answers.
     Header(HeaderOptions),
     /// Leaves out what was not asked for.
     Minimal,

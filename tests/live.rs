@@ -45,6 +45,8 @@ mod forward;
 mod hosts;
 #[path = "live/metrics.rs"]
 mod metrics;
+#[path = "live/outgoing.rs"]
+mod outgoing;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/plugins.rs"]

@@ -5,8 +5,8 @@ use super::asks::{Heard, Plan};
 use super::serve::{local_zone, may_search};
 use super::{Asked, By, Done, DropReason, Outcome, clients, kubernetes, unsaid};
 use crate::chain::{
-    Block, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step, concerns,
-    judge, longest, lowered,
+    Block, FlagRules, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step,
+    concerns, edits_options, judge, longest, lowered,
 };
 use crate::snapshot::Snapshot;
 use crate::wire::{Name, OPTION_NSID, QClass, QName, Query, RType, Rcode, ResponseBuilder};
@@ -143,8 +143,11 @@ pub(super) fn answers_otherwise(
     qname: &QName<'_>,
     qtype: RType,
 ) -> bool {
-    let is_about_records =
-        |step: &&Step| !matches!(step, Step::Nsid(_) | Step::Header(_) | Step::Minimal);
+    let is_about_records = |step: &&Step| match step {
+        // What goes to an upstream depends on it.
+        Step::Header(options) => options.query != FlagRules::default(),
+        step => !matches!(step, Step::Nsid(_) | Step::Minimal),
+    };
     let mut front = block.front().iter().filter(is_about_records);
     front.any(|step| touches(asked, block, step, qname, qtype))
 }
@@ -160,7 +163,11 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         }
         Step::Any => qtype == RType::ANY,
         Step::Chaos(_) => qclass == QClass::CH,
-        Step::Rewrite(rules) => concerns(rules, &lowered(qname.as_wire()), qtype, qclass),
+        Step::Rewrite(rules) => {
+            let leaves = || !stays_in_zone(asked.snapshot, block, qname);
+            edits_options(rules) && leaves()
+                || concerns(rules, &lowered(qname.as_wire()), qtype, qclass)
+        }
         Step::Autopath(options) => may_search(asked, block, options, qname),
         Step::Acl(tables) => judge(tables, qname, qtype, asked.address()).is_some(),
         Step::Header(_) => true,
@@ -198,6 +205,12 @@ pub(super) fn is_in_zone(snapshot: &Snapshot, block: &Block, qname: &QName<'_>) 
         }
         _ => false,
     })
+}
+
+/// Returns the codes of a query's options.
+pub(super) fn option_codes(query: &Query<'_>) -> Vec<u16> {
+    let options = query.edns.iter().flat_map(|edns| edns.options());
+    options.map(|(code, _)| code).collect()
 }
 
 /// Returns whether a query asks who the server is (RFC 5001).

@@ -1,6 +1,7 @@
 //! The tables of a server block beside `kubernetes` and `forward`: the words of CoreDNS's plugins. Here
 //! the small ones; `hosts` and `template`, and `rewrite`, have files of their own.
 
+mod options;
 mod records;
 mod rewrite;
 
@@ -279,15 +280,9 @@ fn read_header(tables: &mut Section<'_>) -> Option<HeaderOptions> {
     ];
     let mut options = None;
     each(tables, "header", |mut table| {
-        if let Some(field) = table.field("of")
-            && let Some(of) = field.text("\"response\"")
-            && of != "response"
-        {
-            match of {
-                "query" => field.problem(unavailable("query")),
-                _ => field.problem(format_args!("`{}` is not `response`", shown(of))),
-            }
-        }
+        let mut of_answers = true;
+        let words = [("response", true), ("query", false)];
+        table.choice("of", &mut of_answers, &words);
         let mut sets = true;
         table.choice("action", &mut sets, &[("set", true), ("clear", false)]);
         let mut flags = Vec::new();
@@ -300,7 +295,11 @@ fn read_header(tables: &mut Section<'_>) -> Option<HeaderOptions> {
             table.problem("needs `action` and `flags`");
         }
         let all = options.get_or_insert_with(HeaderOptions::default);
-        flags.into_iter().for_each(|flag| all.add(flag, sets));
+        let rules = match of_answers {
+            true => &mut all.response,
+            false => &mut all.query,
+        };
+        flags.into_iter().for_each(|flag| rules.add(flag, sets));
         table.finish(&[]);
         Some(())
     });

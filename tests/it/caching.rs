@@ -306,3 +306,57 @@ fn reverse_names_that_are_not_the_clusters_are_asked() {
     let live = serve(&[&upstream], "[kubernetes]\nfallthrough = []\n");
     assert_eq!(said(&live, A, &pointer), "NXDOMAIN");
 }
+
+#[test]
+fn what_an_upstream_was_told_of_a_client_is_not_answered_to_another() {
+    let rule = |value: &str| {
+        format!(
+            "[cache]\n[[rewrite]]\nfield = \"edns0\"\noption = \"local\"\naction = \"set\"\ncode = 65001\n\
+             value = \"{value}\""
+        )
+    };
+    for (value, of_a, of_b, again) in [
+        ("{client_ip}", "192.0.2.1", "192.0.2.2", "192.0.2.3"),
+        (
+            "{kubernetes/client-namespace}",
+            "192.0.2.1",
+            "192.0.2.2",
+            "192.0.2.3",
+        ),
+        ("the same", "192.0.2.1", "192.0.2.1", "192.0.2.1"),
+    ] {
+        let upstream = counting();
+        let live = serve(&[&upstream], &rule(value));
+        let told = [A, B, A].map(|from| said(&live, from, &www()));
+        assert_eq!(told, [of_a, of_b, again], "{value}");
+        let answer = live.ask(
+            ip(A),
+            Transport::Udp,
+            &edns("www.example.org", 1232, 0, &[]),
+        );
+        assert!(
+            answer.ends_with(b"\0\0\x29\x04\xd0\0\0\0\0\0\0"),
+            "{answer:02x?}"
+        );
+        let ttl = decode(&answer).answer[0].contains(" 300 A ");
+        assert!(ttl || value == "the same", "{answer:02x?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_kept_lives_no_longer_than_one_that_is() {
+    let upstream = counting();
+    let live = serve(
+        &[&upstream],
+        "[cache]\nsuccess = { ttl = 20 }\nzones = [\"org\"]",
+    );
+    let subnet = [0, 8, 0, 7, 0, 1, 24, 0, 198, 51, 100];
+    for (name, ttl) in [
+        ("www.example.org", " 20 A "),
+        ("www.example.com", " 300 A "),
+    ] {
+        let answer = live.ask(ip(A), Transport::Udp, &edns(name, 1232, 0, &subnet));
+        let answer = decode(&answer).answer;
+        assert!(answer[0].contains(ttl), "{answer:?}");
+    }
+}

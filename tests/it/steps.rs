@@ -8,7 +8,9 @@ use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Transport, respond, re
 use tenantdns::chain::{ForwardOptions, UpstreamId, record};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, query, query_edns, request};
-use tenantdns::wire::{Name, QNameBuffer, Query, RType, Rcode, ResponseBuilder, Section};
+use tenantdns::wire::{
+    HeaderFlags, Name, QNameBuffer, Query, RType, Rcode, ResponseBuilder, Section,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +65,12 @@ struct Case {
     /// What the upstream is asked.
     #[serde(default)]
     asks: Option<Vec<String>>,
+    /// What else is said to the upstream, for each ask: flags, and options as code=octets.
+    #[serde(default)]
+    sends: Option<Vec<String>>,
+    /// With these options, as code=octets.
+    #[serde(default)]
+    options: Vec<String>,
     /// Octets that are somewhere in the response, as text.
     #[serde(default)]
     holds: Option<String>,
@@ -133,6 +141,7 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         Some(size) => (query_edns(name, rtype, size), Transport::Udp),
         None => (query(name, rtype), Transport::Tcp),
     };
+    let mut options = 0;
     if let Some(class) = case.class {
         let at = 12 + name.parse::<Name>().unwrap().as_wire().len() + 2;
         bytes[at..at + 2].copy_from_slice(&class.to_be_bytes());
@@ -141,6 +150,20 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         let rdlen = bytes.len() - 1;
         bytes[rdlen] = 4;
         bytes.extend([0, 3, 0, 0]);
+    }
+    for option in &case.options {
+        let (code, value) = option.split_once('=').unwrap();
+        let code: u16 = code.parse().unwrap();
+        let option = [
+            &code.to_be_bytes()[..],
+            &[0, value.len() as u8],
+            value.as_bytes(),
+        ]
+        .concat();
+        let at = bytes.len() - 2 - options;
+        bytes.extend(&option);
+        options += option.len();
+        bytes[at..at + 2].copy_from_slice(&u16::try_from(options).unwrap().to_be_bytes());
     }
     let nobody = "198.51.100.1".parse().unwrap();
     let source = case.from.or(suite.from).unwrap_or(nobody);
@@ -165,6 +188,7 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         .iter()
         .map(|(plan, _)| format!("{:?} {}", plan.qname, plan.qtype))
         .collect();
+    let sent: Vec<String> = said.iter().map(|(plan, _)| sent(plan, case)).collect();
     let length = match (outcome, &case.gives) {
         (Outcome::Reply(length, _), _) => length,
         (Outcome::Drop(_), Gives::Outcome(outcome)) if outcome == "DROP" => return Ok(()),
@@ -203,6 +227,11 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         asked.join(", "),
         case.asks.as_ref().map(|asks| asks.join(", ")),
     );
+    compare(
+        "sends",
+        sent.join(", "),
+        case.sends.as_ref().map(|s| s.join(", ")),
+    );
     let flags = [
         (got.aa, "aa"),
         (got.ra, "ra"),
@@ -223,6 +252,36 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         true => Ok(()),
         false => Err(wrong.join("\n")),
     }
+}
+
+/// What is said to an upstream beside the question.
+fn sent(plan: &Plan, case: &Case) -> String {
+    let changes = &plan.changes;
+    let flags = changes.flags.unwrap_or_default();
+    let words = [
+        (HeaderFlags::AA, "aa"),
+        (HeaderFlags::RD, "rd"),
+        (HeaderFlags::RA, "ra"),
+    ];
+    let words = words.iter().filter(|(flag, _)| flags.and(*flag) == *flag);
+    let mut words: Vec<String> = words.map(|(_, word)| (*word).to_owned()).collect();
+    let options = case
+        .options
+        .iter()
+        .filter_map(|option| option.split_once('='));
+    let mut options: Vec<(u16, Vec<u8>)> = options
+        .map(|(code, value)| (code.parse().unwrap(), value.as_bytes().to_vec()))
+        .collect();
+    changes.options.apply(&mut options);
+    words.extend(
+        options
+            .iter()
+            .map(|(code, value)| format!("{code}={}", value.escape_ascii())),
+    );
+    if changes.options.tells_who_asks() {
+        words.push("tells".to_owned());
+    }
+    words.join(" ")
 }
 
 fn sorted(lines: &[String]) -> String {

@@ -148,15 +148,15 @@ fn knot() -> Option<Peer> {
 }
 
 /// A server that forwards.
-struct Forwarding {
-    address: SocketAddr,
+pub(crate) struct Forwarding {
+    pub(crate) address: SocketAddr,
     forwarder: Arc<Forwarder>,
     drain: Drain,
     server: Option<Server>,
 }
 
 impl Forwarding {
-    fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let cluster = Cluster::of(Vec::new(), config);
         let listen = ListenAddress {
             id: ListenerId(0),

@@ -279,7 +279,11 @@ fn ours(
     while let Outcome::Ask(plan) = outcome {
         assert!(said.len() < MAX_ASKS);
         let name = format!("{:?}", plan.qname);
-        let reply = over_tcp(upstream, &query(&name, plan.qtype));
+        let mut question = query(&name, plan.qtype);
+        if let Some(flags) = plan.changes.flags {
+            question[2..4].copy_from_slice(&flags.bits().to_be_bytes());
+        }
+        let reply = over_tcp(upstream, &question);
         said.push((*plan, Some(reply)));
         let replies: Vec<_> = said
             .iter()

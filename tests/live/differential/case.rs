@@ -45,7 +45,7 @@ impl<'c> Case<'c> {
     pub(super) fn soa(&self) -> String {
         let (zone, ttl) = (self.zone(), self.profile.ttl);
         let capped = match self.profile.cached(&self.question.name) {
-            Some([_, _, denial]) => ttl.min(300).max(5).min(denial),
+            Some([_, _, denial]) => ttl.clamp(5, 300).min(denial),
             None => ttl.min(300),
         };
         format!("{zone} {capped} SOA ns.dns.{zone} hostmaster.{zone} * 7200 1800 86400 {ttl}")

@@ -89,11 +89,18 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         ],
     );
     check(
-        "who asks is not told to others",
-        "[[rewrite]]\nfield = \"edns0\"\n",
+        "a rule for options says which, and what to do",
+        "[[rewrite]]\nfield = \"edns0\"\n[[rewrite]]\nfield = \"edns0\"\noption = \"local\"\naction = \"set\"\n\
+         code = 8\nvalue = \"{protocol}\"\n[[rewrite]]\nfield = \"edns0\"\noption = \"subnet\"\naction = \"set\"\n\
+         [[rewrite]]\nfield = \"edns0\"\noption = \"local\"\naction = \"append\"\ncode = 65001\nvalue = \"0x123\"\n",
         &[
-            "2:9: rewrite[0].field: `edns0` rules tell a server behind this one who asks; this server \
-           knows by itself, and tells nobody",
+            "1:1: rewrite[0]: needs `option` and `action`",
+            "7:8: rewrite[1].code: 8 is out of range; it is 20 to 65535; below are `nsid`, `subnet`, and what is \
+             no operator's to say",
+            "8:9: rewrite[1].value: `{protocol}` is not known to rules; they know `{qname}`, `{qtype}`, \
+             `{client_ip}`, `{client_port}`, `{server_ip}` and `{kubernetes/client-namespace}`",
+            "9:1: rewrite[2]: needs `ipv4` and `ipv6`: how many bits of a client's address are told",
+            "18:9: rewrite[3].value: `0x123` is not hexadecimal",
         ],
     );
     check(
@@ -109,8 +116,11 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         ],
     );
     check(
-        "flags of questions",
-        "[[header]]\nof = \"query\"\naction = \"set\"\nflags = [\"rd\"]\n",
-        &["2:6: header[0].of: `query` is not available in this version of tenantdns"],
+        "flags that are nobody's to set",
+        "[[header]]\nof = \"both\"\naction = \"set\"\nflags = [\"ad\"]\n",
+        &[
+            "2:6: header[0].of: `both` is not one of `response`, `query`",
+            "4:10: header[0].flags[0]: `ad` is not `aa`, `ra` or `rd`",
+        ],
     );
 }
