@@ -8,6 +8,7 @@ mod acl;
 mod cache;
 mod forward;
 mod hosts;
+mod loadbalance;
 mod master;
 mod options;
 mod pattern;
@@ -22,6 +23,9 @@ pub use acl::{AclAction, AclOptions, AclRule, judge};
 pub use cache::CacheOptions;
 pub use forward::{Clients, ForwardOptions};
 pub use hosts::{HostsId, HostsOptions, HostsTable};
+pub use loadbalance::{
+    LoadbalanceOptions, WeightError, WeightOptions, WeightTable, WeightsId, prefer,
+};
 pub use master::{class_of, record};
 pub use options::{
     AutopathOptions, ChaosOptions, Dns64Options, FlagRules, HeaderOptions, SearchList,
@@ -39,6 +43,7 @@ pub use view::ViewOptions;
 
 use crate::wire::{Name, PAYLOAD_SIZE, QName};
 use crate::zone;
+use ipnet::IpNet;
 
 /// Which listener received a query: the position of its address in the server's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,8 +84,8 @@ pub struct BlockOptions {
     pub any: bool,
     /// Its `chaos` table.
     pub chaos: Option<ChaosOptions>,
-    /// Whether it has a `loadbalance` table.
-    pub loadbalance: bool,
+    /// Its `loadbalance` table.
+    pub loadbalance: Option<LoadbalanceOptions>,
     /// Its `rewrite` tables.
     pub rewrite: Vec<RewriteRule>,
     /// Its `autopath` table.
@@ -115,6 +120,10 @@ pub enum Step {
     Any,
     /// Says what the server is.
     Chaos(ChaosOptions),
+    /// Has addresses that are preferred stand first.
+    Prefer(Box<[IpNet]>),
+    /// Has addresses stand first by weights.
+    Weighted(WeightsId, WeightOptions),
     /// Asks something else.
     Rewrite(Box<[RewriteRule]>),
     /// Goes through the client's search list for it.
@@ -221,10 +230,10 @@ impl Chain {
     /// Builds the blocks, and returns them with the options of the zones that their steps name, by
     /// [`ZoneId`].
     pub fn build(options: &[BlockOptions]) -> (Self, Vec<zone::Options>) {
-        let (mut zones, mut hosts) = (Vec::new(), 0);
+        let (mut zones, mut files) = (Vec::new(), Files::default());
         let blocks = (0..).zip(options).map(|(id, block)| {
             let mut settled = true;
-            let steps = steps(block, &mut zones, &mut hosts, &mut settled);
+            let steps = steps(block, &mut zones, &mut files, &mut settled);
             let udp_size = block.bufsize.unwrap_or(PAYLOAD_SIZE).min(PAYLOAD_SIZE);
             let is_front = |step: &&Step| !matches!(step, Step::Kubernetes(_) | Step::Forward(_));
             // What `any` and `chaos` are for has no short way, which knows of `minimal`.
@@ -251,7 +260,7 @@ impl Chain {
                 udp_size,
                 minimal: block.minimal,
                 chaos: block.chaos.is_some(),
-                loadbalance: block.loadbalance,
+                loadbalance: block.loadbalance == Some(LoadbalanceOptions::RoundRobin),
             }
         });
         let blocks = blocks.collect();
@@ -314,6 +323,15 @@ impl Chain {
         })
     }
 
+    /// Returns each file of weights that is to be read.
+    pub fn weight_files(&self) -> impl Iterator<Item = (WeightsId, &WeightOptions)> {
+        let steps = self.blocks.iter().flat_map(|block| &block.steps);
+        steps.filter_map(|step| match step {
+            Step::Weighted(id, options) => Some((*id, options)),
+            _ => None,
+        })
+    }
+
     fn select_longest(
         &self,
         listener: ListenerId,
@@ -331,13 +349,20 @@ impl Chain {
     }
 }
 
+/// How many tables so far name files.
+#[derive(Default)]
+struct Files {
+    hosts: u16,
+    weights: u16,
+}
+
 /// Returns a block's steps in the order of CoreDNS's `plugin.cfg`; the options of the zones that they
-/// name are appended to `zones`, and `hosts` counts the hosts tables. `settled` says whether `cache` has
+/// name are appended to `zones`, and `files` counts tables. `settled` says whether `cache` has
 /// nothing more to do to nearly all of the zone's answers.
 fn steps(
     block: &BlockOptions,
     zones: &mut Vec<zone::Options>,
-    hosts: &mut u16,
+    files: &mut Files,
     settled: &mut bool,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -347,6 +372,14 @@ fn steps(
     steps.extend(block.any.then_some(Step::Any));
     steps.extend(block.chaos.clone().map(Step::Chaos));
     let some = |is_empty: bool, step: Step| (!is_empty).then_some(step);
+    match &block.loadbalance {
+        Some(LoadbalanceOptions::Prefer(nets)) => steps.push(Step::Prefer(nets.clone().into())),
+        Some(LoadbalanceOptions::Weighted(options)) => {
+            steps.push(Step::Weighted(WeightsId(files.weights), options.clone()));
+            files.weights = files.weights.saturating_add(1);
+        }
+        Some(LoadbalanceOptions::RoundRobin) | None => {}
+    }
     let rewrite = Step::Rewrite(block.rewrite.clone().into());
     steps.extend(some(block.rewrite.is_empty(), rewrite));
     steps.extend(block.autopath.clone().map(Step::Autopath));
@@ -361,8 +394,9 @@ fn steps(
     steps.extend(some(block.template.is_empty(), template));
     if let Some(options) = &block.hosts {
         let inline = options.inline_table();
-        steps.push(Step::Hosts(HostsId(*hosts), options.clone().into(), inline));
-        *hosts = hosts.saturating_add(1);
+        let id = HostsId(files.hosts);
+        steps.push(Step::Hosts(id, options.clone().into(), inline));
+        files.hosts = files.hosts.saturating_add(1);
     }
     if let Some(kubernetes) = &block.kubernetes {
         let id = u16::try_from(zones.len()).unwrap_or(u16::MAX);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::chain::{
     AclAction, Asker, Block, FlagRules, ForwardOptions, OptionEdits, Plugin, RewriteRule, Step,
-    ZoneId, judge, lowered, rewrite,
+    WeightTable, ZoneId, judge, lowered, prefer, rewrite,
 };
 use crate::wire::{
     ExtendedError, Name, QClass, QName, QNameBuffer, Query, RType, Rcode, ResponseBuilder,
@@ -157,6 +157,26 @@ impl Serving<'_> {
                 None if question.qclass == QClass::IN => next(),
                 None => Ok(self.unwritten(Rcode::REFUSED, None)),
             },
+            Step::Prefer(nets) => {
+                let mut reply = next()?;
+                if is_arranged(&reply, question) {
+                    let message = &mut reply.message;
+                    super::rotate::rotate_records(message, self.random(0));
+                    prefer(nets, &mut message.answer);
+                    prefer(nets, &mut message.additional);
+                }
+                Ok(reply)
+            }
+            Step::Weighted(id, _) => {
+                let mut reply = next()?;
+                if is_arranged(&reply, question) && is_weighted(question.qtype) {
+                    let nothing = WeightTable::default();
+                    let table = self.asked.snapshot.weights(*id).unwrap_or(&nothing);
+                    table.arrange(&mut reply.message.answer, self.random(1));
+                    table.arrange(&mut reply.message.additional, self.random(2));
+                }
+                Ok(reply)
+            }
             Step::Rewrite(rules) => self.rewrite(rules, at, question),
             Step::Autopath(options) => self.autopath(options, at, question, &qname),
             Step::Acl(tables) => {
@@ -217,6 +237,14 @@ impl Serving<'_> {
             }
             Step::Forward(_) => next(),
         }
+    }
+
+    /// Returns bits that have nothing to do with those that the cluster's records were rotated by.
+    fn random(&self, number: u64) -> u64 {
+        let mixed = self.asked.request.entropy.wrapping_add(number) ^ 0x9e37_79b9_7f4a_7c15;
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
     fn unwritten(&self, rcode: Rcode, plugin: Option<Plugin>) -> Reply {
@@ -430,6 +458,16 @@ impl Question {
     fn text(&self) -> String {
         lowered(self.name.as_wire())
     }
+}
+
+/// Returns whether the order of an answer's records is changed.
+fn is_arranged(reply: &Reply, question: &Question) -> bool {
+    reply.is_written && reply.message.rcode() == Rcode::NOERROR && !is_transfer(question.qtype)
+}
+
+/// Returns whether weights are for answers to such a question.
+pub(super) fn is_weighted(qtype: RType) -> bool {
+    matches!(qtype, RType::A | RType::AAAA | RType::SRV)
 }
 
 fn is_transfer(qtype: RType) -> bool {

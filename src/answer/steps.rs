@@ -2,7 +2,7 @@
 //! to change the question or the answer is seen here; that is done elsewhere ([`super::serve`]).
 
 use super::asks::{Heard, Plan};
-use super::serve::{local_zone, may_search};
+use super::serve::{is_weighted, local_zone, may_search};
 use super::{Asked, By, Done, DropReason, Outcome, clients, kubernetes, unsaid};
 use crate::chain::{
     Block, FlagRules, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step,
@@ -146,7 +146,10 @@ pub(super) fn answers_otherwise(
     let is_about_records = |step: &&Step| match step {
         // What goes to an upstream depends on it.
         Step::Header(options) => options.query != FlagRules::default(),
-        step => !matches!(step, Step::Nsid(_) | Step::Minimal),
+        step => !matches!(
+            step,
+            Step::Nsid(_) | Step::Minimal | Step::Prefer(_) | Step::Weighted(..)
+        ),
     };
     let mut front = block.front().iter().filter(is_about_records);
     front.any(|step| touches(asked, block, step, qname, qtype))
@@ -163,6 +166,8 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         }
         Step::Any => qtype == RType::ANY,
         Step::Chaos(_) => qclass == QClass::CH,
+        Step::Prefer(_) => true,
+        Step::Weighted(..) => is_weighted(qtype),
         Step::Rewrite(rules) => {
             let leaves = || !stays_in_zone(asked.snapshot, block, qname);
             edits_options(rules) && leaves()

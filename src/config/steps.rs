@@ -5,18 +5,19 @@ mod options;
 mod records;
 mod rewrite;
 
-use super::document::{Placed, Section, unavailable};
+use super::document::{Placed, Section};
 use super::kubernetes::flat;
 use super::text::{object_name, shown};
 use super::zones::zone;
 use crate::chain::{
     AclAction, AclOptions, AclRule, AutopathOptions, BlockOptions, ChaosOptions, Dns64Options,
-    HeaderOptions, SearchList, ViewOptions,
+    HeaderOptions, LoadbalanceOptions, SearchList, ViewOptions, WeightOptions,
 };
 use crate::tenancy::Mode;
 use crate::wire::{HeaderFlags, Name, RType, Rcode};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What `version.bind` says where the table does not.
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
@@ -185,19 +186,47 @@ fn short_text(text: &str) -> Result<Box<str>, String> {
     }
 }
 
-fn read_loadbalance(mut table: Section<'_>) -> bool {
+fn read_loadbalance(mut table: Section<'_>) -> Option<LoadbalanceOptions> {
     let is_present = table.is_present();
-    if let Some(field) = table.field("policy")
-        && let Some(policy) = field.text("\"round_robin\"")
-        && policy != "round_robin"
-    {
-        match policy {
-            "weighted" | "prefer" => field.problem(unavailable(policy)),
-            _ => field.problem(format_args!("`{}` is not `round_robin`", shown(policy))),
+    let mut is_weighted = false;
+    table.choice(
+        "policy",
+        &mut is_weighted,
+        &[("round_robin", false), ("weighted", true)],
+    );
+    let (mut file, mut reload) = (Box::<str>::default(), Duration::from_secs(30));
+    for key in ["file", "reload"] {
+        if let Some(field) = table.field(key).filter(|_| !is_weighted) {
+            field.problem("is for `policy = \"weighted\"`");
         }
     }
+    table.parsed("file", &mut file, "the path of a file", |text| {
+        Ok::<_, std::convert::Infallible>(text.into())
+    });
+    table.duration(
+        "reload",
+        &mut reload,
+        Duration::ZERO..=Duration::from_secs(24 * 3600),
+        "it is `0` (never) to `24h`",
+    );
+    let mut nets = Vec::new();
+    let preferred = table.field("prefer");
+    table.list("prefer", &mut nets, "prefixes", net);
+    let options = match (is_weighted, nets.is_empty()) {
+        (false, true) => LoadbalanceOptions::RoundRobin,
+        (false, false) => LoadbalanceOptions::Prefer(nets),
+        (true, _) => {
+            if file.is_empty() {
+                table.problem("needs `file`, which has the weights");
+            }
+            if let Some(field) = preferred.filter(|_| !nets.is_empty()) {
+                field.problem("can't stand beside weights: either decides which address is first");
+            }
+            LoadbalanceOptions::Weighted(WeightOptions { file, reload })
+        }
+    };
     table.finish(&[]);
-    is_present
+    is_present.then_some(options)
 }
 
 fn read_autopath(mut table: Section<'_>, zones: &[Name]) -> Option<AutopathOptions> {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Transport, respond, resume};
-use tenantdns::chain::{ForwardOptions, UpstreamId, record};
+use tenantdns::chain::{ForwardOptions, UpstreamId, WeightTable, record};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, query, query_edns, request};
 use tenantdns::wire::{
@@ -28,6 +28,9 @@ struct Suite {
     /// What each hosts file says.
     #[serde(default)]
     files: Vec<String>,
+    /// What each file of weights says.
+    #[serde(default)]
+    weights: Vec<String>,
     /// What the upstream says, by question; without it nobody is asked.
     upstream: Option<BTreeMap<String, Gives>>,
     #[serde(default)]
@@ -53,6 +56,9 @@ struct Case {
     /// The response code beside records.
     #[serde(default)]
     rcode: Option<String>,
+    /// The record that stands first in the answer.
+    #[serde(default)]
+    first: Option<String>,
     /// The authority section.
     #[serde(default)]
     authority: Option<Vec<String>>,
@@ -130,6 +136,16 @@ fn snapshot(suite: &Suite) -> Snapshot {
     assert_eq!(files.len(), suite.files.len(), "{}: hosts files", suite.id);
     for ((id, options), text) in files.iter().zip(&suite.files) {
         index.set_hosts(*id, options.table(text).into());
+    }
+    let files: Vec<_> = index.chain().weight_files().map(|(id, _)| id).collect();
+    assert_eq!(
+        files.len(),
+        suite.weights.len(),
+        "{}: files of weights",
+        suite.id
+    );
+    for (id, text) in files.into_iter().zip(&suite.weights) {
+        index.set_weights(id, WeightTable::parse(text).unwrap().into());
     }
     index.snapshot(cluster.serial)
 }
@@ -227,6 +243,8 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         asked.join(", "),
         case.asks.as_ref().map(|asks| asks.join(", ")),
     );
+    let first = got.answer.first().cloned().unwrap_or_default();
+    compare("first", first, case.first.clone());
     compare(
         "sends",
         sent.join(", "),

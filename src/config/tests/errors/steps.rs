@@ -20,10 +20,15 @@ fn wrong_values_of_steps_are_said_with_what_would_be_right() {
         (
             "loadbalance",
             "policy",
-            "\"weighted\"",
-            "`weighted` is not available in this version of tenantdns",
+            "\"x\"",
+            "`x` is not one of `round_robin`, `weighted`",
         ),
-        ("loadbalance", "policy", "\"x\"", "`x` is not `round_robin`"),
+        (
+            "loadbalance",
+            "file",
+            "\"/w\"",
+            "is for `policy = \"weighted\"`",
+        ),
         (
             "autopath",
             "from",
@@ -113,6 +118,21 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         "[[rewrite]]\nfield = \"ttl\"\nfrom = \"a\"\nto = \"60-30\"\n",
         &[
             "4:6: rewrite[0].to: `60-30` is not a TTL or a range of them: `30`, `30-60`, `-60` or `30-`",
+        ],
+    );
+    check(
+        "weights are in a file, and decide alone",
+        "[loadbalance]\npolicy = \"weighted\"\nprefer = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n",
+        &[
+            "1:2: loadbalance: needs `file`, which has the weights",
+            "3:25: loadbalance.prefer[1]: `10.0.0.0/33` is neither an address nor a prefix, as in `10.9.0.0/16`",
+        ],
+    );
+    check(
+        "addresses are preferred, or have weights",
+        "[loadbalance]\npolicy = \"weighted\"\nfile = \"/w\"\nprefer = [\"10.0.0.0/8\"]\n",
+        &[
+            "4:1: loadbalance.prefer: can't stand beside weights: either decides which address is first",
         ],
     );
     check(
