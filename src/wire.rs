@@ -27,7 +27,7 @@ pub use edns::{
 };
 pub use fields::Field;
 pub use header::{HEADER_LEN, Header, HeaderFlags, Opcode, Rcode};
-pub use lifetime::{Kind, Lifetimes};
+pub use lifetime::{Kind, Lifetimes, answers_its_question};
 pub use message::{Message, MessageRecord, Question, append_opt, cut_into, set_ttls};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};

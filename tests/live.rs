@@ -71,6 +71,8 @@ mod replica;
 mod scope;
 #[path = "live/serving.rs"]
 mod serving;
+#[path = "live/stale.rs"]
+mod stale;
 #[path = "live/stub.rs"]
 mod stub;
 #[path = "live/unchanged.rs"]

@@ -2,7 +2,9 @@
 //! stand, so that giving it is a copy and a few patches.
 
 use super::options::Options;
-use crate::wire::{HEADER_LEN, Header, Kind, Message, Query, Rcode, Section, append_opt};
+use crate::wire::{
+    HEADER_LEN, Header, Kind, Message, Query, Rcode, Section, answers_its_question, append_opt,
+};
 
 const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
@@ -23,6 +25,8 @@ pub struct Answer {
     pub(super) kind: Kind,
     pub(super) may_be_kept: bool,
     rcode: Rcode,
+    /// Whether it holds what was asked for, all of it.
+    pub(super) is_found: bool,
     /// What all of its records have as their TTL, in seconds.
     pub(super) ttl: u32,
 }
@@ -61,6 +65,7 @@ impl Answer {
             kind,
             may_be_kept,
             rcode: message.rcode(),
+            is_found: kind == Kind::Positive && may_be_kept && answers_its_question(message),
             ttl,
         }
     }

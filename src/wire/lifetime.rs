@@ -115,6 +115,11 @@ impl Kind {
     }
 }
 
+/// Returns whether a message holds what it was asked for, behind aliases or at once.
+pub fn answers_its_question(message: &Message<'_>) -> bool {
+    message.rcode() == Rcode::NOERROR && reaches_its_type(message)
+}
+
 /// Returns the least TTL of a message's records.
 fn least_ttl(message: &Message<'_>) -> u32 {
     let ttls = message

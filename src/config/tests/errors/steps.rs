@@ -132,7 +132,7 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         "addresses are preferred, or have weights",
         "[loadbalance]\npolicy = \"weighted\"\nfile = \"/w\"\nprefer = [\"10.0.0.0/8\"]\n",
         &[
-            "4:1: loadbalance.prefer: can't stand beside weights: either decides which address is first",
+            "4:10: loadbalance.prefer: can't stand beside weights: either decides which address is first",
         ],
     );
     check(
