@@ -25,7 +25,7 @@ pub(super) struct Entry {
     /// Not before this it is asked again.
     retry_at: AtomicU64,
     /// What was found before, where this is neither that nor a denial.
-    last_found: Option<Arc<Entry>>,
+    last_found: Option<Arc<Self>>,
 }
 
 impl Entry {
