@@ -26,7 +26,7 @@ mod steps;
 mod transfer;
 mod wild;
 
-pub use asks::{MAX_ASKS, Plan, Replied};
+pub use asks::{Changes, MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use failure::{Attempt, Cause, Failure, Step};
 pub use forwarded::{Forwarded, awaited};
@@ -389,7 +389,11 @@ fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
         Done::Ask(plan) => ask(asked, plan),
         Done::Drop(reason) => Outcome::Drop(reason),
         Done::Next => finish(builder, asked, By::default()),
-        Done::Answer(by) => finish(builder, asked, by),
+        Done::Answer(by) => {
+            let outcome = finish(builder, asked, by);
+            steps::bound(asked, block, &outcome, out);
+            outcome
+        }
         Done::Relay(reply, by) => relay(asked, reply, by, limit, out),
     }
 }

@@ -10,7 +10,7 @@ mod coredns;
 mod corefile;
 mod details;
 mod feed;
-mod hosts;
+mod files;
 mod journal;
 mod ledger;
 #[cfg(feature = "kubernetes")]

@@ -7,8 +7,8 @@
 //! Not here: sockets, and when somebody asks. The time is milliseconds on the clock of the caller.
 
 mod answer;
+mod kept;
 mod key;
-mod kind;
 mod options;
 mod stats;
 mod store;
@@ -16,19 +16,23 @@ mod store;
 mod tests;
 
 pub use answer::{Answer, Given};
+pub use kept::Kept;
 pub use key::{Key, Partition};
-pub use kind::{Kept, Kind};
 pub use options::{Half, Isolation, Options, Prefetch, ServeStale};
 pub use stats::{Part, Readings};
 
-use crate::wire::{Name, Query, RType, Rcode};
+use crate::wire::{Kind, Name, Query, RType, Rcode};
 use stats::Stats;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Entry, Store};
 
 /// After a refresh that failed, what is stale is not asked for again for so long (milliseconds).
 const RETRY: u64 = 5_000;
+
+/// Who verifies an answer is waited for so long at most (milliseconds): what a query has in all.
+const VERIFYING: u64 = 5_000;
 
 /// One `[cache]` table at work.
 pub struct Cache {
@@ -100,9 +104,14 @@ impl Cache {
         qtype: RType,
     ) -> Option<Key> {
         let key = Key::new(partition, query, qname, qtype)?;
+        self.is_for(key.name()).then_some(key)
+    }
+
+    /// Returns whether names like `qname` (in wire form) are looked up.
+    pub fn is_for(&self, qname: &[u8]) -> bool {
         let zones = &self.options.zones;
-        let is_in = |zone: &Name| is_below(key.name(), zone.as_wire());
-        (zones.is_empty() || zones.iter().any(is_in)).then_some(key)
+        let is_in = |zone: &Name| is_below(qname, zone.as_wire());
+        zones.is_empty() || zones.iter().any(is_in)
     }
 
     /// Looks a question up at the time `now` that came to a listener, by its number.
@@ -116,9 +125,19 @@ impl Cache {
         stats.hit(kept);
         let left = entry.left(now);
         if left <= 0 {
-            let found = Found { entry, ttl: 0 };
-            if self.options.serve_stale.verify {
-                return Recall::Unless(found);
+            let found = self.found_stale(entry);
+            let options = &self.options.serve_stale;
+            if options.verify {
+                // Without a time to wait for it is asked for each who wants to know, as in CoreDNS.
+                let until = now.saturating_add(VERIFYING);
+                let is_free =
+                    options.failure_recheck.is_zero() || found.entry.begin_verify(now, until);
+                if is_free {
+                    return Recall::Unless(found);
+                }
+                stats.serve_stale();
+                let refresh = false;
+                return Recall::Hit { found, refresh };
             }
             stats.serve_stale();
             let refresh = found.entry.begin_refresh(now);
@@ -153,7 +172,29 @@ impl Cache {
     pub fn stale(&self, key: &Key, now: u64, listener: u16) -> Option<Found> {
         let (_, entry) = self.find(key, now)?;
         self.stats.of(listener).serve_stale();
-        Some(Found { entry, ttl: 0 })
+        Some(self.found_stale(entry))
+    }
+
+    /// Returns how long a question is waited for whose answer is there, and stale; `None` where there
+    /// is no such answer, or no such time.
+    pub fn verify_timeout(&self, key: &Key, now: u64) -> Option<Duration> {
+        let options = &self.options.serve_stale;
+        let is_limited = options.verify && !options.verify_timeout.is_zero();
+        let (_, entry) = is_limited.then(|| self.find(key, now)).flatten()?;
+        (entry.left(now) <= 0).then_some(options.verify_timeout)
+    }
+
+    fn found_stale(&self, entry: Arc<Entry>) -> Found {
+        let ttl = match self.options.serve_stale.response_ttl {
+            0 if self.options.keepttl => entry.answer.ttl,
+            ttl => ttl,
+        };
+        Found { entry, ttl }
+    }
+
+    fn prefers_positive(&self) -> bool {
+        let options = &self.options.serve_stale;
+        options.prefer_positive && !options.up_to.is_zero()
     }
 
     /// Denials come before answers, but for failures, which pass while answers stay.
@@ -163,6 +204,12 @@ impl Cache {
             let left = entry.left(now);
             left > 0 || (up_to > 0 && -left < up_to)
         };
+        if self.prefers_positive()
+            && let Some(found) = self.success.get(key).and_then(|entry| entry.found())
+            && is_good(&found)
+        {
+            return Some((Kept::Success, found));
+        }
         let denial = self.denial.get(key).filter(is_good);
         if let Some(denial) = denial {
             let answer = match denial.answer.kind {
@@ -193,7 +240,7 @@ impl Cache {
 
     /// Keeps an answer, if it is one that may be kept.
     pub fn keep(&self, key: &Key, answer: &Arc<Answer>, now: u64) {
-        let kept = answer.kind.half();
+        let kept = Kept::of(answer.kind);
         let disabled = match kept {
             Kept::Success => &self.options.disable_success,
             Kept::Denial => &self.options.disable_denial,
@@ -204,7 +251,12 @@ impl Cache {
         }
         let hits = self.peek(key).map_or(0, |old| old.hits());
         let entry = Entry::new(answer.clone(), now, hits);
+        let prefers_positive = self.prefers_positive();
         match kept {
+            Kept::Success if prefers_positive && !answer.is_found => {
+                let before = self.success.peek(key).and_then(|entry| entry.found());
+                self.success.insert(key, entry.after(before));
+            }
             Kept::Success => {
                 self.success.insert(key, entry);
                 self.denial.remove(key);
@@ -212,7 +264,7 @@ impl Cache {
             Kept::Denial => {
                 self.denial.insert(key, entry);
                 // A failure passes; what was known before may still be wanted.
-                if answer.kind != Kind::Failure {
+                if answer.kind != Kind::Failure && !prefers_positive {
                     self.success.remove(key);
                 }
             }
@@ -221,18 +273,38 @@ impl Cache {
 
     /// Notes how a refresh of what is kept under `key` ended, so that it can be asked for again.
     pub fn refreshed(&self, key: &Key, good: bool, now: u64) {
-        let retry_at = if good { now } else { now.saturating_add(RETRY) };
-        for store in [&self.denial, &self.success] {
-            if let Some(entry) = store.peek(key) {
-                entry.end_refresh(retry_at);
-            }
+        let wait = match self.options.serve_stale.failure_recheck {
+            Duration::ZERO => RETRY,
+            time => u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        };
+        let retry_at = if good { now } else { now.saturating_add(wait) };
+        let kept = [&self.denial, &self.success].map(|store| store.peek(key));
+        let found = kept.iter().flatten().filter_map(|entry| entry.found());
+        for entry in found.chain(kept.iter().flatten().cloned()) {
+            entry.end_refresh(retry_at);
+        }
+    }
+
+    /// Notes that what is stale was asked for in vain.
+    pub fn verified_in_vain(&self, key: &Key, now: u64) {
+        if !self.options.serve_stale.failure_recheck.is_zero() {
+            self.refreshed(key, false, now);
         }
     }
 
     /// Returns whether such a reply may take the place of an answer whose time is up (RFC 8767 section
-    /// 4: one that says that there is something, or that there is not).
-    pub fn is_better_than_stale(rcode: Rcode) -> bool {
-        matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
+    /// 4: one that says that there is something, or that there is not; only the former where what was
+    /// found is preferred).
+    pub fn is_better_than_stale(&self, answer: &Answer) -> bool {
+        match self.prefers_positive() {
+            true => answer.is_found,
+            false => matches!(answer.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN),
+        }
+    }
+
+    /// Returns whether a reply is kept that does not take the place of an answer whose time is up.
+    pub fn keeps_what_is_no_better(&self) -> bool {
+        self.prefers_positive()
     }
 
     /// Counts a reply that is not to its question.
@@ -275,11 +347,11 @@ impl fmt::Debug for Cache {
     }
 }
 
-/// Returns whether a name is at or below a zone, both in lower case and wire form.
+/// Returns whether a name is at or below a zone, both in wire form.
 fn is_below(name: &[u8], zone: &[u8]) -> bool {
     let mut rest = name;
     loop {
-        if rest == zone {
+        if rest.eq_ignore_ascii_case(zone) {
             return true;
         }
         let Some((&label, _)) = rest.split_first() else {

@@ -5,8 +5,10 @@
 //! that needs an upstream can stop there and go on later.
 
 mod acl;
+mod cache;
 mod forward;
 mod hosts;
+mod loadbalance;
 mod master;
 mod options;
 mod pattern;
@@ -19,16 +21,22 @@ mod transfer;
 mod view;
 
 pub use acl::{AclAction, AclOptions, AclRule, judge};
+pub use cache::CacheOptions;
 pub use forward::{Clients, ForwardOptions};
 pub use hosts::{HostsId, HostsOptions, HostsTable};
+pub use loadbalance::{
+    LoadbalanceOptions, WeightError, WeightOptions, WeightTable, WeightsId, prefer,
+};
 pub use master::{class_of, record};
-pub use options::{AutopathOptions, ChaosOptions, Dns64Options, HeaderOptions, SearchList};
+pub use options::{
+    AutopathOptions, ChaosOptions, Dns64Options, FlagRules, HeaderOptions, SearchList,
+};
 pub use pattern::{Pattern, PatternError};
 pub use plugin::Plugin;
 pub use record::{Data, Layout, Record, layout};
 pub use rewrite::{
-    AnswerRule, NameMatch, NoName, RewriteField, RewriteRule, Rewriter, Rewritten, concerns,
-    rewrite,
+    AnswerRule, Asker, NameMatch, NoName, OptionAction, OptionEdits, OptionRule, OptionValue,
+    RewriteField, RewriteRule, Rewriter, Rewritten, concerns, edits_options, rewrite,
 };
 pub use template::{Matched, Parts, TemplateError, TemplateOptions, TemplateText};
 pub use text::{lowered, normalized, shown};
@@ -37,6 +45,7 @@ pub use view::ViewOptions;
 
 use crate::wire::{Name, PAYLOAD_SIZE, QName};
 use crate::zone;
+use ipnet::IpNet;
 
 /// Which listener received a query: the position of its address in the server's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,14 +88,16 @@ pub struct BlockOptions {
     pub any: bool,
     /// Its `chaos` table.
     pub chaos: Option<ChaosOptions>,
-    /// Whether it has a `loadbalance` table.
-    pub loadbalance: bool,
+    /// Its `loadbalance` table.
+    pub loadbalance: Option<LoadbalanceOptions>,
     /// Its `rewrite` tables.
     pub rewrite: Vec<RewriteRule>,
     /// Its `autopath` table.
     pub autopath: Option<AutopathOptions>,
     /// Its `acl` tables.
     pub acl: Vec<AclOptions>,
+    /// Its `cache` table, for answers that are not kept.
+    pub cache: Option<CacheOptions>,
     /// Its `header` tables.
     pub header: Option<HeaderOptions>,
     /// Whether it has a `minimal` table.
@@ -115,13 +126,19 @@ pub enum Step {
     Any,
     /// Says what the server is.
     Chaos(ChaosOptions),
+    /// Has addresses that are preferred stand first.
+    Prefer(Box<[IpNet]>),
+    /// Has addresses stand first by weights.
+    Weighted(WeightsId, WeightOptions),
     /// Asks something else.
     Rewrite(Box<[RewriteRule]>),
     /// Goes through the client's search list for it.
     Autopath(AutopathOptions),
     /// Lets some clients' questions go no further.
     Acl(Box<[AclOptions]>),
-    /// Sets flags of answers.
+    /// Keeps TTLs of answers within bounds.
+    Cache(CacheOptions),
+    /// Sets flags of questions and answers.
     Header(HeaderOptions),
     /// Leaves out what was not asked for.
     Minimal,
@@ -154,6 +171,7 @@ pub struct Block {
     loadbalance: bool,
     /// Beside the steps: what it is for comes to none of them but `acl`.
     transfer: Option<Box<TransferOptions>>,
+    cache: Option<CacheOptions>,
 }
 
 impl Block {
@@ -192,6 +210,11 @@ impl Block {
         self.loadbalance
     }
 
+    /// Returns what TTLs of answers are within that are not kept.
+    pub fn cache(&self) -> Option<&CacheOptions> {
+        self.cache.as_ref()
+    }
+
     /// Returns whether questions of class CH are taken.
     pub fn takes_chaos(&self) -> bool {
         self.chaos
@@ -222,9 +245,10 @@ impl Chain {
     /// Builds the blocks, and returns them with the options of the zones that their steps name, by
     /// [`ZoneId`].
     pub fn build(options: &[BlockOptions]) -> (Self, Vec<zone::Options>) {
-        let (mut zones, mut hosts) = (Vec::new(), 0);
+        let (mut zones, mut files) = (Vec::new(), Files::default());
         let blocks = (0..).zip(options).map(|(id, block)| {
-            let steps = steps(block, &mut zones, &mut hosts);
+            let mut settled = true;
+            let steps = steps(block, &mut zones, &mut files, &mut settled);
             let udp_size = block.bufsize.unwrap_or(PAYLOAD_SIZE).min(PAYLOAD_SIZE);
             let is_front = |step: &&Step| {
                 let answers = matches!(step, Step::External(_) | Step::Kubernetes(_));
@@ -234,7 +258,7 @@ impl Chain {
             // services outside are none that have one.
             let is_passed = |s: &&Step| {
                 let passes = matches!(s, Step::Any | Step::Chaos(_) | Step::Minimal);
-                !passes && !matches!(s, Step::External(_))
+                !passes && !matches!(s, Step::External(_) | Step::Cache(_))
             };
             let rest = steps.iter().find(is_passed);
             let first_zone = match rest {
@@ -248,11 +272,12 @@ impl Chain {
                 view: block.view.clone(),
                 front: steps.iter().take_while(is_front).count(),
                 steps,
-                first_zone: first_zone.filter(|_| udp_size == PAYLOAD_SIZE),
+                first_zone: first_zone.filter(|_| settled && udp_size == PAYLOAD_SIZE),
+                cache: block.cache.clone(),
                 udp_size,
                 minimal: block.minimal,
                 chaos: block.chaos.is_some(),
-                loadbalance: block.loadbalance,
+                loadbalance: block.loadbalance == Some(LoadbalanceOptions::RoundRobin),
                 transfer: block.transfer.clone().map(Box::new),
             }
         });
@@ -316,6 +341,15 @@ impl Chain {
         })
     }
 
+    /// Returns each file of weights that is to be read.
+    pub fn weight_files(&self) -> impl Iterator<Item = (WeightsId, &WeightOptions)> {
+        let steps = self.blocks.iter().flat_map(|block| &block.steps);
+        steps.filter_map(|step| match step {
+            Step::Weighted(id, options) => Some((*id, options)),
+            _ => None,
+        })
+    }
+
     fn select_longest(
         &self,
         listener: ListenerId,
@@ -333,9 +367,22 @@ impl Chain {
     }
 }
 
+/// How many tables so far name files.
+#[derive(Default)]
+struct Files {
+    hosts: u16,
+    weights: u16,
+}
+
 /// Returns a block's steps in the order of CoreDNS's `plugin.cfg`; the options of the zones that they
-/// name are appended to `zones`, and `hosts` counts the hosts tables.
-fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) -> Vec<Step> {
+/// name are appended to `zones`, and `files` counts tables. `settled` says whether `cache` has
+/// nothing more to do to nearly all of the zone's answers.
+fn steps(
+    block: &BlockOptions,
+    zones: &mut Vec<zone::Options>,
+    files: &mut Files,
+    settled: &mut bool,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(block.nsid.clone().map(Step::Nsid));
     steps.extend(block.local.then_some(Step::Local));
@@ -343,6 +390,14 @@ fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) 
     steps.extend(block.any.then_some(Step::Any));
     steps.extend(block.chaos.clone().map(Step::Chaos));
     let some = |is_empty: bool, step: Step| (!is_empty).then_some(step);
+    match &block.loadbalance {
+        Some(LoadbalanceOptions::Prefer(nets)) => steps.push(Step::Prefer(nets.clone().into())),
+        Some(LoadbalanceOptions::Weighted(options)) => {
+            steps.push(Step::Weighted(WeightsId(files.weights), options.clone()));
+            files.weights = files.weights.saturating_add(1);
+        }
+        Some(LoadbalanceOptions::RoundRobin) | None => {}
+    }
     let rewrite = Step::Rewrite(block.rewrite.clone().into());
     steps.extend(some(block.rewrite.is_empty(), rewrite));
     steps.extend(block.autopath.clone().map(Step::Autopath));
@@ -350,23 +405,30 @@ fn steps(block: &BlockOptions, zones: &mut Vec<zone::Options>, hosts: &mut u16) 
         block.acl.is_empty(),
         Step::Acl(block.acl.clone().into()),
     ));
+    steps.extend(block.cache.clone().map(Step::Cache));
     steps.extend(block.header.map(Step::Header));
     steps.extend(block.minimal.then_some(Step::Minimal));
     let template = Step::Template(block.template.clone().into());
     steps.extend(some(block.template.is_empty(), template));
     if let Some(options) = &block.hosts {
         let inline = options.inline_table();
-        steps.push(Step::Hosts(HostsId(*hosts), options.clone().into(), inline));
-        *hosts = hosts.saturating_add(1);
+        let id = HostsId(files.hosts);
+        steps.push(Step::Hosts(id, options.clone().into(), inline));
+        files.hosts = files.hosts.saturating_add(1);
     }
     if let Some(kubernetes) = &block.kubernetes {
         let id = ZoneId(u16::try_from(zones.len()).unwrap_or(u16::MAX));
         steps.extend(block.external.as_ref().map(|_| Step::External(id)));
         steps.push(Step::Kubernetes(id));
-        zones.push(zone::Options {
+        let mut kubernetes = zone::Options {
             external: block.external.clone(),
             ..kubernetes.clone()
-        });
+        };
+        *settled = block
+            .cache
+            .as_ref()
+            .is_none_or(|cache| cache.settle(&mut kubernetes));
+        zones.push(kubernetes);
     }
     let mut forward = block.forward.clone();
     forward.sort_by_key(|table| std::cmp::Reverse(table.zone.label_count()));

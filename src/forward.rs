@@ -245,6 +245,9 @@ impl Shared {
         query: &Query<'_>,
         plan: &Plan,
     ) -> Option<(&Arc<Cache>, Key)> {
+        if plan.changes.options.tells_who_asks() {
+            return None;
+        }
         let table = self.tables.get(usize::from(plan.upstream.0))?;
         let cache = self.caches.get(usize::from(table.cache?))?;
         let partition = Partition {

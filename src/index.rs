@@ -22,7 +22,7 @@ mod status;
 mod unlabeled;
 mod versions;
 
-use crate::chain::{BlockOptions, Chain, HostsId, HostsTable};
+use crate::chain::{BlockOptions, Chain, HostsId, HostsTable, WeightTable, WeightsId};
 use crate::cow::Seed;
 use crate::model::{Kind, Object, ObjectKey};
 use crate::snapshot::{Identities, Snapshot};
@@ -83,6 +83,7 @@ pub struct Index {
     generation: u64,
     serial: u32,
     hosts: Arc<[Arc<HostsTable>]>,
+    weights: Arc<[Arc<WeightTable>]>,
 }
 
 /// The serial of every SOA where it does not follow changes.
@@ -134,6 +135,7 @@ impl Index {
             unlabeled: Unlabeled::default(),
             generation: 0,
             hosts: Arc::default(),
+            weights: Arc::default(),
             serial: first_serial(&tenancy),
             compiler: Compiler::new(tenancy),
         }
@@ -230,6 +232,7 @@ impl Index {
             synced: self.is_synced(),
             chain: self.chain.clone(),
             hosts: self.hosts.clone(),
+            weights: self.weights.clone(),
             zones: self
                 .zones
                 .iter()
@@ -250,15 +253,12 @@ impl Index {
 
     /// Takes in what a hosts file lists now. Nothing shows before the next [`Index::snapshot`].
     pub fn set_hosts(&mut self, id: HostsId, table: Arc<HostsTable>) {
-        let mut tables = self.hosts.to_vec();
-        let at = usize::from(id.0);
-        if tables.len() <= at {
-            tables.resize_with(at + 1, Arc::default);
-        }
-        if let Some(place) = tables.get_mut(at) {
-            *place = table;
-        }
-        self.hosts = tables.into();
+        place(&mut self.hosts, id.0, table);
+    }
+
+    /// Takes in what a file of weights says now. Nothing shows before the next [`Index::snapshot`].
+    pub fn set_weights(&mut self, id: WeightsId, table: Arc<WeightTable>) {
+        place(&mut self.weights, id.0, table);
     }
 
     /// Returns the number of a namespace that some object mentions.
@@ -275,4 +275,16 @@ impl Index {
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
+}
+
+/// Puts a table at its place, behind empty ones where there are none yet.
+fn place<T: Default>(tables: &mut Arc<[Arc<T>]>, at: u16, table: Arc<T>) {
+    let (mut all, at) = (tables.to_vec(), usize::from(at));
+    if all.len() <= at {
+        all.resize_with(at + 1, Arc::default);
+    }
+    if let Some(place) = all.get_mut(at) {
+        *place = table;
+    }
+    *tables = all.into();
 }

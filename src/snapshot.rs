@@ -7,7 +7,7 @@ mod cell;
 
 pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
-use crate::chain::{Block, Chain, HostsId, HostsTable, ListenerId, ZoneId};
+use crate::chain::{Block, Chain, HostsId, HostsTable, ListenerId, WeightTable, WeightsId, ZoneId};
 use crate::tenancy::{
     Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode, Owner, Policy,
     View,
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub chain: Arc<Chain>,
     /// What hosts files list, by [`HostsId`].
     pub hosts: Arc<[Arc<HostsTable>]>,
+    /// What files of weights say, by [`WeightsId`].
+    pub weights: Arc<[Arc<WeightTable>]>,
     /// The zones, by [`ZoneId`].
     pub zones: Arc<[Zone]>,
     /// The numbers of namespaces and services.
@@ -120,6 +122,11 @@ impl Snapshot {
     /// Returns what a hosts file lists, where it has been read.
     pub fn hosts(&self, id: HostsId) -> Option<&HostsTable> {
         self.hosts.get(usize::from(id.0)).map(|table| &**table)
+    }
+
+    /// Returns what a file of weights says, where it has been read.
+    pub fn weights(&self, id: WeightsId) -> Option<&WeightTable> {
+        self.weights.get(usize::from(id.0)).map(|table| &**table)
     }
 
     /// Returns whether waiting longer for this address would change nothing: somebody has it, or

@@ -13,6 +13,7 @@ mod compress;
 mod edns;
 mod fields;
 mod header;
+mod lifetime;
 mod message;
 mod name;
 mod query;
@@ -27,7 +28,8 @@ pub use edns::{
 };
 pub use fields::Field;
 pub use header::{HEADER_LEN, Header, HeaderFlags, Opcode, Rcode};
-pub use message::{Message, MessageRecord, Question, append_opt, cut_into};
+pub use lifetime::{Kind, Lifetimes, answers_its_question};
+pub use message::{Message, MessageRecord, Question, append_opt, cut_into, set_ttls};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};
 pub use reply::{Reply, ReplyData, ReplyRecord, read_name};

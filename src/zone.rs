@@ -42,7 +42,7 @@ pub use exposed::ExposedNode;
 pub use external::Outside;
 pub use label::AddressLabel;
 pub use lookup::{Absent, Found, Lookup};
-pub use options::{ExternalOptions, Options, PodMode};
+pub use options::{ExternalOptions, Options, PodMode, SoaTtls};
 pub use origins::{Origin, reverse_name, reverse_origins};
 pub use plain::Plain;
 pub use ports::{Port, Ports, Selector};
@@ -120,9 +120,23 @@ impl Zone {
             .or_else(|| self.origins.first())
     }
 
-    /// Returns the SOA.
+    /// Returns the SOA of denials.
     pub fn soa(&self) -> Soa {
-        Soa::new(self.options.ttl, self.serial)
+        let soa = self.apex_soa();
+        match &self.options.soa {
+            None => soa,
+            Some(ttls) => Soa {
+                ttl: ttls.denial,
+                ..soa
+            },
+        }
+    }
+
+    /// Returns the SOA that is asked for.
+    pub fn apex_soa(&self) -> Soa {
+        let soa = self.options.soa.as_ref();
+        let ttl = soa.map_or(self.options.ttl, |soa| soa.minimum);
+        Soa::new(ttl, self.serial)
     }
 
     /// Returns the names of the zone's servers that `view` may see.

@@ -51,6 +51,8 @@ mod forward_told;
 mod hosts;
 #[path = "live/metrics.rs"]
 mod metrics;
+#[path = "live/outgoing.rs"]
+mod outgoing;
 #[path = "live/parts.rs"]
 mod parts;
 #[path = "live/plugins.rs"]
@@ -77,6 +79,8 @@ mod resolv_conf;
 mod scope;
 #[path = "live/serving.rs"]
 mod serving;
+#[path = "live/stale.rs"]
+mod stale;
 #[path = "live/stub.rs"]
 mod stub;
 #[path = "live/transfer.rs"]

@@ -4,9 +4,9 @@
 //! Nothing is carried from one to the next: a query is answered anew with the replies so far, from
 //! the same snapshot, until it needs no other.
 
-use crate::chain::UpstreamId;
+use crate::chain::{OptionEdits, UpstreamId};
 use crate::tenancy::Client;
-use crate::wire::{NameBuf, RType, Reply, eq_ignore_case};
+use crate::wire::{HeaderFlags, NameBuf, RType, Reply, eq_ignore_case};
 
 /// Questions to upstreams for one query at most. What would need more is answered as if the next one
 /// had no reply.
@@ -24,6 +24,17 @@ pub struct Plan {
     pub qtype: RType,
     /// On behalf of whom.
     pub client: Client,
+    /// How the message differs from the client's otherwise.
+    pub changes: Changes,
+}
+
+/// What rules of the operator's make of a message that goes to an upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Its AA, RD and RA, where a rule may have changed them.
+    pub flags: Option<HeaderFlags>,
+    /// Its options.
+    pub options: OptionEdits,
 }
 
 impl Plan {
@@ -37,6 +48,7 @@ impl Plan {
             qtype,
             // Who asks says so when it is passed on.
             client: Client::Unknown,
+            changes: Changes::default(),
         })
     }
 }

@@ -5,8 +5,8 @@ use super::asks::Plan;
 use super::{Asked, By, DropReason, Outcome, verdict};
 use crate::chain::{Data, Layout, Record, layout};
 use crate::wire::{
-    ExtendedError, HEADER_LEN, Header, HeaderFlags, Name, OPTION_EDE, OPTION_NSID, QClass, RType,
-    Rcode, ResponseBuilder, Section, read_name, write_option,
+    self, ExtendedError, HEADER_LEN, Header, HeaderFlags, Lifetimes, Name, OPTION_EDE, OPTION_NSID,
+    QClass, Query, RType, Rcode, ResponseBuilder, Section, read_name, write_option,
 };
 
 /// A response.
@@ -121,17 +121,8 @@ impl Message {
         options
     }
 
-    /// Writes the response to the query that was asked, cut where it is too long.
-    pub(super) fn write(&self, asked: &Asked<'_>, by: By, limit: usize, out: &mut [u8]) -> Outcome {
-        let limit = limit.min(out.len());
-        let mut builder = ResponseBuilder::new(asked.query, limit, out);
-        builder.set_flags(self.flags);
-        builder.set_rcode(self.rcode());
-        let mut options = self.options();
-        // What would leave no room for anything else is left out.
-        if options.len() > 256 || !builder.keep_room(&options) {
-            options.clear();
-        }
+    /// Writes as many of the records as there is room for.
+    fn push_records(&self, builder: &mut ResponseBuilder<'_>) {
         let sections = [
             (Section::Answer, &self.answer),
             (Section::Authority, &self.authority),
@@ -147,6 +138,34 @@ impl Message {
                 }
             }
         }
+    }
+
+    /// Gives all records the TTL that an answer to this question is to have.
+    pub(super) fn bound(&mut self, lifetimes: &Lifetimes, query: &Query<'_>) {
+        let mut out = vec![0; usize::from(u16::MAX)];
+        let mut builder = ResponseBuilder::new(query, out.len(), &mut out);
+        builder.set_rcode(self.rcode());
+        self.push_records(&mut builder);
+        let length = builder.finish();
+        let octets = out.get(..length).unwrap_or(&[]);
+        if let Some(whole) = wire::Message::parse(octets) {
+            let ttl = lifetimes.ttl(wire::Kind::of(&whole).0, &whole);
+            self.records().for_each(|record| record.ttl = ttl);
+        }
+    }
+
+    /// Writes the response to the query that was asked, cut where it is too long.
+    pub(super) fn write(&self, asked: &Asked<'_>, by: By, limit: usize, out: &mut [u8]) -> Outcome {
+        let limit = limit.min(out.len());
+        let mut builder = ResponseBuilder::new(asked.query, limit, out);
+        builder.set_flags(self.flags);
+        builder.set_rcode(self.rcode());
+        let mut options = self.options();
+        // What would leave no room for anything else is left out.
+        if options.len() > 256 || !builder.keep_room(&options) {
+            options.clear();
+        }
+        self.push_records(&mut builder);
         let verdict = verdict(self.rcode(), asked, by);
         Outcome::Reply(builder.finish_with(&options), verdict)
     }
@@ -245,8 +264,8 @@ fn extended_error(opt: &Record) -> Option<(u16, Box<str>)> {
 }
 
 /// Returns a name of labels that fit, for the names that steps write themselves.
-pub(super) fn fixed_name(wire: &'static [u8]) -> Name {
-    let mut name = crate::wire::NameBuf::new();
-    let _ = name.push_wire(wire);
+pub(super) fn fixed_name(octets: &'static [u8]) -> Name {
+    let mut name = wire::NameBuf::new();
+    let _ = name.push_wire(octets);
     name.to_name()
 }

@@ -1,20 +1,23 @@
 //! The steps of a block that change questions or answers, each around those behind it, as CoreDNS's
 //! plugins are. What a block has no such step for never comes here.
 
+mod back;
 mod own;
 mod search;
 
 use super::asks::Heard;
 use super::message::{Message, Reply, Stop};
 use super::{
-    Asked, By, Done, DropReason, Outcome, Request, Transport, clients, external, finish_unchanged,
-    kubernetes, unsaid,
+    Asked, By, Changes, Done, DropReason, Outcome, Request, Source, Transport, clients, external,
+    finish_unchanged, kubernetes, unsaid,
 };
 use crate::chain::{
-    AclAction, Block, ForwardOptions, Plugin, RewriteRule, Rewriter, Step, judge, lowered, rewrite,
+    AclAction, Asker, Block, FlagRules, ForwardOptions, OptionEdits, Plugin, RewriteRule, Step,
+    WeightTable, judge, lowered, prefer, rewrite,
 };
 use crate::wire::{
     ExtendedError, Name, QClass, QName, QNameBuffer, Query, RType, Rcode, ResponseBuilder,
+    write_option,
 };
 use std::cell::Cell;
 
@@ -34,6 +37,8 @@ pub(super) struct Question {
     pub(super) name: Name,
     pub(super) qtype: RType,
     pub(super) qclass: QClass,
+    /// What becomes of the options of a message that goes to an upstream.
+    pub(super) options: OptionEdits,
 }
 
 type Served = Result<Reply, Stop>;
@@ -58,6 +63,7 @@ pub(super) fn answer(asked: &Asked<'_>, block: &Block, limit: usize, out: &mut [
         name: name.to_name(),
         qtype: query.qtype,
         qclass: query.qclass,
+        options: OptionEdits::default(),
     };
     match serve(asked, block, &question, 0) {
         Ok(mut reply) => {
@@ -99,6 +105,7 @@ pub(super) fn look_up(
         name: name.clone(),
         qtype,
         qclass: QClass::IN,
+        options: OptionEdits::default(),
     };
     serve(asked, block, &question, depth + 1).map(|reply| reply.message)
 }
@@ -150,6 +157,26 @@ impl Serving<'_> {
                 None if question.qclass == QClass::IN => next(),
                 None => Ok(self.unwritten(Rcode::REFUSED, None)),
             },
+            Step::Prefer(nets) => {
+                let mut reply = next()?;
+                if is_arranged(&reply, question) {
+                    let message = &mut reply.message;
+                    super::rotate::rotate_records(message, self.random(0));
+                    prefer(nets, &mut message.answer);
+                    prefer(nets, &mut message.additional);
+                }
+                Ok(reply)
+            }
+            Step::Weighted(id, _) => {
+                let mut reply = next()?;
+                if is_arranged(&reply, question) && is_weighted(question.qtype) {
+                    let nothing = WeightTable::default();
+                    let table = self.asked.snapshot.weights(*id).unwrap_or(&nothing);
+                    table.arrange(&mut reply.message.answer, self.random(1));
+                    table.arrange(&mut reply.message.additional, self.random(2));
+                }
+                Ok(reply)
+            }
             Step::Rewrite(rules) => self.rewrite(rules, at, question),
             Step::Autopath(options) => self.autopath(options, at, question, &qname),
             Step::Acl(tables) => {
@@ -159,10 +186,27 @@ impl Serving<'_> {
                     Some(action) => self.acl(action),
                 }
             }
-            Step::Header(options) => {
+            Step::Cache(options) => {
                 let mut reply = next()?;
+                // What upstreams said has been bound where it was kept, and has grown older since.
+                // Flags that a step behind changed are not the server's own errors'.
+                if !reply.is_written {
+                    reply.message.flags = Message::to(self.asked).flags;
+                }
+                let is_own = reply.is_written && reply.by.plugin != Some(Plugin::Forward);
+                if is_own && options.is_for(&qname) {
+                    let bytes = question.to_query(self.asked.query);
+                    let mut buffer = QNameBuffer::default();
+                    if let Ok(query) = Query::parse(&bytes, &mut buffer) {
+                        reply.message.bound(&options.lifetimes, &query);
+                    }
+                }
+                Ok(reply)
+            }
+            Step::Header(options) => {
+                let mut reply = self.with_flags(options.query, at + 1, question)?;
                 if reply.is_written {
-                    reply.message.flags = options.applied(reply.message.flags);
+                    reply.message.flags = options.response.applied(reply.message.flags);
                 }
                 Ok(reply)
             }
@@ -195,6 +239,14 @@ impl Serving<'_> {
         }
     }
 
+    /// Returns bits that have nothing to do with those that the cluster's records were rotated by.
+    fn random(&self, number: u64) -> u64 {
+        let mixed = self.asked.request.entropy.wrapping_add(number) ^ 0x9e37_79b9_7f4a_7c15;
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
     fn unwritten(&self, rcode: Rcode, plugin: Option<Plugin>) -> Reply {
         let by = By {
             plugin,
@@ -211,32 +263,68 @@ impl Serving<'_> {
         Reply::written(message, by)
     }
 
+    /// Lets the steps from one on answer a query with other flags.
+    fn with_flags(&self, rules: FlagRules, at: usize, question: &Question) -> Served {
+        if rules == FlagRules::default() {
+            return self.from(at, question);
+        }
+        let header = self.asked.query.header;
+        let mut query = self.asked.query.clone();
+        query.header = header.with_flags(rules.applied(header.flags()));
+        let behind = Serving {
+            asked: &Asked {
+                query: &query,
+                ..*self.asked
+            },
+            block: self.block,
+            depth: self.depth,
+            passed_on: Cell::new(self.passed_on.get()),
+        };
+        let served = behind.from(at, question);
+        self.passed_on.set(behind.passed_on.get());
+        served
+    }
+
     /// Asks what the rules make of the question, and turns the answer back.
     fn rewrite(&self, rules: &[RewriteRule], at: usize, question: &Question) -> Served {
         let (qtype, qclass) = (question.qtype, question.qclass);
-        let Ok(rewritten) = rewrite(rules, &question.name, qtype, qclass) else {
+        let codes = super::steps::option_codes(self.asked.query);
+        let asker = self.asker(&codes);
+        let Ok(rewritten) = rewrite(rules, &question.name, qtype, qclass, &asker) else {
             return Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Rewrite)));
         };
-        let question = match rewritten.is_touched {
+        let mut question = match rewritten.is_touched {
             false => question.clone(),
             true => Question {
                 name: rewritten.name,
                 qtype: rewritten.qtype,
                 qclass: rewritten.qclass,
+                options: question.options.clone(),
             },
         };
+        question.options.extend(&rewritten.edits);
         if question.qclass != QClass::IN || super::transfer::is_asked(question.qtype) {
             // As where a client asks that.
             return Ok(self.unwritten(Rcode::REFUSED, Some(Plugin::Rewrite)));
         }
         let mut reply = self.from(at + 1, &question)?;
         if !rewritten.rewriters.is_empty() {
-            let mut rcode = reply.message.rcode();
-            Rewriter::apply(&rewritten.rewriters, &mut rcode, reply.message.records());
-            reply.message.rcode = Some(rcode);
+            self.turn_back(&rewritten.rewriters, &question, &mut reply.message)?;
             reply.is_written = true;
         }
         Ok(reply)
+    }
+
+    fn asker<'a>(&'a self, codes: &'a [u16]) -> Asker<'a> {
+        let asked = self.asked;
+        let is_peer = matches!(asked.source, Source::Peer);
+        Asker {
+            address: asked.address(),
+            port: is_peer.then(|| asked.request.peer.port()),
+            local: asked.request.local,
+            namespace: asked.snapshot.view(asked.client).own_namespace(),
+            codes,
+        }
     }
 
     fn acl(&self, action: AclAction) -> Served {
@@ -321,7 +409,14 @@ impl Serving<'_> {
         }
         let (name, qtype) = (question.name.as_wire(), question.qtype);
         match self.asked.said.to(table.upstream, name, qtype) {
-            Heard::NotAsked => Err(Stop::Ask(super::Plan::new(table.upstream, name, qtype))),
+            Heard::NotAsked => {
+                let mut plan = super::Plan::new(table.upstream, name, qtype);
+                plan.changes = Changes {
+                    flags: Some(self.asked.query.header.flags()),
+                    options: question.options.clone(),
+                };
+                Err(Stop::Ask(plan))
+            }
             Heard::Nothing => Ok(self.unwritten(Rcode::SERVFAIL, Some(Plugin::Forward))),
             Heard::Reply(reply, bytes) => {
                 let [_, answers, ..] = reply.header.counts;
@@ -352,8 +447,14 @@ impl Question {
         bytes.extend(self.name.as_wire());
         bytes.extend(self.qtype.0.to_be_bytes());
         bytes.extend(self.qclass.0.to_be_bytes());
-        if query.edns.is_some() {
-            bytes.extend([0, 0, 41, 0xff, 0xff, 0, 0, 0, 0, 0, 0]);
+        if let Some(edns) = query.edns {
+            let mut options = Vec::new();
+            for (code, value) in edns.options() {
+                write_option(&mut options, code, value);
+            }
+            bytes.extend([0, 0, 41, 0xff, 0xff, 0, 0, 0, 0]);
+            bytes.extend(u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
+            bytes.extend(options);
         }
         bytes
     }
@@ -364,6 +465,16 @@ impl Question {
     }
 }
 
+/// Returns whether the order of an answer's records is changed.
+fn is_arranged(reply: &Reply, question: &Question) -> bool {
+    let is_transfer = super::transfer::is_asked(question.qtype);
+    reply.is_written && reply.message.rcode() == Rcode::NOERROR && !is_transfer
+}
+
+/// Returns whether weights are for answers to such a question.
+pub(super) fn is_weighted(qtype: RType) -> bool {
+    matches!(qtype, RType::A | RType::AAAA | RType::SRV)
+}
 /// Leaves out what was not asked for, but where it says that there is nothing, or who knows more.
 fn minimize(message: &mut Message) {
     let is_negative = message.answer.is_empty()

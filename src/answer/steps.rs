@@ -2,11 +2,11 @@
 //! to change the question or the answer is seen here; that is done elsewhere ([`super::serve`]).
 
 use super::asks::{Heard, Plan};
-use super::serve::{local_zone, may_search};
-use super::{Asked, By, Done, DropReason, clients, external, kubernetes, unsaid};
+use super::serve::{is_weighted, local_zone, may_search};
+use super::{Asked, By, Done, DropReason, Outcome, clients, external, kubernetes, unsaid};
 use crate::chain::{
-    Block, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step, concerns,
-    judge, longest, lowered,
+    Block, FlagRules, ForwardOptions, HostsId, HostsOptions, HostsTable, Matched, Plugin, Step,
+    concerns, edits_options, judge, longest, lowered,
 };
 use crate::snapshot::Snapshot;
 use crate::wire::{Name, OPTION_NSID, QClass, QName, Query, RType, Rcode, ResponseBuilder};
@@ -67,6 +67,21 @@ pub(super) fn walk<'a>(
         block: id_of(block),
         ..By::default()
     })
+}
+
+/// Keeps TTLs of an answer of the cluster's within the bounds of the block's `cache`.
+pub(super) fn bound(asked: &Asked<'_>, block: Option<&Block>, outcome: &Outcome, out: &mut [u8]) {
+    if let Some(cache) = block.and_then(Block::cache)
+        && let Outcome::Reply(length, verdict) = outcome
+        && matches!(
+            verdict.plugin,
+            Some(Plugin::Kubernetes | Plugin::K8sExternal)
+        )
+        && cache.is_for(&asked.query.qname)
+        && let Some(message) = out.get_mut(..*length)
+    {
+        cache.lifetimes.apply(message);
+    }
 }
 
 fn id_of(block: Option<&Block>) -> Option<crate::chain::BlockId> {
@@ -132,8 +147,14 @@ pub(super) fn answers_otherwise(
     qname: &QName<'_>,
     qtype: RType,
 ) -> bool {
-    let is_about_records =
-        |step: &&Step| !matches!(step, Step::Nsid(_) | Step::Header(_) | Step::Minimal);
+    let is_about_records = |step: &&Step| match step {
+        // What goes to an upstream depends on it.
+        Step::Header(options) => options.query != FlagRules::default(),
+        step => !matches!(
+            step,
+            Step::Nsid(_) | Step::Minimal | Step::Prefer(_) | Step::Weighted(..)
+        ),
+    };
     let mut front = block.front().iter().filter(is_about_records);
     front.any(|step| touches(asked, block, step, qname, qtype))
 }
@@ -149,7 +170,13 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         }
         Step::Any => qtype == RType::ANY,
         Step::Chaos(_) => qclass == QClass::CH,
-        Step::Rewrite(rules) => concerns(rules, &lowered(qname.as_wire()), qtype, qclass),
+        Step::Prefer(_) => true,
+        Step::Weighted(..) => is_weighted(qtype),
+        Step::Rewrite(rules) => {
+            let leaves = || !stays_in_zone(asked.snapshot, block, qname);
+            edits_options(rules) && leaves()
+                || concerns(rules, &lowered(qname.as_wire()), qtype, qclass)
+        }
         Step::Autopath(options) => may_search(asked, block, options, qname),
         Step::Acl(tables) => judge(tables, qname, qtype, asked.address()).is_some(),
         Step::Header(_) => true,
@@ -164,7 +191,8 @@ fn touches(asked: &Asked<'_>, block: &Block, step: &Step, qname: &QName<'_>, qty
         Step::Hosts(id, options, inline) => {
             hosts(asked.snapshot, (*id, options, inline), qname, qtype).is_some()
         }
-        Step::External(_) | Step::Kubernetes(_) | Step::Forward(_) => false,
+        // What it is to do to the cluster's answers is done when they are written.
+        Step::Cache(_) | Step::External(_) | Step::Kubernetes(_) | Step::Forward(_) => false,
     }
 }
 
@@ -202,6 +230,12 @@ pub(super) fn is_outside(snapshot: &Snapshot, block: &Block, qname: &QName<'_>) 
         }
         _ => false,
     })
+}
+
+/// Returns the codes of a query's options.
+pub(super) fn option_codes(query: &Query<'_>) -> Vec<u16> {
+    let options = query.edns.iter().flat_map(|edns| edns.options());
+    options.map(|(code, _)| code).collect()
 }
 
 /// Returns whether a query asks who the server is (RFC 5001).

@@ -139,7 +139,7 @@ fn plugins(config: &Config, block: &BlockOptions, written: &Written) -> Vec<&'st
     has("dns64", block.dns64.is_some());
     has("any", block.any);
     has("chaos", block.chaos.is_some());
-    has("loadbalance", block.loadbalance);
+    has("loadbalance", block.loadbalance.is_some());
     has("rewrite", !block.rewrite.is_empty());
     has("autopath", block.autopath.is_some());
     has("acl", !block.acl.is_empty());

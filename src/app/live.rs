@@ -11,7 +11,7 @@ mod source;
 mod tests;
 
 use super::changes::{Changes, Next};
-use super::hosts::HostsFiles;
+use super::files::TableFiles;
 use super::progress::{Asked, KindState, Progress};
 use super::questions::Questions;
 use super::review::connection;
@@ -64,7 +64,7 @@ impl Live {
         let index = Index::new(&blocks, tenancy.clone(), kinds.clone(), &seed);
         let mut index = index.with_labels_on_demand();
         // Whoever follows the index looks at them from then on.
-        HostsFiles::default().poll(&mut index, std::time::Instant::now());
+        TableFiles::default().poll(&mut index, std::time::Instant::now());
         let source = &config.source.kubernetes;
         let settings = Settings {
             kinds: kinds.clone(),

@@ -1,7 +1,7 @@
 //! The offline source with its index: manifests in, snapshots out.
 
 use super::changes::Next;
-use super::hosts::HostsFiles;
+use super::files::TableFiles;
 use crate::config::Config;
 use crate::cow::Seed;
 use crate::index::{Configuration, Index};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Offline {
     pub(super) source: Source,
     pub(super) index: Index,
-    hosts: HostsFiles,
+    files: TableFiles,
 }
 
 impl Offline {
@@ -33,11 +33,11 @@ impl Offline {
             kinds,
         } = next(config)?.configuration;
         let index = Index::new(&blocks, tenancy, kinds, &Seed::random());
-        let hosts = HostsFiles::default();
+        let files = TableFiles::default();
         let mut offline = Self {
             source,
             index,
-            hosts,
+            files,
         };
         offline.poll();
         Ok(offline)
@@ -46,7 +46,7 @@ impl Offline {
     /// Takes in what has changed on disk, and returns whether anything has.
     pub(super) fn poll(&mut self) -> bool {
         let events = self.source.poll();
-        let read = self.hosts.poll(&mut self.index, Instant::now());
+        let read = self.files.poll(&mut self.index, Instant::now());
         let changed = !events.is_empty() | read;
         events.into_iter().for_each(|event| self.index.apply(event));
         changed
@@ -72,7 +72,7 @@ impl Offline {
 
     /// Returns the snapshot of now.
     pub(super) fn snapshot(&mut self) -> Snapshot {
-        self.hosts.poll(&mut self.index, Instant::now());
+        self.files.poll(&mut self.index, Instant::now());
         self.index.snapshot(super::now())
     }
 }

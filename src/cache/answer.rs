@@ -1,9 +1,10 @@
 //! One upstream reply, made ready to be given to many clients: octets without OPT, and where its TTLs
 //! stand, so that giving it is a copy and a few patches.
 
-use super::kind::Kind;
 use super::options::Options;
-use crate::wire::{HEADER_LEN, Header, Message, Query, Rcode, Section, append_opt};
+use crate::wire::{
+    HEADER_LEN, Header, Kind, Message, Query, Rcode, Section, answers_its_question, append_opt,
+};
 
 const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
@@ -24,6 +25,8 @@ pub struct Answer {
     pub(super) kind: Kind,
     pub(super) may_be_kept: bool,
     rcode: Rcode,
+    /// Whether it holds what was asked for, all of it.
+    pub(super) is_found: bool,
     /// What all of its records have as their TTL, in seconds.
     pub(super) ttl: u32,
 }
@@ -42,7 +45,7 @@ impl Answer {
     /// record, which is between two servers, with whatever stands behind that.
     pub fn read(message: &Message<'_>, options: &Options) -> Self {
         let (kind, may_be_kept) = Kind::of(message);
-        let ttl = kind.ttl(message, options);
+        let ttl = options.lifetimes().ttl(kind, message);
         let end = message.opt().map_or(usize::MAX, |opt| opt.owner_at);
         let whole = message.bytes();
         let mut bytes: Box<[u8]> = whole.get(..end).unwrap_or(whole).into();
@@ -62,6 +65,7 @@ impl Answer {
             kind,
             may_be_kept,
             rcode: message.rcode(),
+            is_found: kind == Kind::Positive && may_be_kept && answers_its_question(message),
             ttl,
         }
     }
@@ -115,6 +119,11 @@ impl Answer {
     /// Returns the response code.
     pub fn rcode(&self) -> Rcode {
         self.rcode
+    }
+
+    /// Returns what all of its records have as their TTL, in seconds.
+    pub fn ttl(&self) -> u32 {
+        self.ttl
     }
 
     /// Returns the octets that it takes in memory.

@@ -1,6 +1,6 @@
 //! The `[cache]` table as values; words, defaults and bounds are those of CoreDNS's `cache`.
 
-use crate::wire::Name;
+use crate::wire::{Lifetimes, Name};
 use std::time::Duration;
 
 /// What is kept, and how long.
@@ -59,6 +59,15 @@ pub struct ServeStale {
     pub up_to: Duration,
     /// `mode = "verify"`: only where the upstream has nothing better to say.
     pub verify: bool,
+    /// `verify_timeout`: how long that is waited for; zero for as long as a query has.
+    pub verify_timeout: Duration,
+    /// `response_ttl`: the TTL that it is answered with, in seconds.
+    pub response_ttl: u32,
+    /// `failure_recheck`: how long after a question in vain it is not asked again; zero for the usual
+    /// time.
+    pub failure_recheck: Duration,
+    /// `prefer_positive`: what was found once is answered before what denies it.
+    pub prefer_positive: bool,
 }
 
 /// Who shares what is kept.
@@ -69,6 +78,19 @@ pub enum Isolation {
     Shared,
     /// The clients of one tenant: by TTL and speed nobody can tell what another tenant asked.
     Tenant,
+}
+
+impl Options {
+    /// Returns what TTLs are within, in seconds.
+    pub fn lifetimes(&self) -> Lifetimes {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let of = |half: &Half| (seconds(half.min_ttl), seconds(half.ttl));
+        Lifetimes {
+            success: of(&self.success),
+            denial: of(&self.denial),
+            failure: seconds(self.servfail),
+        }
+    }
 }
 
 impl Default for Options {
@@ -92,6 +114,10 @@ impl Default for Options {
             serve_stale: ServeStale {
                 up_to: Duration::ZERO,
                 verify: false,
+                verify_timeout: Duration::ZERO,
+                response_ttl: 0,
+                failure_recheck: Duration::ZERO,
+                prefer_positive: false,
             },
             keepttl: false,
             disable_success: Vec::new(),

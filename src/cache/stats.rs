@@ -1,6 +1,6 @@
 //! What a cache counts. Names and labels of the published series are not decided here.
 
-use super::kind::Kept;
+use super::kept::Kept;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Listeners whose questions are counted apart; the last place is for all greater numbers.

@@ -1,8 +1,8 @@
 //! The two halves of a cache: bounded by entries and by octets, oldest and rarest out first.
 
 use super::answer::Answer;
+use super::kept::Kept;
 use super::key::Key;
-use super::kind::Kept;
 use super::stats::Stats;
 use foldhash::fast::RandomState;
 use quick_cache::sync::Cache as QuickCache;
@@ -24,6 +24,8 @@ pub(super) struct Entry {
     refreshing: AtomicBool,
     /// Not before this it is asked again.
     retry_at: AtomicU64,
+    /// What was found before, where this is neither that nor a denial.
+    last_found: Option<Arc<Self>>,
 }
 
 impl Entry {
@@ -35,6 +37,20 @@ impl Entry {
             hits: AtomicU32::new(hits),
             refreshing: AtomicBool::new(false),
             retry_at: AtomicU64::new(0),
+            last_found: None,
+        }
+    }
+
+    /// Returns the entry with what was found before beside it.
+    pub(super) fn after(self, last_found: Option<Arc<Self>>) -> Self {
+        Self { last_found, ..self }
+    }
+
+    /// Returns what was found: this, or what it took the place of.
+    pub(super) fn found(self: &Arc<Self>) -> Option<Arc<Self>> {
+        match self.answer.is_found {
+            true => Some(self.clone()),
+            false => self.last_found.clone(),
         }
     }
 
@@ -63,6 +79,16 @@ impl Entry {
     pub(super) fn begin_refresh(&self, now: u64) -> bool {
         now >= self.retry_at.load(Ordering::Relaxed)
             && !self.refreshing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Takes the right to ask for it before it is answered, which one has at a time, and at most until
+    /// `until`.
+    pub(super) fn begin_verify(&self, now: u64, until: u64) -> bool {
+        let order = Ordering::Relaxed;
+        let before = self.retry_at.load(order);
+        let is_free = now >= before && !self.refreshing.load(order);
+        let take = || self.retry_at.compare_exchange(before, until, order, order);
+        is_free && take().is_ok()
     }
 
     /// Gives the right back; it is not asked before `retry_at`.
@@ -126,7 +152,9 @@ struct Weight {
 
 impl Weighter<Box<[u8]>, Arc<Entry>> for Weight {
     fn weight(&self, key: &Box<[u8]>, entry: &Arc<Entry>) -> u64 {
-        let octets = (key.len() + entry.answer.size()) as u64 + OVERHEAD;
+        let before = entry.last_found.as_ref();
+        let before = before.map_or(0, |found| found.answer.size() as u64 + OVERHEAD);
+        let octets = (key.len() + entry.answer.size()) as u64 + OVERHEAD + before;
         octets.max(self.least)
     }
 }

@@ -81,8 +81,8 @@ impl Tried {
     }
 }
 
-fn seconds(number: u64) -> std::time::Duration {
-    std::time::Duration::from_secs(number)
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
 }
 
 #[test]
@@ -211,6 +211,150 @@ fn what_is_to_be_verified_is_given_where_the_upstream_has_nothing_better() {
     let key = tried.key(WWW);
     assert!(tried.0.stale(&key, 69_999, 0).is_some());
     assert!(tried.0.stale(&key, 70_000, 0).is_none());
+}
+
+#[test]
+fn stale_answers_have_the_ttl_that_is_told() {
+    for (fact, ttl, keepttl, expected) in [
+        ("none of its own", 0, false, 0),
+        ("its own", 30, false, 30),
+        ("its own beside keepttl", 30, true, 30),
+        ("as it came, with keepttl", 0, true, 10),
+    ] {
+        let tried = Tried::new(|options| {
+            options.serve_stale.up_to = seconds(60);
+            options.serve_stale.response_ttl = ttl;
+            options.keepttl = keepttl;
+        });
+        tried.keep(WWW, 0, 10, 0);
+        assert_eq!(tried.given(10_000), Some((expected, true)), "{fact}");
+    }
+}
+
+#[test]
+fn a_question_in_vain_is_not_asked_again_for_as_long_as_told() {
+    let asked_again = |options: fn(&mut Options), fails: bool| {
+        let tried = Tried::new(|all| {
+            all.serve_stale.up_to = seconds(600);
+            options(all);
+        });
+        tried.keep(WWW, 0, 10, 0);
+        let asks = |now: u64| match tried.recall(now) {
+            Recall::Hit { refresh, .. } => refresh,
+            Recall::Unless(_) => true,
+            Recall::Miss => panic!("it is kept"),
+        };
+        let first = asks(10_000);
+        let beside = asks(10_001);
+        if fails {
+            tried.0.refreshed(&tried.key(WWW), false, 11_000);
+        }
+        let times = [15_000, 15_999, 16_000, 40_999, 41_000];
+        (first, beside, times.map(asks))
+    };
+    let (no, yes) = (false, true);
+    let immediate: fn(&mut Options) = |_| {};
+    let rests: fn(&mut Options) = |all| all.serve_stale.failure_recheck = seconds(30);
+    let verifies: fn(&mut Options) = |all| all.serve_stale.verify = true;
+    let both: fn(&mut Options) = |all| {
+        all.serve_stale.verify = true;
+        all.serve_stale.failure_recheck = seconds(30);
+    };
+    for (fact, options, fails, expected) in [
+        (
+            "five seconds",
+            immediate,
+            true,
+            (yes, no, [no, no, yes, no, no]),
+        ),
+        ("as told", rests, true, (yes, no, [no, no, no, no, yes])),
+        ("one is out", rests, false, (yes, no, [no; 5])),
+        ("each verifies", verifies, false, (yes, yes, [yes; 5])),
+        ("one verifies", both, true, (yes, no, [no, no, no, no, yes])),
+        (
+            "one that never comes back",
+            both,
+            false,
+            (yes, no, [yes, no, no, yes, no]),
+        ),
+    ] {
+        assert_eq!(asked_again(options, fails), expected, "{fact}");
+    }
+}
+
+#[test]
+fn what_was_found_is_preferred_where_that_is_told() {
+    let kept = |prefer: bool, later: &[(u8, u64)], now: u64| {
+        let tried = Tried::new(|options| {
+            options.serve_stale.up_to = seconds(60);
+            options.serve_stale.prefer_positive = prefer;
+        });
+        tried.keep(WWW, 0, 10, 0);
+        for &(rcode, at) in later {
+            tried.keep(WWW, rcode, 10, at);
+        }
+        match tried.recall(now) {
+            Recall::Hit { found, .. } => Some(found.entry.answer.rcode().0),
+            _ => None,
+        }
+    };
+    for (fact, prefer, later, now, expected) in [
+        (
+            "a denial is newer",
+            false,
+            &[(3, 1_000)][..],
+            2_000,
+            Some(3),
+        ),
+        ("what was found counts", true, &[(3, 1_000)], 2_000, Some(0)),
+        (
+            "and when it is stale",
+            true,
+            &[(3, 11_000)],
+            12_000,
+            Some(0),
+        ),
+        ("too old", true, &[(3, 69_000)], 70_000, Some(3)),
+        ("nor does a failure", true, &[(2, 11_000)], 12_000, Some(0)),
+        (
+            "found again",
+            true,
+            &[(3, 1_000), (0, 2_000)],
+            3_000,
+            Some(0),
+        ),
+    ] {
+        assert_eq!(kept(prefer, later, now), expected, "{fact}");
+    }
+}
+
+#[test]
+fn what_was_found_stays_beside_what_is_neither_that_nor_a_denial() {
+    let tried = Tried::new(|options| {
+        options.serve_stale.up_to = seconds(60);
+        options.serve_stale.prefer_positive = true;
+    });
+    let empty = |now: u64| {
+        let mut bytes = query(WWW);
+        (bytes[2], bytes[3]) = (0x81, 0x80);
+        let message = Message::parse(&bytes).unwrap();
+        let answer = Arc::new(Answer::read(&message, tried.0.options()));
+        assert!(!tried.0.is_better_than_stale(&answer));
+        tried.0.keep(&tried.key(WWW), &answer, now);
+    };
+    let records = |now: u64| match tried.recall(now) {
+        Recall::Hit { found, .. } => Some(found.entry.answer.is_found),
+        _ => None,
+    };
+    empty(0);
+    assert_eq!(records(1_000), Some(false), "nothing was found yet");
+    tried.keep(WWW, 0, 10, 2_000);
+    assert_eq!(records(3_000), Some(true));
+    empty(4_000);
+    empty(5_000);
+    assert_eq!(records(6_000), Some(true));
+    assert_eq!(records(71_999), Some(true));
+    assert_eq!(records(72_000), None, "both are too old");
 }
 
 #[test]

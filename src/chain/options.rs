@@ -63,17 +63,26 @@ pub enum SearchList {
     File(Box<str>),
 }
 
-/// `header`: flags of answers.
+/// `header`: flags of questions and answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HeaderOptions {
-    /// Flags that every answer gets.
+    /// Of questions, for the steps behind and for upstreams.
+    pub query: FlagRules,
+    /// Of answers.
+    pub response: FlagRules,
+}
+
+/// What becomes of flags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlagRules {
+    /// These are set.
     pub set: HeaderFlags,
-    /// Flags that no answer keeps.
+    /// These are not.
     pub clear: HeaderFlags,
 }
 
-impl HeaderOptions {
-    /// Returns an answer's flags as the rules leave them.
+impl FlagRules {
+    /// Returns flags as the rules leave them.
     pub fn applied(self, flags: HeaderFlags) -> HeaderFlags {
         flags.without(self.clear).or(self.set)
     }

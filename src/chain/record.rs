@@ -1,6 +1,7 @@
 //! A record apart from any message: what operators write, and what steps change of others' answers.
 
 use crate::wire::{Field, Name, QClass, RType};
+use std::net::IpAddr;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,19 @@ impl Record {
                 Data::Octets(numbers.into()),
             ],
             ..Self::octets(owner, RType::SOA, ttl, &[])
+        }
+    }
+
+    /// Returns the address that it gives its owner.
+    pub fn address(&self) -> Option<IpAddr> {
+        match (self.rtype, &*self.data) {
+            (RType::A, [Data::Octets(octets)]) => {
+                <[u8; 4]>::try_from(&**octets).ok().map(IpAddr::from)
+            }
+            (RType::AAAA, [Data::Octets(octets)]) => {
+                <[u8; 16]>::try_from(&**octets).ok().map(IpAddr::from)
+            }
+            _ => None,
         }
     }
 

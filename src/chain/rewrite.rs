@@ -2,8 +2,10 @@
 //! back. Rules work on names as text in lower case with a dot at the end, as CoreDNS's do.
 
 mod answers;
+mod options;
 
 pub use answers::{AnswerRule, Rewriter};
+pub use options::{Asker, OptionAction, OptionEdits, OptionRule, OptionValue};
 
 use super::pattern::Pattern;
 use super::text;
@@ -54,6 +56,15 @@ pub enum RewriteField {
         /// Seconds at least and at most.
         range: (u32, u32),
     },
+    /// The target of a CNAME record, from where on the answer is another.
+    Cname {
+        /// For which targets.
+        matches: NameMatch,
+        /// `to`: what stands in the place of what matched.
+        to: Box<str>,
+    },
+    /// An EDNS option of what goes to an upstream.
+    Option(OptionRule),
     /// The response code.
     Rcode {
         /// For which names.
@@ -93,7 +104,7 @@ impl NameMatch {
     }
 
     /// Returns what a name becomes; `None` where it is none of those.
-    fn replaced(&self, name: &str, to: &str) -> Option<String> {
+    pub(super) fn replaced(&self, name: &str, to: &str) -> Option<String> {
         let joined = |parts: [&str; 2]| parts.concat();
         match self {
             Self::Exact(from) => (**from == *name).then(|| to.to_owned()),
@@ -120,6 +131,8 @@ pub struct Rewritten {
     pub qclass: QClass,
     /// What is to be done with the answer, in the order of the rules.
     pub rewriters: Vec<Rewriter>,
+    /// What is to be done with the options of what goes to an upstream.
+    pub edits: OptionEdits,
     /// Whether a rule applied.
     pub is_touched: bool,
 }
@@ -137,17 +150,19 @@ pub fn rewrite(
     name: &Name,
     qtype: RType,
     qclass: QClass,
+    asker: &Asker<'_>,
 ) -> Result<Rewritten, NoName> {
     let mut now = Rewritten {
         name: name.clone(),
         qtype,
         qclass,
         rewriters: Vec::new(),
+        edits: OptionEdits::default(),
         is_touched: false,
     };
     let mut name = text::lowered(now.name.as_wire());
     for rule in rules {
-        if !apply(&rule.field, &mut name, &mut now)? {
+        if !apply(&rule.field, &mut name, &mut now, asker)? {
             continue;
         }
         now.is_touched = true;
@@ -159,7 +174,12 @@ pub fn rewrite(
 }
 
 /// Applies one rule; returns whether it is for the question.
-fn apply(field: &RewriteField, name: &mut String, now: &mut Rewritten) -> Result<bool, NoName> {
+fn apply(
+    field: &RewriteField,
+    name: &mut String,
+    now: &mut Rewritten,
+    asker: &Asker<'_>,
+) -> Result<bool, NoName> {
     match field {
         RewriteField::Name {
             matches,
@@ -204,6 +224,15 @@ fn apply(field: &RewriteField, name: &mut String, now: &mut Rewritten) -> Result
                 .extend(is_for.then_some(Rewriter::Ttl(range.0, range.1)));
             Ok(is_for)
         }
+        RewriteField::Cname { matches, to } => {
+            let rule = Rewriter::Cname(matches.clone(), to.clone());
+            now.rewriters.push(rule);
+            Ok(true)
+        }
+        RewriteField::Option(rule) => {
+            let asked = (&now.name, now.qtype);
+            Ok(now.edits.add(rule, asked, asker))
+        }
         RewriteField::Rcode { matches, old, new } => {
             let is_for = matches.is_for(name);
             now.rewriters
@@ -213,7 +242,13 @@ fn apply(field: &RewriteField, name: &mut String, now: &mut Rewritten) -> Result
     }
 }
 
-/// Returns whether some rule may be for a question.
+/// Returns whether some rule is for whatever goes to an upstream.
+pub fn edits_options(rules: &[RewriteRule]) -> bool {
+    let mut fields = rules.iter().map(|rule| &rule.field);
+    fields.any(|field| matches!(field, RewriteField::Option(_)))
+}
+
+/// Returns whether some rule may be for a question, wherever it is answered.
 pub fn concerns(rules: &[RewriteRule], name: &str, qtype: RType, qclass: QClass) -> bool {
     rules.iter().any(|rule| match &rule.field {
         RewriteField::Name { matches, .. }
@@ -221,5 +256,7 @@ pub fn concerns(rules: &[RewriteRule], name: &str, qtype: RType, qclass: QClass)
         | RewriteField::Rcode { matches, .. } => matches.is_for(name),
         RewriteField::Type { from, .. } => qtype == *from,
         RewriteField::Class { from, .. } => qclass == *from,
+        RewriteField::Cname { .. } => true,
+        RewriteField::Option(_) => false,
     })
 }

@@ -62,6 +62,46 @@ pub(super) fn read(mut table: Section<'_>, isolation: Isolation) -> Option<Optio
         &mut target.verify,
         &[("immediate", false), ("verify", true)],
     );
+    stale.duration(
+        "verify_timeout",
+        &mut target.verify_timeout,
+        zero..=LONGEST,
+        "it is `0` (as long as a query has) and more",
+    );
+    let mut ttl = zero;
+    let field = stale.field("response_ttl");
+    stale.duration(
+        "response_ttl",
+        &mut ttl,
+        zero..=LONGEST,
+        "it is `0` and more",
+    );
+    match (u32::try_from(ttl.as_secs()), ttl.subsec_nanos()) {
+        (Ok(seconds), 0) => target.response_ttl = seconds,
+        _ => field
+            .into_iter()
+            .for_each(|f| f.problem("is not a whole number of seconds")),
+    }
+    stale.duration(
+        "failure_recheck",
+        &mut target.failure_recheck,
+        zero..=Duration::from_secs(300),
+        "it is `0` (the usual five seconds) to `5m` (RFC 8767 section 5)",
+    );
+    let preferred = stale.field("prefer_positive");
+    stale.flag("prefer_positive", &mut target.prefer_positive);
+    if !target.verify
+        && !target.verify_timeout.is_zero()
+        && let Some(field) = stale.field("verify_timeout")
+    {
+        field.problem("is for `mode = \"verify\"`");
+    }
+    if target.prefer_positive
+        && target.up_to.is_zero()
+        && let Some(field) = preferred
+    {
+        field.problem("needs `for`: without it nothing is answered after its time");
+    }
     stale.finish(&[]);
     table.flag("keepttl", &mut options.keepttl);
     let mut disable = table.table("disable");

@@ -13,7 +13,7 @@ use super::zones::zone;
 use super::{Config, source};
 use crate::admin;
 use crate::cache::{self, Isolation};
-use crate::chain::{BlockOptions, ListenerId};
+use crate::chain::{BlockOptions, CacheOptions, ListenerId};
 use crate::forward;
 use crate::observe;
 use crate::server::{self, Endpoint, ListenAddress};
@@ -266,7 +266,7 @@ impl Blocks<'_> {
             ..BlockOptions::default()
         };
         super::steps::read(root, &zones, &mut block);
-        self.read_forward(root, says_fallthrough, &mut block);
+        self.read_forward(root, &zones, says_fallthrough, &mut block);
         self.done.push(BlockOptions { zones, ..block });
     }
 
@@ -305,7 +305,7 @@ impl Blocks<'_> {
             ..BlockOptions::default()
         };
         super::steps::read(&mut table, &zones, &mut block);
-        self.read_forward(&mut table, says_fallthrough, &mut block);
+        self.read_forward(&mut table, &zones, says_fallthrough, &mut block);
         table.finish(LATER_BLOCK);
         self.done.push(BlockOptions { zones, ..block });
     }
@@ -314,11 +314,19 @@ impl Blocks<'_> {
     fn read_forward(
         &mut self,
         tables: &mut Section<'_>,
+        zones: &[Name],
         says_fallthrough: bool,
         block: &mut BlockOptions,
     ) {
         let cache = super::cache::read(tables.table("cache"), self.isolation);
         let id = cache.map(|options| {
+            block.cache = Some(CacheOptions {
+                zones: match &*options.zones {
+                    [] => zones.to_vec(),
+                    own => own.to_vec(),
+                },
+                lifetimes: options.lifetimes(),
+            });
             self.caches.push(options);
             u16::try_from(self.caches.len() - 1).unwrap_or(u16::MAX)
         });

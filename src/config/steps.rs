@@ -1,22 +1,24 @@
 //! The tables of a server block beside `kubernetes` and `forward`: the words of CoreDNS's plugins. Here
 //! the small ones; `hosts` and `template`, `rewrite`, and `transfer` have files of their own.
 
+mod options;
 mod records;
 mod rewrite;
 mod transfer;
 
-use super::document::{Placed, Section, unavailable};
+use super::document::{Placed, Section};
 use super::kubernetes::flat;
 use super::text::{object_name, shown};
 use super::zones::zone;
 use crate::chain::{
     AclAction, AclOptions, AclRule, AutopathOptions, BlockOptions, ChaosOptions, Dns64Options,
-    HeaderOptions, SearchList, ViewOptions,
+    HeaderOptions, LoadbalanceOptions, SearchList, ViewOptions, WeightOptions,
 };
 use crate::tenancy::Mode;
 use crate::wire::{HeaderFlags, Name, RType, Rcode};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What `version.bind` says where the table does not.
 const VERSION: &str = concat!("tenantdns-", env!("CARGO_PKG_VERSION"));
@@ -189,19 +191,47 @@ fn short_text(text: &str) -> Result<Box<str>, String> {
     }
 }
 
-fn read_loadbalance(mut table: Section<'_>) -> bool {
+fn read_loadbalance(mut table: Section<'_>) -> Option<LoadbalanceOptions> {
     let is_present = table.is_present();
-    if let Some(field) = table.field("policy")
-        && let Some(policy) = field.text("\"round_robin\"")
-        && policy != "round_robin"
-    {
-        match policy {
-            "weighted" | "prefer" => field.problem(unavailable(policy)),
-            _ => field.problem(format_args!("`{}` is not `round_robin`", shown(policy))),
+    let mut is_weighted = false;
+    table.choice(
+        "policy",
+        &mut is_weighted,
+        &[("round_robin", false), ("weighted", true)],
+    );
+    let (mut file, mut reload) = (Box::<str>::default(), Duration::from_secs(30));
+    for key in ["file", "reload"] {
+        if let Some(field) = table.field(key).filter(|_| !is_weighted) {
+            field.problem("is for `policy = \"weighted\"`");
         }
     }
+    table.parsed("file", &mut file, "the path of a file", |text| {
+        Ok::<_, std::convert::Infallible>(text.into())
+    });
+    table.duration(
+        "reload",
+        &mut reload,
+        Duration::ZERO..=Duration::from_secs(24 * 3600),
+        "it is `0` (never) to `24h`",
+    );
+    let mut nets = Vec::new();
+    let preferred = table.field("prefer");
+    table.list("prefer", &mut nets, "prefixes", net);
+    let options = match (is_weighted, nets.is_empty()) {
+        (false, true) => LoadbalanceOptions::RoundRobin,
+        (false, false) => LoadbalanceOptions::Prefer(nets),
+        (true, _) => {
+            if file.is_empty() {
+                table.problem("needs `file`, which has the weights");
+            }
+            if let Some(field) = preferred.filter(|_| !nets.is_empty()) {
+                field.problem("can't stand beside weights: either decides which address is first");
+            }
+            LoadbalanceOptions::Weighted(WeightOptions { file, reload })
+        }
+    };
     table.finish(&[]);
-    is_present
+    is_present.then_some(options)
 }
 
 fn read_autopath(mut table: Section<'_>, zones: &[Name]) -> Option<AutopathOptions> {
@@ -284,15 +314,9 @@ fn read_header(tables: &mut Section<'_>) -> Option<HeaderOptions> {
     ];
     let mut options = None;
     each(tables, "header", |mut table| {
-        if let Some(field) = table.field("of")
-            && let Some(of) = field.text("\"response\"")
-            && of != "response"
-        {
-            match of {
-                "query" => field.problem(unavailable("query")),
-                _ => field.problem(format_args!("`{}` is not `response`", shown(of))),
-            }
-        }
+        let mut of_answers = true;
+        let words = [("response", true), ("query", false)];
+        table.choice("of", &mut of_answers, &words);
         let mut sets = true;
         table.choice("action", &mut sets, &[("set", true), ("clear", false)]);
         let mut flags = Vec::new();
@@ -305,7 +329,11 @@ fn read_header(tables: &mut Section<'_>) -> Option<HeaderOptions> {
             table.problem("needs `action` and `flags`");
         }
         let all = options.get_or_insert_with(HeaderOptions::default);
-        flags.into_iter().for_each(|flag| all.add(flag, sets));
+        let rules = match of_answers {
+            true => &mut all.response,
+            false => &mut all.query,
+        };
+        flags.into_iter().for_each(|flag| rules.add(flag, sets));
         table.finish(&[]);
         Some(())
     });

@@ -187,6 +187,7 @@ fn kubernetes_keys_reach_the_zone() {
         *kubernetes(c) = zone::Options {
             origins: names(&["cluster.local", "clusterset.local", "10.in-addr.arpa"]),
             ttl: 3600,
+            soa: None,
             pods: PodMode::Verified,
             endpoint_pod_names: true,
             namespaces: vec!["shop".into(), "ops".into()],

@@ -15,7 +15,7 @@ use crate::answer::{Failure, Plan, Transport};
 use crate::cache::{Answer, Cache, Given, Key};
 use crate::server::{Inquiry, Resume};
 use crate::snapshot::Snapshot;
-use crate::wire::{HEADER_LEN, Message, PAYLOAD_SIZE, QNameBuffer, Query, Rcode};
+use crate::wire::{HEADER_LEN, Message, PAYLOAD_SIZE, QNameBuffer, Query, Rcode, set_ttls};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// How often idle sockets are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -86,6 +86,8 @@ struct Desk {
     flights: RefCell<Flights>,
     resume: RefCell<Box<dyn Resume>>,
     reply: RefCell<Vec<u8>>,
+    /// Numbers those who wait.
+    number: Cell<u64>,
 }
 
 impl Desk {
@@ -116,6 +118,7 @@ impl Desk {
             flights: RefCell::new(Flights::new(flights_at_most())),
             resume: RefCell::new(resume),
             reply: RefCell::new(vec![0; REPLY]),
+            number: Cell::new(0),
             shared,
         }
     }
@@ -150,7 +153,7 @@ impl Desk {
             self.take(job);
         }
         while !self.flights.borrow().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -206,18 +209,59 @@ impl Desk {
         }
         let table = table.clone();
         let octets = request.bytes.len();
+        let stale = cached.and_then(|(cache, key)| cache.verify_timeout(&key, now));
+        let number = self.number.get();
+        self.number.set(number.wrapping_add(1));
         let waiter = Waiter {
             inquiry,
             tenant,
             octets,
+            number,
         };
         flights.wait(key.clone(), waiter);
         drop(flights);
+        if let Some(timeout) = stale {
+            let (desk, key) = (self.clone(), key.clone());
+            spawn_local(async move {
+                sleep(timeout).await;
+                desk.wait_no_longer(&key, number);
+            });
+        }
         if is_out {
             self.shared.stats.add(Count::Shared);
         } else {
             self.fly(table, key, question, stream);
         }
+    }
+
+    /// Gives what is stale to one who still waits, and has what comes kept.
+    fn wait_no_longer(self: &Rc<Self>, key: &FlightKey, number: u64) {
+        let Some(waiter) = self.flights.borrow_mut().leave(key, number) else {
+            return;
+        };
+        let now = self.resume.borrow().now();
+        let mut octets = vec![0; REPLY];
+        let given = {
+            let (request, plan) = (waiter.inquiry.request(now), waiter.inquiry.plan());
+            let snapshot = waiter.inquiry.snapshot();
+            let mut buffer = QNameBuffer::default();
+            let query = Query::parse(request.bytes, &mut buffer).ok();
+            query.and_then(|query| {
+                let (cache, cache_key) = self.shared.cached(snapshot, &query, plan)?;
+                let stale = cache.stale(&cache_key, now, request.listener.0)?;
+                let length = stale.write(&query, &mut octets)?;
+                let refresh = Refresh::new(request.bytes, plan, snapshot, cache_key);
+                Some((length, Box::new(refresh)))
+            })
+        };
+        let mut flights = self.flights.borrow_mut();
+        let Some((length, refresh)) = given else {
+            // It is too old meanwhile.
+            return flights.wait(key.clone(), waiter);
+        };
+        flights.refresh(key.clone(), refresh);
+        drop(flights);
+        self.go_on(waiter.inquiry, octets.get(..length), None);
     }
 
     fn begin_refresh(self: &Rc<Self>, refresh: Box<Refresh>) {
@@ -275,13 +319,20 @@ impl Desk {
             (Some(message), Some(cache)) => Some(Arc::new(Answer::read(message, cache.options()))),
             _ => None,
         };
-        let is_good = |answer: &&Arc<Answer>| Cache::is_better_than_stale(answer.rcode());
+        let is_good = |answer: &&Arc<Answer>| {
+            let better = |cache: &Arc<Cache>| cache.is_better_than_stale(answer);
+            cache.as_ref().is_some_and(better)
+        };
+        let keeps_all = cache.as_ref().is_some_and(|c| c.keeps_what_is_no_better());
+        let to_keep = answer
+            .as_ref()
+            .filter(|answer| keeps_all || is_good(answer));
         if let (Some(refresh), Some(cache)) = (&flight.refresh, &cache) {
-            let good = answer.as_ref().filter(is_good);
-            if let Some(answer) = good {
+            if let Some(answer) = to_keep {
                 cache.keep(&refresh.key, answer, now);
             }
-            cache.refreshed(&refresh.key, good.is_some(), now);
+            let good = answer.as_ref().is_some_and(|answer| is_good(&answer));
+            cache.refreshed(&refresh.key, good, now);
         }
         let mut kept = flight.refresh.is_some();
         for Waiter { inquiry, .. } in flight.waiters {
@@ -295,12 +346,25 @@ impl Desk {
                         .shared
                         .cached(inquiry.snapshot(), &query, inquiry.plan());
                     let Some((cache, key)) = cached else {
-                        return relayed(&query, message.as_ref()?, &mut reply_of);
+                        let length = relayed(&query, message.as_ref()?, &mut reply_of)?;
+                        // It is not kept for others, and lives no longer than what is.
+                        if let (Some(cache), Some(answer)) = (&cache, &answer)
+                            && cache.is_for(inquiry.plan().qname.as_wire())
+                        {
+                            set_ttls(reply_of.get_mut(..length)?, answer.ttl());
+                        }
+                        return Some(length);
                     };
                     let good = answer.as_ref().filter(is_good);
                     if good.is_none()
                         && let Some(stale) = cache.stale(&key, now, request.listener.0)
                     {
+                        if !std::mem::replace(&mut kept, true) {
+                            if let Some(answer) = to_keep {
+                                cache.keep(&key, answer, now);
+                            }
+                            cache.verified_in_vain(&key, now);
+                        }
                         return stale.write(&query, &mut reply_of);
                     }
                     let answer = answer.as_ref()?;

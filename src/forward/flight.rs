@@ -29,6 +29,8 @@ pub(super) struct Waiter {
     pub(super) tenant: Option<u64>,
     /// Of its message.
     pub(super) octets: usize,
+    /// Tells it from others.
+    pub(super) number: u64,
 }
 
 /// One exchange.
@@ -122,24 +124,35 @@ impl Flights {
     /// Takes an exchange that has ended.
     pub(super) fn land(&mut self, key: &FlightKey) -> Flight {
         let flight = self.flights.remove(key).unwrap_or_default();
-        self.waiting -= flight.waiters.len();
         for waiter in &flight.waiters {
-            self.octets -= waiter.octets;
-            if let Some(count) = self.by_table.get_mut(&key.table) {
-                *count -= 1;
-            }
-            let Some(tenant) = waiter.tenant else {
-                continue;
-            };
-            let of_tenant = (key.table, tenant);
-            if let Some(count) = self.by_tenant.get_mut(&of_tenant) {
-                *count -= 1;
-                if *count == 0 {
-                    self.by_tenant.remove(&of_tenant);
-                }
-            }
+            self.forget(key, waiter);
         }
         flight
+    }
+
+    /// Takes one who waits no longer; the exchange goes on.
+    pub(super) fn leave(&mut self, key: &FlightKey, number: u64) -> Option<Waiter> {
+        let waiters = &mut self.flights.get_mut(key)?.waiters;
+        let at = waiters.iter().position(|waiter| waiter.number == number)?;
+        let waiter = waiters.swap_remove(at);
+        self.forget(key, &waiter);
+        Some(waiter)
+    }
+
+    fn forget(&mut self, key: &FlightKey, waiter: &Waiter) {
+        self.waiting -= 1;
+        self.octets -= waiter.octets;
+        if let Some(count) = self.by_table.get_mut(&key.table) {
+            *count -= 1;
+        }
+        let Some(tenant) = waiter.tenant else { return };
+        let of_tenant = (key.table, tenant);
+        if let Some(count) = self.by_tenant.get_mut(&of_tenant) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_tenant.remove(&of_tenant);
+            }
+        }
     }
 
     /// Returns whether nothing is out.

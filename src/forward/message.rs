@@ -4,10 +4,12 @@ use super::stats::Lie;
 use crate::answer::Plan;
 use crate::wire::{
     HEADER_LEN, Header, MIN_PAYLOAD, Message, Opcode, PAYLOAD_SIZE, QClass, Query, RType, Rcode,
-    eq_ignore_case,
+    eq_ignore_case, write_option,
 };
 
 const AD: u8 = 0x20;
+/// AA, RD and RA, as they stand in the header.
+const FLAGS: [u8; 2] = [0x05, 0x80];
 const TC: u8 = 0x02;
 /// Octets of a client's message, or of its options, that are passed on at most: what is longer is
 /// padding, and many of them would be held.
@@ -40,7 +42,9 @@ impl Question {
     /// Returns what to ask: the client's own octets where it is the client's own question, with its
     /// EDNS options; else the other question, asked as the client asked.
     pub(super) fn new(query: &Query<'_>, bytes: &[u8], plan: &Plan, rules: Rules) -> Self {
-        let is_own = plan.qtype == query.qtype && plan.qname.as_wire() == query.qname.as_wire();
+        let is_own = plan.qtype == query.qtype
+            && plan.qname.as_wire() == query.qname.as_wire()
+            && plan.changes.options.is_empty();
         let whole = Message::parse(bytes)
             .filter(|whole| is_own && !rules.private && whole.bytes().len() <= LONGEST);
         let mut question = match whole {
@@ -49,6 +53,13 @@ impl Question {
         };
         if let Some(header) = question.bytes.first_chunk_mut::<HEADER_LEN>() {
             (header[0], header[1]) = (0, 0);
+            if let Some(flags) = plan.changes.flags {
+                let [high, low] = flags.bits().to_be_bytes();
+                (header[2], header[3]) = (
+                    header[2] & !FLAGS[0] | high & FLAGS[0],
+                    header[3] & !FLAGS[1] | low & FLAGS[1],
+                );
+            }
             if rules.authentic {
                 header[3] |= AD;
             }
@@ -81,26 +92,32 @@ impl Question {
         let asked = bit(header.recursion_desired(), 0x01);
         let checked = bit(header.authentic_data(), AD) | bit(header.checking_disabled(), 0x10);
         let edns = query.edns;
-        let opts = u8::from(edns.is_some());
+        let sent = edns.iter().flat_map(|edns| edns.options());
+        let mut sent: Vec<_> = sent
+            .filter(|_| !rules.private)
+            .map(|(code, value)| (code, value.to_vec()))
+            .collect();
+        plan.changes.options.apply(&mut sent);
+        let has_opt = edns.is_some() || !sent.is_empty();
+        let opts = u8::from(has_opt);
         let mut bytes = vec![0, 0, asked, checked, 0, 1, 0, 0, 0, 0, 0, opts];
         bytes.extend(plan.qname.as_wire());
         bytes.extend(plan.qtype.0.to_be_bytes());
         bytes.extend(QClass::IN.0.to_be_bytes());
         let mut payload = MIN_PAYLOAD;
-        if let Some(edns) = edns {
-            payload = edns.payload_size.clamp(MIN_PAYLOAD, PAYLOAD_SIZE);
+        if has_opt {
+            let (size, dnssec_ok) = edns.map_or((0, false), |e| (e.payload_size, e.dnssec_ok));
+            payload = size.clamp(MIN_PAYLOAD, PAYLOAD_SIZE);
             bytes.push(0);
             bytes.extend(RType::OPT.0.to_be_bytes());
             bytes.extend(payload.to_be_bytes());
-            bytes.extend([0, 0, bit(edns.dnssec_ok, 0x80), 0]);
+            bytes.extend([0, 0, bit(dnssec_ok, 0x80), 0]);
             let mut options = Vec::new();
-            for (code, value) in edns.options().filter(|_| !rules.private) {
+            for (code, value) in &sent {
                 if options.len() + 4 + value.len() > LONGEST {
                     break;
                 }
-                options.extend(code.to_be_bytes());
-                options.extend(u16::try_from(value.len()).unwrap_or(0).to_be_bytes());
-                options.extend(value);
+                write_option(&mut options, *code, value);
             }
             bytes.extend(u16::try_from(options.len()).unwrap_or(0).to_be_bytes());
             bytes.extend(options);

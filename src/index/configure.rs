@@ -143,8 +143,9 @@ impl Index {
             .map(|zone| ZoneWriter::new(zone, wildcards, &self.seed))
             .collect();
         self.chain = Arc::new(chain);
-        // Whoever reads hosts files sees that there are others.
+        // Whoever reads these files sees that there are others.
         self.hosts = Arc::default();
+        self.weights = Arc::default();
         self.peers = Peers::new(Forwarders::new(&tenancy.forwarders));
         self.own_services = BTreeSet::new();
         self.selectable = tenancy.selects_services().then(BTreeSet::new);

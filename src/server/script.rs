@@ -7,7 +7,7 @@ use super::{
     Answerer, Bound, Count, Inquiry, ListenAddress, Options, Resume, Scheme, Server, Setup,
     Timeouts, Upstream, bind,
 };
-use crate::answer::{DropReason, Outcome, Plan, Replied, Request, Transport, Verdict};
+use crate::answer::{Changes, DropReason, Outcome, Plan, Replied, Request, Transport, Verdict};
 use crate::chain::{ListenerId, UpstreamId};
 use crate::drain::Drain;
 use crate::snapshot::{Publisher, Snapshot, cell};
@@ -290,6 +290,7 @@ fn plan() -> Plan {
         qname: NameBuf::new(),
         qtype: RType::A,
         client: Client::Unknown,
+        changes: Changes::default(),
     }
 }
 

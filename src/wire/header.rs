@@ -93,6 +93,16 @@ impl Header {
         HeaderFlags(self.flags & HeaderFlags::ALL)
     }
 
+    /// Returns the header with other flags.
+    #[must_use]
+    pub fn with_flags(self, flags: HeaderFlags) -> Self {
+        let kept = self.flags & !HeaderFlags::ALL;
+        Self {
+            flags: kept | flags.0,
+            ..self
+        }
+    }
+
     /// Returns the flags of a reply that copies nothing but the opcode.
     pub(super) fn bare_reply_flags(self) -> u16 {
         QR | (self.flags & 0x7800)

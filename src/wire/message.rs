@@ -142,6 +142,26 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Gives every record of a message this TTL; what is behind one that can't be read keeps its own.
+pub fn set_ttls(message: &mut [u8], ttl: u32) {
+    let Some(read) = Message::parse(message) else {
+        return;
+    };
+    let [_, answers, authority, additional] = read.header.counts.map(usize::from);
+    let mut at = read.records_at;
+    for _ in 0..answers + authority + additional {
+        let Some(record) = record(message, at, Section::Answer) else {
+            return;
+        };
+        at = record.rdata.end;
+        if record.rtype != RType::OPT
+            && let Some(room) = message.get_mut(record.ttl_at..record.ttl_at + 4)
+        {
+            room.copy_from_slice(&ttl.to_be_bytes());
+        }
+    }
+}
+
 fn record(bytes: &[u8], owner_at: usize, section: Section) -> Option<MessageRecord> {
     let fixed_at = skip_name(bytes, owner_at)?;
     let fixed = bytes.get(fixed_at..)?.first_chunk::<10>()?;

@@ -110,7 +110,7 @@ impl Zone {
             };
         }
         match qtype {
-            RType::SOA if at_apex => return Lookup::Found(Found::Soa(self.soa())),
+            RType::SOA if at_apex => return Lookup::Found(Found::Soa(self.apex_soa())),
             RType::SOA if !view.is_unknown() => return Lookup::NoData,
             RType::NS if at_apex && plain_zone() => {
                 return match self.name_servers.visible(view).next() {

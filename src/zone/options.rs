@@ -13,6 +13,8 @@ pub struct Options {
     pub origins: Vec<Name>,
     /// `ttl`, 0 to 3600 seconds.
     pub ttl: u32,
+    /// What `cache` makes of the SOA's numbers; `None` where there is none, and they follow from `ttl`.
+    pub soa: Option<SoaTtls>,
     /// `pods`.
     pub pods: PodMode,
     /// `endpoint_pod_names`: endpoints without hostname are named after their pod.
@@ -42,6 +44,15 @@ pub struct Options {
     pub own_addresses: Vec<IpAddr>,
 }
 
+/// The TTLs of a SOA record where answers may have others than `ttl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoaTtls {
+    /// Its minimum: `ttl` as it is written.
+    pub minimum: u32,
+    /// Its own in denials.
+    pub denial: u32,
+}
+
 impl Default for Options {
     fn default() -> Self {
         let name = |text: &str| text.parse().unwrap_or_else(|_| Name::root());
@@ -50,6 +61,7 @@ impl Default for Options {
                 .map(name)
                 .to_vec(),
             ttl: 5,
+            soa: None,
             pods: PodMode::Disabled,
             endpoint_pod_names: false,
             namespaces: Vec::new(),

@@ -6,6 +6,9 @@ use crate::forwarding::{A, B, edns, ip, said, serve, www};
 use crate::liar::{Asked, Liar, address, record, reply, soa};
 use crate::live::Live;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 use tenantdns::answer::Transport;
 use tenantdns::cache::Readings;
 use tenantdns::testing::query;
@@ -335,4 +338,107 @@ fn no_more_is_kept_than_told() {
             assert!(fits, "{lines}: {kept:?}");
         }
     }
+}
+
+#[test]
+fn what_an_upstream_was_told_of_a_client_is_not_answered_to_another() {
+    let rule = |value: &str| {
+        format!(
+            "[cache]\n[[rewrite]]\nfield = \"edns0\"\noption = \"local\"\naction = \"set\"\ncode = 65001\n\
+             value = \"{value}\""
+        )
+    };
+    for (value, of_a, of_b, again) in [
+        ("{client_ip}", "192.0.2.1", "192.0.2.2", "192.0.2.3"),
+        (
+            "{kubernetes/client-namespace}",
+            "192.0.2.1",
+            "192.0.2.2",
+            "192.0.2.3",
+        ),
+        ("the same", "192.0.2.1", "192.0.2.1", "192.0.2.1"),
+    ] {
+        let upstream = counting();
+        let live = serve(&[&upstream], &rule(value));
+        let told = [A, B, A].map(|from| said(&live, from, &www()));
+        assert_eq!(told, [of_a, of_b, again], "{value}");
+        let answer = live.ask(
+            ip(A),
+            Transport::Udp,
+            &edns("www.example.org", 1232, 0, &[]),
+        );
+        assert!(
+            answer.ends_with(b"\0\0\x29\x04\xd0\0\0\0\0\0\0"),
+            "{answer:02x?}"
+        );
+        let ttl = decode(&answer).answer[0].contains(" 300 A ");
+        assert!(ttl || value == "the same", "{answer:02x?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_kept_lives_no_longer_than_one_that_is() {
+    let upstream = counting();
+    let live = serve(
+        &[&upstream],
+        "[cache]\nsuccess = { ttl = 20 }\nzones = [\"org\"]",
+    );
+    let subnet = [0, 8, 0, 7, 0, 1, 24, 0, 198, 51, 100];
+    for (name, ttl) in [
+        ("www.example.org", " 20 A "),
+        ("www.example.com", " 300 A "),
+    ] {
+        let answer = live.ask(ip(A), Transport::Udp, &edns(name, 1232, 0, &subnet));
+        let answer = decode(&answer).answer;
+        assert!(answer[0].contains(ttl), "{answer:?}");
+    }
+}
+
+/// An upstream that gives one answer at once, and the others when it may.
+fn slow() -> (Liar, Arc<(Mutex<bool>, Condvar)>) {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let (count, waits) = (AtomicU8::new(0), gate.clone());
+    let liar = Liar::new(move |asked| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        if number > 1 {
+            let (open, turn) = &*waits;
+            let closed = turn.wait_timeout_while(open.lock().unwrap(), PATIENCE, |open| !*open);
+            drop(closed);
+        }
+        vec![address(&asked.bytes, 1, [192, 0, 2, number])]
+    });
+    (liar, gate)
+}
+
+/// Longer than any of it takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks until the answer is such a one.
+fn until(live: &Live, is_it: impl Fn(&str) -> bool) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let answer = decode(&live.ask(ip(A), Transport::Udp, &www()))
+            .answer
+            .concat();
+        if is_it(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{answer}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_stale_is_given_when_verifying_takes_too_long_and_what_comes_is_kept() {
+    let (upstream, gate) = slow();
+    let stale =
+        "for = \"1h\", mode = \"verify\", verify_timeout = \"20ms\", response_ttl = \"77s\"";
+    let lines = format!("[cache]\nsuccess = {{ min_ttl = 1 }}\nserve_stale = {{ {stale} }}");
+    let live = serve(&[&upstream], &lines);
+    until(&live, |answer| answer.ends_with(" 1 A 192.0.2.1"));
+    until(&live, |answer| answer.ends_with(" 77 A 192.0.2.1"));
+    assert!(kept(&live).served_stale > 0);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    until(&live, |answer| answer.ends_with(" A 192.0.2.2"));
 }

@@ -21,7 +21,7 @@ use tenantdns::wire::RType;
 
 /// Tables of a block that change questions or answers. `short` is another name of the cluster's zone,
 /// names below `alias.test` are aliases of the cluster's, and `lb.test` says where services are outside.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 21] = [
     "[any]\n[local]\n[minimal]\n[loadbalance]\n",
     "[minimal]\n",
     "[k8s_external]\nzones = [\"lb.test\", \"198.51.100.0/24\", \"2001:db8::/32\", \"10.244.0.0/24\"]\nheadless = true\n",
@@ -39,7 +39,16 @@ const STEPS: [&str; 14] = [
     "[[template]]\ntype = \"ANY\"\nzones = [\"alias.test\"]\nmatch = ['^(.*)\\.alias\\.test\\.$']\n\
      answer = [\"{{ .Name }} 5 IN CNAME {{ index .Match 1 }}.svc.cluster.local.\"]\n",
     "[[rewrite]]\nmode = \"continue\"\nmatch = \"suffix\"\nfrom = \".short\"\nto = \".cluster.local\"\n\
-     answer = [{ kind = \"auto\" }]\n[[rewrite]]\nfield = \"ttl\"\nmatch = \"substring\"\nfrom = \"cluster.local\"\nto = \"-3\"\n",
+     answer = [{ kind = \"auto\" }]\n[[rewrite]]\nmode = \"continue\"\nfield = \"ttl\"\nmatch = \"substring\"\nfrom = \"cluster.local\"\nto = \"-3\"\n",
+    "[cache]\nsuccess = { ttl = 4, min_ttl = 2 }\ndenial = { ttl = 3 }\n",
+    "[cache]\nzones = [\"svc.cluster.local\"]\nsuccess = { ttl = 4 }\n",
+    "[loadbalance]\nprefer = [\"10.244.0.0/25\", \"10.96.0.0/16\"]\n",
+    "[loadbalance]\npolicy = \"weighted\"\nfile = \"-\"\n",
+    "[[rewrite]]\nmode = \"continue\"\nfield = \"cname\"\nmatch = \"suffix\"\n\
+     from = \".svc.cluster.local.\"\nto = \".svc.clusterset.local.\"\n",
+    "[[rewrite]]\nmode = \"continue\"\nfield = \"edns0\"\noption = \"local\"\naction = \"set\"\ncode = 65001\n\
+     value = \"{client_ip}\"\n",
+    "[[header]]\nof = \"query\"\naction = \"clear\"\nflags = [\"rd\"]\n",
 ];
 
 fn steps() -> impl Strategy<Value = String> {

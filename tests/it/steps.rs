@@ -5,10 +5,12 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Transport, respond, resume};
-use tenantdns::chain::{ForwardOptions, UpstreamId, record};
+use tenantdns::chain::{ForwardOptions, UpstreamId, WeightTable, record};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, query, query_edns, request};
-use tenantdns::wire::{Name, QNameBuffer, Query, RType, Rcode, ResponseBuilder, Section};
+use tenantdns::wire::{
+    HeaderFlags, Name, QNameBuffer, Query, RType, Rcode, ResponseBuilder, Section,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +31,9 @@ struct Suite {
     /// What each hosts file says.
     #[serde(default)]
     files: Vec<String>,
+    /// What each file of weights says.
+    #[serde(default)]
+    weights: Vec<String>,
     /// What the upstream says, by question; without it nobody is asked.
     upstream: Option<BTreeMap<String, Gives>>,
     #[serde(default)]
@@ -54,6 +59,9 @@ struct Case {
     /// The response code beside records.
     #[serde(default)]
     rcode: Option<String>,
+    /// The record that stands first in the answer.
+    #[serde(default)]
+    first: Option<String>,
     /// The authority section.
     #[serde(default)]
     authority: Option<Vec<String>>,
@@ -66,6 +74,12 @@ struct Case {
     /// What the upstream is asked.
     #[serde(default)]
     asks: Option<Vec<String>>,
+    /// What else is said to the upstream, for each ask: flags, and options as code=octets.
+    #[serde(default)]
+    sends: Option<Vec<String>>,
+    /// With these options, as code=octets.
+    #[serde(default)]
+    options: Vec<String>,
     /// Octets that are somewhere in the response, as text.
     #[serde(default)]
     holds: Option<String>,
@@ -126,6 +140,16 @@ fn snapshot(suite: &Suite) -> Snapshot {
     for ((id, options), text) in files.iter().zip(&suite.files) {
         index.set_hosts(*id, options.table(text).into());
     }
+    let files: Vec<_> = index.chain().weight_files().map(|(id, _)| id).collect();
+    assert_eq!(
+        files.len(),
+        suite.weights.len(),
+        "{}: files of weights",
+        suite.id
+    );
+    for (id, text) in files.into_iter().zip(&suite.weights) {
+        index.set_weights(id, WeightTable::parse(text).unwrap().into());
+    }
     index.snapshot(cluster.serial)
 }
 
@@ -136,6 +160,7 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         Some(size) => (query_edns(name, rtype, size), Transport::Udp),
         None => (query(name, rtype), Transport::Tcp),
     };
+    let mut options = 0;
     if let Some(class) = case.class {
         let at = 12 + name.parse::<Name>().unwrap().as_wire().len() + 2;
         bytes[at..at + 2].copy_from_slice(&class.to_be_bytes());
@@ -144,6 +169,20 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         let rdlen = bytes.len() - 1;
         bytes[rdlen] = 4;
         bytes.extend([0, 3, 0, 0]);
+    }
+    for option in &case.options {
+        let (code, value) = option.split_once('=').unwrap();
+        let code: u16 = code.parse().unwrap();
+        let option = [
+            &code.to_be_bytes()[..],
+            &[0, value.len() as u8],
+            value.as_bytes(),
+        ]
+        .concat();
+        let at = bytes.len() - 2 - options;
+        bytes.extend(&option);
+        options += option.len();
+        bytes[at..at + 2].copy_from_slice(&u16::try_from(options).unwrap().to_be_bytes());
     }
     let nobody = "198.51.100.1".parse().unwrap();
     let source = case.from.or(suite.from).unwrap_or(nobody);
@@ -168,6 +207,7 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         .iter()
         .map(|(plan, _)| format!("{:?} {}", plan.qname, plan.qtype))
         .collect();
+    let sent: Vec<String> = said.iter().map(|(plan, _)| sent(plan, case)).collect();
     let length = match (outcome, &case.gives) {
         (Outcome::Reply(length, _), _) => length,
         (Outcome::Drop(_), Gives::Outcome(outcome)) if outcome == "DROP" => return Ok(()),
@@ -206,6 +246,13 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         asked.join(", "),
         case.asks.as_ref().map(|asks| asks.join(", ")),
     );
+    let first = got.answer.first().cloned().unwrap_or_default();
+    compare("first", first, case.first.clone());
+    compare(
+        "sends",
+        sent.join(", "),
+        case.sends.as_ref().map(|s| s.join(", ")),
+    );
     let flags = [
         (got.aa, "aa"),
         (got.ra, "ra"),
@@ -226,6 +273,36 @@ fn check_case(suite: &Suite, snapshot: &Snapshot, case: &Case) -> Result<(), Str
         true => Ok(()),
         false => Err(wrong.join("\n")),
     }
+}
+
+/// What is said to an upstream beside the question.
+fn sent(plan: &Plan, case: &Case) -> String {
+    let changes = &plan.changes;
+    let flags = changes.flags.unwrap_or_default();
+    let words = [
+        (HeaderFlags::AA, "aa"),
+        (HeaderFlags::RD, "rd"),
+        (HeaderFlags::RA, "ra"),
+    ];
+    let words = words.iter().filter(|(flag, _)| flags.and(*flag) == *flag);
+    let mut words: Vec<String> = words.map(|(_, word)| (*word).to_owned()).collect();
+    let options = case
+        .options
+        .iter()
+        .filter_map(|option| option.split_once('='));
+    let mut options: Vec<(u16, Vec<u8>)> = options
+        .map(|(code, value)| (code.parse().unwrap(), value.as_bytes().to_vec()))
+        .collect();
+    changes.options.apply(&mut options);
+    words.extend(
+        options
+            .iter()
+            .map(|(code, value)| format!("{code}={}", value.escape_ascii())),
+    );
+    if changes.options.tells_who_asks() {
+        words.push("tells".to_owned());
+    }
+    words.join(" ")
 }
 
 fn sorted(lines: &[String]) -> String {
@@ -283,6 +360,11 @@ fn upstream_reply(said: &BTreeMap<String, Gives>, plan: &Plan) -> Option<Vec<u8>
 #[test]
 fn small_steps_do_as_their_cases_say() {
     check(include_str!("../cases/steps/small.yaml"));
+}
+
+#[test]
+fn what_is_never_kept_has_the_ttls_that_the_cases_say() {
+    check(include_str!("../cases/steps/cache.yaml"));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
-use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Transport, respond, resume};
-use tenantdns::chain::{ForwardOptions, UpstreamId};
+use tenantdns::answer::{MAX_ASKS, Outcome, Plan, Replied, Request, Transport, respond, resume};
+use tenantdns::chain::{ForwardOptions, UpstreamId, WeightTable};
 use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, query, query_edns, request};
 use tenantdns::wire::{Name, RType};
@@ -272,14 +272,31 @@ fn ours(
     bytes: &[u8],
     upstream: SocketAddr,
 ) -> Option<Response> {
-    let request = request(source, Transport::Udp, bytes);
+    ours_with(snapshot, source, bytes, upstream, 0)
+}
+
+fn ours_with(
+    snapshot: &Snapshot,
+    source: IpAddr,
+    bytes: &[u8],
+    upstream: SocketAddr,
+    entropy: u64,
+) -> Option<Response> {
+    let request = Request {
+        entropy,
+        ..request(source, Transport::Udp, bytes)
+    };
     let mut out = vec![0; 65_535];
     let mut said: Vec<(Plan, Option<Vec<u8>>)> = Vec::new();
     let mut outcome = respond(snapshot, &request, &mut out);
     while let Outcome::Ask(plan) = outcome {
         assert!(said.len() < MAX_ASKS);
         let name = format!("{:?}", plan.qname);
-        let reply = over_tcp(upstream, &query(&name, plan.qtype));
+        let mut question = query(&name, plan.qtype);
+        if let Some(flags) = plan.changes.flags {
+            question[2..4].copy_from_slice(&flags.bits().to_be_bytes());
+        }
+        let reply = over_tcp(upstream, &question);
         said.push((*plan, Some(reply)));
         let replies: Vec<_> = said
             .iter()
@@ -329,4 +346,70 @@ fn over_tcp(server: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut reply).unwrap();
     reply
+}
+
+/// Questions to each server: of that many, one that has 255 times the weight of the others comes first in
+/// nearly all.
+const DRAWS: usize = 60;
+
+#[test]
+fn addresses_stand_first_as_with_coredns() {
+    let Some(peers) = peers() else { return };
+    let folder = crate::process::Folder::new("weights");
+    let weights = "a.example\n192.0.2.2 255\nwww.up.test\n192.0.2.34 255\n";
+    let file = folder.write("weights", weights);
+    let weighted = (
+        format!("loadbalance weighted {}", file.display()),
+        "[block.loadbalance]\npolicy = \"weighted\"\nfile = \"-\"\n",
+    );
+    let preferred = (
+        "loadbalance {\n prefer 192.0.2.2/32 192.0.2.34/32 2001:db8::/32\n prefer 192.0.2.0/30\n }"
+            .to_owned(),
+        "[block.loadbalance]\nprefer = [\"192.0.2.2/32\", \"192.0.2.34/32\", \"2001:db8::/32\", \"192.0.2.0/30\"]\n",
+    );
+    for (words, toml) in [weighted, preferred] {
+        let hosts = "192.0.2.1 a.example\n 192.0.2.2 a.example\n 192.0.2.77 a.example\n";
+        let corefile = format!(
+            ".:{{$DNS_PORT}} {{\n bind 127.0.0.1\n ready 127.0.0.1:{{$READY_PORT}}\n {words}\n \
+             hosts /dev/null {{\n {hosts} fallthrough\n }}\n forward . 127.0.0.1:{{$ANY_PORT}}\n}}\n{UPSTREAM}"
+        );
+        let coredns = CoreDns::start(&peers, &corefile);
+        let config = format!(
+            "[tenancy]\nmode = \"off\"\n[[block]]\nzones = [\".\"]\n{toml}[block.hosts]\n\
+             inline = [\"192.0.2.1 a.example\", \"192.0.2.2 a.example\", \"192.0.2.77 a.example\"]\n\
+             fallthrough = [\".\"]\n"
+        );
+        let mut cluster = Cluster::new("", &config);
+        cluster.config.blocks[0].forward = vec![ForwardOptions::new(Name::root(), UpstreamId(0))];
+        let mut index = cluster.index();
+        let files: Vec<_> = index.chain().weight_files().map(|(id, _)| id).collect();
+        for id in files {
+            index.set_weights(id, WeightTable::parse(weights).unwrap().into());
+        }
+        let snapshot = index.snapshot(1);
+        let source = IpAddr::from([127, 0, 0, 1]);
+        for (name, first) in [("a.example.", "192.0.2.2"), ("www.up.test.", "192.0.2.34")] {
+            let bytes = query(name, RType::A);
+            let mut counts = [0; 2];
+            for entropy in 0..DRAWS as u64 {
+                let ours = ours_with(&snapshot, source, &bytes, coredns.any, entropy);
+                let theirs = theirs(coredns.address, source, &bytes, false);
+                for (count, response) in counts.iter_mut().zip([ours, theirs]) {
+                    let answer = response.unwrap().answer;
+                    assert!(answer.len() > 1, "{answer:?}");
+                    *count += usize::from(answer[0].ends_with(&format!(" A {first}")));
+                }
+            }
+            // The chance of a draw like that is less than one in a hundred million.
+            let least = if words.contains("prefer") {
+                DRAWS
+            } else {
+                DRAWS - 8
+            };
+            assert!(
+                counts.iter().all(|count| *count >= least),
+                "{words}: {name}: {counts:?}"
+            );
+        }
+    }
 }

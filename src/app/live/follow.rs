@@ -9,7 +9,7 @@ use super::restore::Restore;
 use super::save::{Saver, Step};
 use super::source::{Settings, Source};
 use crate::app::changes::{Change, Changes};
-use crate::app::hosts::HostsFiles;
+use crate::app::files::TableFiles;
 use crate::app::pages::Ago;
 use crate::app::progress::{Aged, Checkpoint, KindState, PolicyCounts, Progress};
 use crate::app::questions::{Question, Questions};
@@ -57,7 +57,7 @@ pub(super) struct Follower {
     programming: Programming,
     pub(super) freshness: Freshness,
     identities: Identities,
-    hosts: HostsFiles,
+    files: TableFiles,
     /// Something has changed since the last snapshot.
     pub(super) dirty: bool,
     pub(super) published: Option<Instant>,
@@ -108,7 +108,7 @@ impl Follower {
             next: None,
             exchanged: None,
             identities: Identities::default(),
-            hosts: HostsFiles::default(),
+            files: TableFiles::default(),
             dirty: false,
             published: None,
             ready: false,
@@ -246,7 +246,7 @@ impl Follower {
 
     /// Does what is due.
     fn turn(&mut self, now: Instant) {
-        self.dirty |= self.hosts.poll(&mut self.index, now);
+        self.dirty |= self.files.poll(&mut self.index, now);
         if self.look <= now || self.is_patience_over(now) {
             self.look = now + LOOK;
             self.look_around(now);

@@ -1,10 +1,11 @@
 //! What becomes of an answer whose question was rewritten: each record goes through the rules in
 //! reverse.
 
+use super::NameMatch;
 use crate::chain::pattern::Pattern;
-use crate::chain::record::Record;
+use crate::chain::record::{Data, Record};
 use crate::chain::text;
-use crate::wire::{RType, Rcode};
+use crate::wire::{Name, RType, Rcode};
 
 /// `answer name` and `answer value` of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Rewriter {
     Ttl(u32, u32),
     /// This response code becomes that.
     Rcode(Rcode, Rcode),
+    /// Targets of CNAME records that match become others, which are looked up.
+    Cname(NameMatch, Box<str>),
 }
 
 impl Rewriter {
@@ -59,8 +62,21 @@ impl Rewriter {
         }
     }
 
-    fn change(&self, rcode: &mut Rcode, record: &mut Record) {
+    /// Returns where a record leads instead, if this is a rule for it.
+    pub fn retarget(&self, record: &Record) -> Option<Name> {
+        let (Self::Cname(matches, to), [Data::Name(target)]) = (self, &*record.data) else {
+            return None;
+        };
+        let shown = text::shown(target.as_wire());
+        let to = (record.rtype == RType::CNAME).then(|| matches.replaced(&shown, to))??;
+        text::name(&to).ok()
+    }
+
+    /// Changes one record of a message, and its response code.
+    pub fn change(&self, rcode: &mut Rcode, record: &mut Record) {
         match self {
+            // Who carries out the rules looks the target up.
+            Self::Cname(..) => {}
             Self::Ttl(least, most) => {
                 // Not `clamp`: as in CoreDNS, the least wins.
                 if record.ttl < *least {

@@ -16,18 +16,16 @@ enum Kind {
     Class,
     Ttl,
     Rcode,
+    Cname,
     Edns0,
 }
-
-const EDNS0: &str = "`edns0` rules tell a server behind this one who asks; this server knows by itself, \
-     and tells nobody";
 
 /// Reads one rule.
 pub(super) fn read(mut table: Section<'_>) -> Option<RewriteRule> {
     let mut goes_on = false;
     table.choice("mode", &mut goes_on, &[("stop", false), ("continue", true)]);
     let mut kind = Kind::Name;
-    let field = table.choice(
+    table.choice(
         "field",
         &mut kind,
         &[
@@ -36,6 +34,7 @@ pub(super) fn read(mut table: Section<'_>) -> Option<RewriteRule> {
             ("class", Kind::Class),
             ("ttl", Kind::Ttl),
             ("rcode", Kind::Rcode),
+            ("cname", Kind::Cname),
             ("edns0", Kind::Edns0),
         ],
     );
@@ -48,12 +47,8 @@ pub(super) fn read(mut table: Section<'_>) -> Option<RewriteRule> {
         }
         Kind::Ttl => read_ttl(&mut table),
         Kind::Rcode => read_rcode(&mut table),
-        Kind::Edns0 => {
-            if let Some(field) = field {
-                field.problem(EDNS0);
-            }
-            return None;
-        }
+        Kind::Cname => read_cname(&mut table),
+        Kind::Edns0 => super::options::read(&mut table).map(RewriteField::Option),
     };
     table.finish(&[]);
     field.map(|field| RewriteRule { goes_on, field })
@@ -64,7 +59,7 @@ fn class(text: &str) -> Result<QClass, String> {
 }
 
 /// Reads `key`, which has to be there.
-fn needed<'a>(table: &mut Section<'a>, key: &'static str) -> Option<Field<'a>> {
+pub(super) fn needed<'a>(table: &mut Section<'a>, key: &'static str) -> Option<Field<'a>> {
     let field = table.field(key);
     if field.is_none() {
         table.problem(format_args!("needs `{key}`"));
@@ -83,6 +78,11 @@ fn read_pair<T, E: std::fmt::Display>(
 
 /// Reads which names a rule is for: `match` and `from`.
 fn read_match(table: &mut Section<'_>) -> Option<NameMatch> {
+    read_match_of(table, normalized)
+}
+
+/// Reads the same, with `spelled` for texts that are not whole names.
+fn read_match_of(table: &mut Section<'_>, spelled: fn(&str) -> String) -> Option<NameMatch> {
     #[derive(Clone, Copy)]
     enum By {
         Exact,
@@ -109,13 +109,32 @@ fn read_match(table: &mut Section<'_>) -> Option<NameMatch> {
         field.problem("is empty, and so for no name");
         return None;
     }
-    let text: Box<str> = normalized(from).into();
+    let text: Box<str> = spelled(from).into();
     Some(match by {
-        By::Exact => NameMatch::Exact(text),
+        By::Exact => NameMatch::Exact(normalized(from).into()),
         By::Prefix => NameMatch::Prefix(text),
         By::Suffix => NameMatch::Suffix(text),
         By::Substring => NameMatch::Substring(text),
         By::Regex => NameMatch::Regex(field.parsed("a text", Pattern::new)?),
+    })
+}
+
+fn read_cname(table: &mut Section<'_>) -> Option<RewriteField> {
+    // As in CoreDNS: a dot is added to whole names alone.
+    let matches = read_match_of(table, str::to_ascii_lowercase);
+    let to_field = needed(table, "to");
+    let to = to_field.as_ref().and_then(|field| field.text("a text"))?;
+    if to.is_empty() {
+        to_field?.problem("is empty, and so no target");
+        return None;
+    }
+    let to = match &matches {
+        Some(NameMatch::Exact(_)) => normalized(to),
+        _ => to.to_ascii_lowercase(),
+    };
+    Some(RewriteField::Cname {
+        matches: matches?,
+        to: to.into(),
     })
 }
 

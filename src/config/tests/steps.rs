@@ -10,12 +10,12 @@ fn block(text: &str) -> BlockOptions {
 #[test]
 fn a_step_is_there_where_its_table_is_written() {
     let none = block("");
-    assert!(!none.any && !none.local && !none.minimal && !none.loadbalance);
+    assert!(!none.any && !none.local && !none.minimal && none.loadbalance.is_none());
     assert!(none.hosts.is_none() && none.nsid.is_none() && none.bufsize.is_none());
     let all = block(
         "[any]\n[local]\n[minimal]\n[loadbalance]\n[nsid]\n[bufsize]\n[chaos]\n[dns64]\n[autopath]\n",
     );
-    assert!(all.any && all.local && all.minimal && all.loadbalance);
+    assert!(all.any && all.local && all.minimal && all.loadbalance.is_some());
     assert_eq!((all.nsid.as_deref(), all.bufsize), (Some(""), Some(1232)));
     assert!(
         all.chaos

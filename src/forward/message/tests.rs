@@ -1,9 +1,12 @@
 //! The question that goes out, and what is taken for a reply to it.
 
 use super::*;
-use crate::chain::UpstreamId;
+use crate::answer::Changes;
+use crate::chain::{
+    Asker, OptionAction, OptionRule, OptionValue, RewriteField, RewriteRule, UpstreamId, rewrite,
+};
 use crate::tenancy::Client;
-use crate::wire::{NameBuf, QNameBuffer};
+use crate::wire::{HeaderFlags, NameBuf, QNameBuffer};
 
 const RULES: Rules = Rules {
     authentic: false,
@@ -11,6 +14,10 @@ const RULES: Rules = Rules {
 };
 
 fn asked(bytes: &[u8], name: &[u8], rules: Rules) -> Question {
+    changed(bytes, name, rules, Changes::default())
+}
+
+fn changed(bytes: &[u8], name: &[u8], rules: Rules, changes: Changes) -> Question {
     let mut buffer = QNameBuffer::default();
     let query = Query::parse(bytes, &mut buffer).unwrap();
     let mut qname = NameBuf::new();
@@ -20,6 +27,7 @@ fn asked(bytes: &[u8], name: &[u8], rules: Rules) -> Question {
         qname,
         qtype: RType::A,
         client: Client::Unknown,
+        changes,
     };
     Question::new(&query, bytes, &plan, rules)
 }
@@ -145,4 +153,85 @@ fn anything_that_came_back_is_a_reply_or_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn rules_change_flags_and_options_and_nothing_else() {
+    let edits = |rules: &[(OptionAction, u16, &[u8])]| {
+        let rules: Vec<RewriteRule> = rules
+            .iter()
+            .map(|&(action, code, octets)| RewriteRule {
+                goes_on: true,
+                field: RewriteField::Option(OptionRule {
+                    action,
+                    code,
+                    value: OptionValue::Octets(octets.into()),
+                }),
+            })
+            .collect();
+        let asker = Asker {
+            address: None,
+            port: None,
+            local: None,
+            namespace: None,
+            codes: &[65_001],
+        };
+        let name = "a".parse().unwrap();
+        rewrite(&rules, &name, RType::A, QClass::IN, &asker)
+            .unwrap()
+            .edits
+    };
+    let flags = Changes {
+        flags: Some(HeaderFlags::AA.or(HeaderFlags::RA)),
+        ..Changes::default()
+    };
+    let mut expected = asked(QUERY, b"\x01A\0", RULES).bytes;
+    (expected[2], expected[3]) = (0x04, 0x90);
+    assert_eq!(changed(QUERY, b"\x01A\0", RULES, flags).bytes, expected);
+
+    let set = |code| Changes {
+        flags: None,
+        options: edits(&[(OptionAction::Set, code, b"x")]),
+    };
+    let fixed =
+        &b"\0\0\x01\x10\0\x01\0\0\0\0\0\x01\x01A\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\x80\0"[..];
+    for (fact, changes, private, options) in [
+        (
+            "another is added",
+            set(65_002),
+            false,
+            &b"\0\x0a\xfd\xe9\0\x01\x07\xfd\xea\0\x01x"[..],
+        ),
+        (
+            "the same is replaced",
+            set(65_001),
+            false,
+            b"\0\x05\xfd\xe9\0\x01x",
+        ),
+        (
+            "a forwarder's own stays here",
+            set(65_002),
+            true,
+            b"\0\x05\xfd\xea\0\x01x",
+        ),
+    ] {
+        let rules = Rules { private, ..RULES };
+        let question = changed(QUERY, b"\x01A\0", rules, changes);
+        assert_eq!(question.bytes, [fixed, options].concat(), "{fact}");
+    }
+    let bare = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\0\0\x01\0\x01";
+    let question = changed(bare, b"\x01A\0", RULES, set(65_002));
+    let end = b"\0\0\x29\x02\0\0\0\0\0\0\x05\xfd\xea\0\x01x";
+    assert!(question.bytes.ends_with(end), "{:02x?}", question.bytes);
+    assert_eq!((question.bytes[11], question.payload), (1, 512));
+    let unset = Changes {
+        flags: None,
+        options: edits(&[(OptionAction::Unset, 65_001, b"")]),
+    };
+    let question = changed(bare, b"\x01A\0", RULES, unset);
+    assert_eq!(
+        question.bytes[2..],
+        bare[2..],
+        "what is not there is not made"
+    );
 }

@@ -54,9 +54,19 @@ impl<'c> Case<'c> {
         labels_in_front(&self.question.name, self.zone())
     }
 
+    /// The TTL of the cluster's records.
+    pub(super) fn ttl(&self) -> u32 {
+        let ttl = self.profile.ttl;
+        let cached = self.profile.cached(&self.question.name);
+        cached.map_or(ttl, |[most, least, _]| ttl.max(least).min(most))
+    }
+
     pub(super) fn soa(&self) -> String {
         let (zone, ttl) = (self.zone(), self.profile.ttl);
-        let capped = ttl.min(300);
+        let capped = match self.profile.cached(&self.question.name) {
+            Some([_, _, denial]) => ttl.clamp(5, 300).min(denial),
+            None => ttl.min(300),
+        };
         format!("{zone} {capped} SOA ns.dns.{zone} hostmaster.{zone} * 7200 1800 86400 {ttl}")
     }
 

@@ -136,7 +136,7 @@ fn glue_once(case: &Case<'_>, answer: &mut Answer) {
 
 /// Makes the name servers anew where a slice with an address of the server's is an alias's.
 fn no_alias_for_a_name_server(case: &Case<'_>, answer: &mut Answer) {
-    let (zone, ttl, labels) = (case.zone(), case.profile.ttl, case.labels());
+    let (zone, ttl, labels) = (case.zone(), case.ttl(), case.labels());
     let asked =
         case.is(&["NS"]) && labels.is_empty() || case.is(&["A", "AAAA"]) && labels == ["ns", "dns"];
     let own = interface_addresses().unwrap();
@@ -214,7 +214,7 @@ fn no_alias_for_a_name_server(case: &Case<'_>, answer: &mut Answer) {
 }
 
 fn own_address(case: &Case<'_>, answer: &mut Answer) {
-    let (Some(address), zone, ttl) = (case.address, case.zone(), case.profile.ttl) else {
+    let (Some(address), zone, ttl) = (case.address, case.zone(), case.ttl()) else {
         return;
     };
     // Either is found only where the zone is spelled in lower case.
@@ -281,7 +281,7 @@ fn pointers(case: &Case<'_>, primary: &str) -> Vec<String> {
     for slice in slices.filter(|slice| case.facts.exposes(case.profile, &slice.key.0)) {
         for (endpoint, _) in slice.ready().filter(|(_, other)| *other == address) {
             let label = endpoint.label(&address, case.profile.endpoint_pod_names);
-            let (name, ttl) = (&case.question.name, case.profile.ttl);
+            let (name, ttl) = (&case.question.name, case.ttl());
             let (namespace, service) = (&slice.key.0, &slice.service);
             lines.push(format!(
                 "{name} {ttl} PTR {label}.{service}.{namespace}.svc.{primary}"
@@ -322,7 +322,7 @@ fn pods_that_own_their_address(case: &Case<'_>, answer: &mut Answer) {
         }
         return;
     };
-    let (name, ttl, address) = (&case.question.name, case.profile.ttl, &owner.addresses[0]);
+    let (name, ttl, address) = (&case.question.name, case.ttl(), &owner.addresses[0]);
     let family = if address.contains(':') { "AAAA" } else { "A" };
     if case.is(&[family]) {
         answer.give(vec![format!("{name} {ttl} {family} {address}")], Vec::new());
@@ -402,7 +402,7 @@ fn endpoint_of_dotted(
     if matches!(stands, None | Some(Stands::External(_))) || case.is(&["AXFR", "SOA"]) {
         return;
     }
-    let (name, ttl, zone) = (&case.question.name, case.profile.ttl, case.zone());
+    let (name, ttl, zone) = (&case.question.name, case.ttl(), case.zone());
     let family = if address.contains(':') { "AAAA" } else { "A" };
     let mut numbers: Vec<u16> = slice.numbers.iter().copied().flatten().collect();
     let weight = (100 / slice.numbers.len().max(1)).max(1);

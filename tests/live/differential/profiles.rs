@@ -25,6 +25,8 @@ pub(crate) struct Profile {
     pub(crate) fallthrough: &'static [&'static str],
     pub(crate) zonal: bool,
     pub(crate) external: Option<External>,
+    /// The longest TTL of an answer, the shortest, that of a denial, and for which zones.
+    pub(crate) cache: Option<([u32; 3], &'static [&'static str])>,
     /// Listens on one address alone, so that CoreDNS knows none of its own.
     pub(crate) bound: bool,
 }
@@ -50,6 +52,7 @@ const DEFAULT: Profile = Profile {
     fallthrough: &[],
     zonal: false,
     external: None,
+    cache: None,
     bound: true,
 };
 
@@ -97,6 +100,7 @@ pub(crate) const PROFILES: [Profile; 11] = [
         ttl: 30,
         pods: "insecure",
         fallthrough: &["in-addr.arpa", "ip6.arpa"],
+        cache: Some(([20, 7, 6], &[])),
         ..DEFAULT
     },
     Profile {
@@ -104,12 +108,14 @@ pub(crate) const PROFILES: [Profile; 11] = [
         ttl: 0,
         pods: "insecure",
         endpoint_pod_names: true,
+        cache: Some(([3600, 5, 1800], &[])),
         ..DEFAULT
     },
     Profile {
         name: "noendpoints",
         ttl: 3600,
         noendpoints: true,
+        cache: Some(([3600, 5, 40], &[])),
         ..DEFAULT
     },
     Profile {
@@ -145,6 +151,10 @@ pub(crate) const PROFILES: [Profile; 11] = [
         pods: "verified",
         ignore_empty_service: true,
         fallthrough: &["a.k8s.example"],
+        cache: Some((
+            [11, 5, 9],
+            &["svc.k8s.example", "cluster.local", "10.0.0.0/8"],
+        )),
         ..DEFAULT
     },
 ];
@@ -195,6 +205,13 @@ impl Profile {
         zones
             .map(|zone| zone_name(zone))
             .any(|zone| is_at_or_below(name, &zone))
+    }
+
+    /// The bounds that `cache` has for a name's answers.
+    pub(crate) fn cached(&self, name: &str) -> Option<[u32; 3]> {
+        let (bounds, zones) = self.cache?;
+        let is_in = |zone: &&str| is_at_or_below(name, &zone_name(zone));
+        (zones.is_empty() || zones.iter().any(is_in)).then_some(bounds)
     }
 
     fn coredns(&self, number: usize, kubeconfig: &Path, odd: bool) -> String {
@@ -258,6 +275,16 @@ impl Profile {
             }
             text += "    }\n";
         }
+        if let Some(([most, least, denial], zones)) = self.cache {
+            // What is kept would be another's than what the cluster says now.
+            let zones = zones.join(" ");
+            writeln!(
+                text,
+                "    cache {zones} {{\n        success 1024 {most} {least}\n        denial 1024 {denial}\n        \
+                 disable success\n        disable denial\n    }}"
+            )
+            .unwrap();
+        }
         text + "}\n"
     }
 
@@ -308,6 +335,14 @@ impl Profile {
                 text,
                 "[{prefix}k8s_external]\nzones = {:?}\nttl = {}\nheadless = {}\nfallthrough = {:?}",
                 external.zones, self.ttl, external.headless, external.fallthrough
+            )
+            .unwrap();
+        }
+        if let Some(([most, least, denial], zones)) = self.cache {
+            writeln!(
+                text,
+                "[{prefix}cache]\nzones = {zones:?}\nsuccess = {{ ttl = {most}, min_ttl = {least} }}\n\
+                 denial = {{ ttl = {denial} }}"
             )
             .unwrap();
         }

@@ -102,7 +102,7 @@ const EQUAL: [&str; 8] = [
 
 #[test]
 fn over_every_transport_the_same_is_counted_and_logged() {
-    let (Some(peers), Some(kdig)) = (peers(), program("kdig")) else {
+    let (Some(peers), Some(kdig)) = (peers(), program("kdig", "knot-dnsutils")) else {
         return;
     };
     let folder = Folder::new("metrics-encrypted");

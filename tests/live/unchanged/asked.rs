@@ -32,6 +32,7 @@ const KUBERNETES: Profile = Profile {
     namespace_labels: None,
     labels: None,
     fallthrough: &["in-addr.arpa", "ip6.arpa"],
+    cache: None,
     bound: false,
 };
 

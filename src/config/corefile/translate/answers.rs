@@ -1,7 +1,7 @@
 //! What changes answers in a few words: `acl`, `any`, `autopath`, `bufsize`, `chaos`, `dns64`,
 //! `header`, `loadbalance`, `local`, `minimal`, `nsid`.
 
-use super::values::{item, number, word};
+use super::values::{duration, item, number, word};
 use super::{Cursor, Fault, Item, Out, Table, Token, Value, only_once, shown, texts, zones};
 
 /// `acl [ZONES…] { ACTION [type TYPES…] [net NETS…] }`
@@ -242,20 +242,42 @@ pub(super) fn header(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), F
     }
 }
 
-/// `loadbalance [round_robin]`
+/// `loadbalance [round_robin] { prefer NETS… }`, `loadbalance weighted FILE { reload }`
 pub(super) fn loadbalance(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fault> {
-    const RANDOM: &str = "addresses stand in random order; weights and preferred ranges are not \
-         supported";
     cursor.next();
     let mut table = Table::new("block.loadbalance", Some(&cursor.place()));
+    let mut is_weighted = false;
     match cursor.arguments()[..] {
         [] => {}
         [policy] if policy.text == "round_robin" => table.set_text("policy", policy),
-        [policy, ..] if policy.text == "weighted" => return Err(policy.fault(RANDOM)),
-        [policy, ..] => return Err(policy.fault("`loadbalance` takes `round_robin` alone")),
+        [policy, file] if policy.text == "weighted" => {
+            is_weighted = true;
+            table.set_text("policy", policy);
+            table.set("file", Value::text(out.path(&file.text)), &file.place);
+        }
+        [policy, ..] if policy.text == "weighted" => {
+            return Err(policy.fault("`weighted` needs one file, which has the weights"));
+        }
+        [policy, ..] => {
+            return Err(policy.fault("`loadbalance` takes `round_robin`, or `weighted` and a file"));
+        }
     }
-    if cursor.next_in_block() {
-        return Err(cursor.fault(RANDOM));
+    let mut nets = Vec::new();
+    while cursor.next_in_block() {
+        let option = cursor.token();
+        match cursor.text() {
+            "reload" if is_weighted => {
+                let value = duration(cursor.argument("a duration")?)?;
+                table.set("reload", value, &option.place);
+            }
+            "prefer" if !is_weighted => nets.extend(texts(&cursor.some_arguments("prefixes")?)),
+            "reload" => return Err(option.fault("`reload` is for `weighted`")),
+            "prefer" => return Err(option.fault("`prefer` is for `round_robin`, as in CoreDNS")),
+            _ => return Err(cursor.unknown(&["reload", "prefer"])),
+        }
+    }
+    if !nets.is_empty() {
+        table.extend("prefer", nets);
     }
     only_once(cursor)?;
     out.block.tables.push(table);

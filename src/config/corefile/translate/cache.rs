@@ -4,11 +4,12 @@
 use super::values::{duration, number, word};
 use super::{Cursor, Fault, Out, Table, Token, Value, only_once, shown, zones};
 
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "success",
     "denial",
     "prefetch",
     "serve_stale",
+    "serve_stale_policy",
     "servfail",
     "disable",
     "keepttl",
@@ -43,15 +44,19 @@ pub(super) fn read(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fau
     }
     let mut disabled: Vec<(&'static str, Value)> = Vec::new();
     let mut disabled_at = None;
+    let (mut stale, mut policy) = (None::<(Vec<(&'static str, Value)>, &Token)>, None);
     while cursor.next_in_block() {
         let option = cursor.token();
         match cursor.text() {
             "success" => kept(cursor, &mut success)?,
             "denial" => kept(cursor, &mut denial)?,
             "prefetch" => table.set("prefetch", prefetch(cursor)?, &option.place),
-            "serve_stale" => table.set("serve_stale", serve_stale(cursor)?, &option.place),
+            "serve_stale" => stale = Some((serve_stale(cursor)?, option)),
             "serve_stale_policy" => {
-                return Err(option.fault("`serve_stale_policy` is not supported; leave it out"));
+                let mut value = cursor.argument("`prefer_positive`")?.clone();
+                value.text.make_ascii_lowercase();
+                word(&value, &["prefer_positive"])?;
+                policy = Some(option);
             }
             "servfail" => {
                 let value = duration(cursor.argument("a duration")?)?;
@@ -98,6 +103,13 @@ pub(super) fn read(cursor: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<(), Fau
         if !pairs.is_empty() {
             table.set(key, Value::Inline(pairs), &place);
         }
+    }
+    if let (None, Some(option)) = (&stale, policy) {
+        return Err(option.fault("`serve_stale_policy` needs `serve_stale`"));
+    }
+    if let Some((mut pairs, option)) = stale {
+        pairs.extend(policy.map(|_| ("prefer_positive", Value::plain(true))));
+        table.set("serve_stale", Value::Inline(pairs), &option.place);
     }
     if let Some(option) = disabled_at {
         table.set("disable", Value::Inline(disabled), &option.place);
@@ -152,23 +164,31 @@ fn prefetch(cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
     Ok(Value::Inline(pairs))
 }
 
-/// `serve_stale [DURATION] [immediate|verify]`
-fn serve_stale(cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
+/// `serve_stale [DURATION] [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]`
+fn serve_stale(cursor: &mut Cursor<'_>) -> Result<Vec<(&'static str, Value)>, Fault> {
+    const BEHIND: [&str; 3] = ["verify_timeout", "response_ttl", "failure_recheck"];
     let arguments = cursor.arguments();
-    if let Some(third) = arguments.get(2) {
-        return Err(third.fault(
-            "timeouts and TTLs of stale answers can't be chosen; leave out what is behind the mode",
-        ));
-    }
     let time = match arguments.first() {
         Some(token) => duration(token)?,
         None => Value::text("1h"),
     };
     let mut pairs = vec![("for", time)];
-    if let Some(token) = arguments.get(1) {
-        let mut mode = (*token).clone();
-        mode.text.make_ascii_lowercase();
-        pairs.push(("mode", word(&mode, &["immediate", "verify"])?));
+    let Some(token) = arguments.get(1) else {
+        return Ok(pairs);
+    };
+    let mut mode = (*token).clone();
+    mode.text.make_ascii_lowercase();
+    pairs.push(("mode", word(&mode, &["immediate", "verify"])?));
+    let keys = match &*mode.text {
+        "verify" => &BEHIND[..],
+        _ => &BEHIND[1..],
+    };
+    for (number, token) in arguments[2..].iter().enumerate() {
+        let Some(key) = keys.get(number) else {
+            let message = format!("`{}` takes {} durations at most", mode.text, keys.len());
+            return Err(token.fault(message));
+        };
+        pairs.push((key, duration(token)?));
     }
-    Ok(Value::Inline(pairs))
+    Ok(pairs)
 }

@@ -31,7 +31,8 @@ fn rule(directive: &Token, words: &[&Token]) -> Result<Table, Fault> {
         words => ("stop".into(), words),
     };
     let [field, arguments @ ..] = words else {
-        return Err(directive.fault("needs a field: `name`, `type`, `class`, `ttl` or `rcode`"));
+        return Err(directive
+            .fault("needs a field: `name`, `type`, `class`, `ttl`, `rcode`, `cname` or `edns0`"));
     };
     table.set("mode", Value::text(mode), &directive.place);
     let name = field.text.to_lowercase();
@@ -80,30 +81,93 @@ fn rule(directive: &Token, words: &[&Token]) -> Result<Table, Fault> {
             set_rcodes(&mut table, from, old, to);
         }
         ("rcode", _) => return Err(count("a name, what it is and what it becomes")),
-        ("edns0", _) => {
-            return Err(field.fault(
-                "options of EDNS are written by a server in front of this one, and say there who \
-                 asks (`tenancy { forwarder … }` here); upstreams are told nothing",
-            ));
+        ("edns0", [kind, action, rest @ ..]) => option_rule(&mut table, kind, action, rest)?,
+        ("edns0", _) => return Err(count("`local`, `nsid` or `subnet`, and what to do with it")),
+        ("cname", [from, to]) => {
+            table.set("match", Value::text("exact"), &field.place);
+            table.set_text("from", from);
+            table.set_text("to", to);
         }
-        ("cname", _) => {
-            return Err(field.fault(
-                "the targets of CNAME records are not rewritten; `rewrite name … answer value` \
-                 rewrites them by their text",
-            ));
+        ("cname", [kind, from, to]) => {
+            set_match(&mut table, kind)?;
+            table.set_text("from", from);
+            table.set_text("to", to);
         }
+        ("cname", _) => return Err(count("a target and what it becomes")),
         ("answer", _) => {
             return Err(field.fault("`answer` stands behind a rule's two names, not alone"));
         }
         _ => {
             let message = format!(
-                "`{}` is not a field; they are `name`, `type`, `class`, `ttl` and `rcode`",
+                "`{}` is not a field; they are `name`, `type`, `class`, `ttl`, `rcode`, `cname` and `edns0`",
                 shown(&field.text)
             );
             return Err(field.fault(message));
         }
     }
     Ok(table)
+}
+
+/// `edns0 local|nsid|subnet ACTION …  [revert]`: what a rule adds is never in an answer, so that
+/// `revert` is always.
+fn option_rule(
+    table: &mut Table,
+    kind: &Token,
+    action: &Token,
+    rest: &[&Token],
+) -> Result<(), Fault> {
+    let lower = |token: &Token| {
+        let mut lower = token.clone();
+        lower.text.make_ascii_lowercase();
+        lower
+    };
+    let (kind, action) = (lower(kind), lower(action));
+    table.set(
+        "option",
+        word(&kind, &["local", "nsid", "subnet"])?,
+        &kind.place,
+    );
+    let actions = ["set", "append", "replace", "unset"];
+    table.set("action", word(&action, &actions)?, &action.place);
+    let unset = action.text == "unset";
+    let rest = match rest {
+        [rest @ .., last] if last.text == "revert" && !unset => rest,
+        rest => rest,
+    };
+    let number = |token: &Token, most: i64| {
+        let digits = token
+            .text
+            .strip_prefix("0x")
+            .or_else(|| token.text.strip_prefix("0X"));
+        let parsed = match digits {
+            Some(digits) => i64::from_str_radix(digits, 16).ok(),
+            None => token.text.parse().ok(),
+        };
+        let parsed = parsed.filter(|number| (0..=most).contains(number));
+        let wrong = || token.fault(format!("`{}` is not 0 to {most}", shown(&token.text)));
+        parsed.map(Value::plain).ok_or_else(wrong)
+    };
+    match (&*kind.text, rest) {
+        ("local", [code]) if unset => table.set("code", number(code, 65_535)?, &code.place),
+        ("local", [code, value]) if !unset => {
+            table.set("code", number(code, 65_535)?, &code.place);
+            table.set_text("value", value);
+        }
+        ("local", _) => {
+            return Err(kind.fault("`local` needs a code, and a value unless it is unset"));
+        }
+        ("nsid", []) => {}
+        ("nsid", _) => return Err(kind.fault("`nsid` takes nothing behind what to do")),
+        ("subnet", []) if unset => {}
+        ("subnet", [v4, v6]) if !unset => {
+            table.set("ipv4", number(v4, 32)?, &v4.place);
+            table.set("ipv6", number(v6, 128)?, &v6.place);
+        }
+        _ => {
+            return Err(kind.fault("`subnet` needs bits of IPv4 and IPv6 addresses, as in `24 56`"));
+        }
+    }
+    Ok(())
 }
 
 fn set_match(table: &mut Table, kind: &Token) -> Result<(), Fault> {

@@ -20,10 +20,15 @@ fn wrong_values_of_steps_are_said_with_what_would_be_right() {
         (
             "loadbalance",
             "policy",
-            "\"weighted\"",
-            "`weighted` is not available in this version of tenantdns",
+            "\"x\"",
+            "`x` is not one of `round_robin`, `weighted`",
         ),
-        ("loadbalance", "policy", "\"x\"", "`x` is not `round_robin`"),
+        (
+            "loadbalance",
+            "file",
+            "\"/w\"",
+            "is for `policy = \"weighted\"`",
+        ),
         (
             "autopath",
             "from",
@@ -124,11 +129,18 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         ],
     );
     check(
-        "who asks is not told to others",
-        "[[rewrite]]\nfield = \"edns0\"\n",
+        "a rule for options says which, and what to do",
+        "[[rewrite]]\nfield = \"edns0\"\n[[rewrite]]\nfield = \"edns0\"\noption = \"local\"\naction = \"set\"\n\
+         code = 8\nvalue = \"{protocol}\"\n[[rewrite]]\nfield = \"edns0\"\noption = \"subnet\"\naction = \"set\"\n\
+         [[rewrite]]\nfield = \"edns0\"\noption = \"local\"\naction = \"append\"\ncode = 65001\nvalue = \"0x123\"\n",
         &[
-            "2:9: rewrite[0].field: `edns0` rules tell a server behind this one who asks; this server \
-           knows by itself, and tells nobody",
+            "1:1: rewrite[0]: needs `option` and `action`",
+            "7:8: rewrite[1].code: 8 is out of range; it is 20 to 65535; below are `nsid`, `subnet`, and what is \
+             no operator's to say",
+            "8:9: rewrite[1].value: `{protocol}` is not known to rules; they know `{qname}`, `{qtype}`, \
+             `{client_ip}`, `{client_port}`, `{server_ip}` and `{kubernetes/client-namespace}`",
+            "9:1: rewrite[2]: needs `ipv4` and `ipv6`: how many bits of a client's address are told",
+            "18:9: rewrite[3].value: `0x123` is not hexadecimal",
         ],
     );
     check(
@@ -144,9 +156,27 @@ fn rules_that_say_nothing_or_too_much_are_refused() {
         ],
     );
     check(
-        "flags of questions",
-        "[[header]]\nof = \"query\"\naction = \"set\"\nflags = [\"rd\"]\n",
-        &["2:6: header[0].of: `query` is not available in this version of tenantdns"],
+        "weights are in a file, and decide alone",
+        "[loadbalance]\npolicy = \"weighted\"\nprefer = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n",
+        &[
+            "1:2: loadbalance: needs `file`, which has the weights",
+            "3:25: loadbalance.prefer[1]: `10.0.0.0/33` is neither an address nor a prefix, as in `10.9.0.0/16`",
+        ],
+    );
+    check(
+        "addresses are preferred, or have weights",
+        "[loadbalance]\npolicy = \"weighted\"\nfile = \"/w\"\nprefer = [\"10.0.0.0/8\"]\n",
+        &[
+            "4:10: loadbalance.prefer: can't stand beside weights: either decides which address is first",
+        ],
+    );
+    check(
+        "flags that are nobody's to set",
+        "[[header]]\nof = \"both\"\naction = \"set\"\nflags = [\"ad\"]\n",
+        &[
+            "2:6: header[0].of: `both` is not one of `response`, `query`",
+            "4:10: header[0].flags[0]: `ad` is not `aa`, `ra` or `rd`",
+        ],
     );
 }
 

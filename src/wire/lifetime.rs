@@ -1,24 +1,9 @@
-//! What a reply is to the question that it answers, and with that where it is kept and for how long:
-//! CoreDNS's `response.Typify` and `cache.key`, on wire bytes.
+//! What a reply says, and with that for how long it may be believed: CoreDNS's `response.Typify` and
+//! the TTLs of its `cache`, on wire bytes. Not where anything is kept.
 
-use super::options::Options;
-use crate::wire::{Message, MessageRecord, NameBuf, QClass, RType, Rcode, Section, eq_ignore_case};
-use std::time::Duration;
-
-/// The half of a cache that a reply is kept in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// Answers.
-    Success,
-    /// Denials and failures.
-    Denial,
-}
-
-impl Kept {
-    pub(super) fn half(self) -> usize {
-        self as usize
-    }
-}
+use super::{
+    Message, MessageRecord, NameBuf, QClass, RType, Rcode, Section, eq_ignore_case, set_ttls,
+};
 
 /// What a reply says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +18,66 @@ pub enum Kind {
     Failure,
     /// Another error.
     Other,
+}
+
+/// What the TTLs of messages are within, by what they say; seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Of answers: at least, and at most, which wins.
+    pub success: (u32, u32),
+    /// Of denials.
+    pub denial: (u32, u32),
+    /// Of failures.
+    pub failure: u32,
+}
+
+impl Lifetimes {
+    /// Returns the TTL that all records of such a message get: the least that one has, within these.
+    pub fn ttl(&self, kind: Kind, message: &Message<'_>) -> u32 {
+        let own = || least_ttl(message);
+        match kind {
+            Kind::Failure => self.failure,
+            Kind::Negative => self.of_denials(own()),
+            Kind::Positive => self.of_answers(own()),
+            Kind::Delegation | Kind::Other => self.of_answers(NO_RECORD_TTL),
+        }
+    }
+
+    /// Returns what becomes of this TTL in an answer.
+    pub fn of_answers(&self, ttl: u32) -> u32 {
+        ttl.max(self.success.0).min(self.success.1)
+    }
+
+    /// Returns what becomes of this TTL in a denial.
+    pub fn of_denials(&self, ttl: u32) -> u32 {
+        ttl.max(self.denial.0).min(self.denial.1)
+    }
+
+    /// Gives all records of a message the TTL that they are to have. What can't be read stays as it is.
+    pub fn apply(&self, message: &mut [u8]) {
+        let Some(read) = Message::parse(message) else {
+            return;
+        };
+        if self.holds(&read) {
+            return;
+        }
+        let ttl = self.ttl(Kind::of(&read).0, &read);
+        set_ttls(message, ttl);
+    }
+
+    /// Returns whether a message has one TTL already, which stays whatever it says.
+    fn holds(&self, message: &Message<'_>) -> bool {
+        let mut ttls = message
+            .records()
+            .filter(|record| record.rtype != RType::OPT)
+            .map(|record| record.ttl);
+        let fails = !matches!(message.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN);
+        !fails
+            && ttls.next().is_none_or(|first| {
+                let stays = self.of_answers(first) == first && self.of_denials(first) == first;
+                stays && ttls.all(|ttl| ttl == first)
+            })
+    }
 }
 
 /// The TTL where no record's counts (CoreDNS's `MinimalDefaultTTL`).
@@ -68,41 +113,21 @@ impl Kind {
         };
         (kind, may_be_kept && !message.header().truncated())
     }
-
-    /// Returns the half that such a reply is kept in.
-    pub(super) fn half(self) -> Kept {
-        match self {
-            Self::Positive | Self::Delegation | Self::Other => Kept::Success,
-            Self::Negative | Self::Failure => Kept::Denial,
-        }
-    }
-
-    /// Returns the TTL that all records of such a message get: within what the options allow.
-    pub(super) fn ttl(self, message: &Message<'_>, options: &Options) -> u32 {
-        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-        let (half, own) = match self {
-            Self::Failure => return seconds(options.servfail),
-            Self::Negative => (&options.denial, true),
-            Self::Positive => (&options.success, true),
-            Self::Delegation | Self::Other => (&options.success, false),
-        };
-        let least = match own {
-            true => least_ttl(message, half.ttl),
-            false => NO_RECORD_TTL,
-        };
-        least.max(seconds(half.min_ttl)).min(seconds(half.ttl))
-    }
 }
 
-/// Returns the least TTL of a message's records, at most `most`.
-fn least_ttl(message: &Message<'_>, most: Duration) -> u32 {
-    let most = u32::try_from(most.as_secs()).unwrap_or(u32::MAX);
+/// Returns whether a message holds what it was asked for, behind aliases or at once.
+pub fn answers_its_question(message: &Message<'_>) -> bool {
+    message.rcode() == Rcode::NOERROR && reaches_its_type(message)
+}
+
+/// Returns the least TTL of a message's records.
+fn least_ttl(message: &Message<'_>) -> u32 {
     let ttls = message
         .records()
         .filter(|record| record.rtype != RType::OPT)
         // RFC 2181 section 8: with the first bit set it is zero.
         .map(|record| if record.ttl >> 31 == 1 { 0 } else { record.ttl });
-    ttls.min().map_or(NO_RECORD_TTL, |least| least.min(most))
+    ttls.min().unwrap_or(NO_RECORD_TTL)
 }
 
 /// Returns whether the answer section holds what was asked for, at the end of the CNAMEs that start
