@@ -117,6 +117,8 @@ pub struct Verdict {
     pub named: Option<IpAddr>,
     /// Who asked.
     pub asker: Client,
+    /// Whether that is somebody who sees what it would not if the policy were enforced on it.
+    pub open: bool,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
     /// Whether `autopath` found the name in the client's search list.
@@ -139,6 +141,8 @@ impl Verdict {
             forwarded: None,
             named: None,
             asker,
+            // Only names of zones are audited.
+            open: false,
             qtype: None,
             searched: false,
             dnssec_ok: false,
@@ -150,6 +154,26 @@ impl Verdict {
 /// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
+    match respond_plainly(snapshot, request, out) {
+        Some((length, verdict)) => Outcome::Reply(length, verdict),
+        None => respond_at_length(snapshot, request, out),
+    }
+}
+
+/// The short way of [`respond`], for whoever answers the same questions over and over: what nearly
+/// everybody asks. Returns `None` where the query needs [`respond_at_length`], whatever is in `out` by
+/// then.
+#[inline(always)]
+pub fn respond_plainly(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    out: &mut [u8],
+) -> Option<(usize, Verdict)> {
+    plain::answer(snapshot, request, out)
+}
+
+/// The long way of [`respond`], which every query can go.
+pub fn respond_at_length(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
     run(snapshot, request, None, Said::NOTHING, out)
 }
 
@@ -185,8 +209,9 @@ pub fn respond_both_ways(
         depth: 0,
     };
     let limit = limit(request, &query);
+    let short = plain::answer(snapshot, request, short);
     Some((
-        plain::answer(&asked, limit, short),
+        short.map(|(length, verdict)| Outcome::Reply(length, verdict)),
         answer_in_steps(&asked, limit, long),
     ))
 }
@@ -289,7 +314,7 @@ struct By {
     searched: bool,
 }
 
-#[inline(always)]
+#[inline(never)]
 fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
@@ -320,7 +345,7 @@ fn run(
         said,
         depth: 0,
     };
-    answer(&asked, limit(request, &query), out)
+    answer_in_steps(&asked, limit(request, &query), out)
 }
 
 /// Returns the octets of an answer at most.
@@ -331,16 +356,7 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
     }
 }
 
-/// Answers a query whose client is settled, in `limit` octets.
-#[inline(always)]
-fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
-    match plain::answer(asked, limit, out) {
-        Some(outcome) => outcome,
-        None => answer_in_steps(asked, limit, out),
-    }
-}
-
-/// Answers a query by the steps of its block, whatever it asks for.
+/// Answers a query whose client is settled by the steps of its block, in `limit` octets.
 #[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let query = asked.query;
@@ -408,6 +424,7 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
         forwarded: None,
         named: asked.named(),
         asker: asked.client,
+        open: asked.snapshot.policy.is_open_to(asked.client),
         qtype: Some(asked.query.qtype),
         searched: by.searched,
         dnssec_ok: asked.query.edns.is_some_and(|edns| edns.dnssec_ok),

@@ -60,7 +60,7 @@ pub enum Identities {
 impl Snapshot {
     /// Returns who an address is. A pod whose namespace has not been read yet is nobody that we
     /// know: what it may see can't be told, and its own names must not look absent.
-    #[inline]
+    #[inline(always)]
     pub fn identify(&self, source: IpAddr) -> Client {
         if self.identities == Identities::Expired {
             return Client::Unknown;
@@ -99,6 +99,7 @@ impl Snapshot {
     }
 
     /// Returns what a client sees.
+    #[inline(always)]
     pub fn view(&self, client: Client) -> View<'_> {
         View::new(client, &self.policy, &self.directory, &self.clients)
     }
@@ -113,6 +114,7 @@ impl Snapshot {
     }
 
     /// Returns a zone.
+    #[inline]
     pub fn zone(&self, id: ZoneId) -> Option<&Zone> {
         self.zones.get(usize::from(id.0))
     }

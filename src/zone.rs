@@ -39,6 +39,7 @@ pub use lookup::{Absent, Found, Lookup};
 pub use options::{Options, PodMode};
 pub use origins::{Origin, reverse_name, reverse_origins};
 pub use plain::Plain;
+use plain::ShortWay;
 pub use ports::{Port, Ports, Selector};
 pub use reverse::{Pointer, Pointers, address_of};
 pub use service::{Body, ServiceNode, SharedPorts};
@@ -60,8 +61,7 @@ type Members = CowVec<CowSorted>;
 pub struct Zone {
     options: Arc<Options>,
     origins: Arc<[Origin]>,
-    /// The place of the origin that the short way is for, where there is one.
-    plain_origin: Option<usize>,
+    short_way: Option<ShortWay>,
     wildcards: bool,
     serial: u32,
     services: Nodes,

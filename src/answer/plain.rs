@@ -1,74 +1,75 @@
 //! The short way for questions that nearly everybody asks: what [`super::kubernetes`] would answer,
 //! octet for octet, without what only other questions need. Whatever is unusual is left to that.
 
-use super::records::Writer;
-use super::{Asked, By, Outcome, finish, unanswerable};
+use super::services::weight;
+use super::{Request, Transport, Verdict};
 use crate::chain::{BlockId, Plugin};
-use crate::wire::{RType, Rcode, ResponseBuilder, Section};
+use crate::snapshot::Snapshot;
+use crate::wire::{PlainQuery, PlainReply, Rcode};
 use crate::zone::Plain;
 
-/// Answers a query in at most `limit` octets, or returns `None` where it is to be answered the
-/// other way, whatever is in `out` by then.
+/// Answers a query, or returns `None` where it is to be answered the other way, whatever is in `out`
+/// by then.
 #[inline(always)]
-pub(super) fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Option<Outcome> {
-    let Asked {
-        snapshot,
-        request,
-        client,
-        query,
-        ..
-    } = *asked;
-    if unanswerable(query, None).is_some() || !snapshot.synced {
+pub(super) fn answer(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    out: &mut [u8],
+) -> Option<(usize, Verdict)> {
+    let id = snapshot.chain.first_zone(request.listener)?;
+    if !snapshot.synced || snapshot.forwarders.is_stub() {
         return None;
     }
-    let id = snapshot.chain.first_zone(request.listener)?;
+    let query = PlainQuery::parse(request.bytes)?;
     let zone = snapshot.zone(id)?;
+    let client = snapshot.identify(request.peer.ip());
     let view = snapshot.view(client);
     if view.is_unknown() {
         return None;
     }
-    let (found, origin) = zone.plain(&view, &query.qname, query.qtype)?;
-    let mut builder = ResponseBuilder::new(query, limit, out);
+    let (found, origin) = zone.plain(&view, query.qname, query.qtype)?;
+    let limit = match request.transport {
+        Transport::Udp => query.udp_limit(),
+        Transport::Tcp => usize::from(u16::MAX),
+    };
+    let mut reply = PlainReply::start(&query, limit, out)?;
+    let ttl = zone.options().ttl;
     let rcode = match found {
         Plain::Addresses(octets) => {
-            let size = if query.qtype == RType::A { 4 } else { 16 };
-            let first = (request.entropy % (octets.len() / size).max(1) as u64) as usize;
-            let ttl = zone.options().ttl;
-            let pushed = builder.push_addresses(query.qtype, ttl, octets, first);
-            pushed.ok()?;
-            None
+            reply.push_addresses((query.qtype, ttl), octets, request.entropy)?;
+            Rcode::NOERROR
         }
         Plain::Service(node, port) => {
-            let mut writer = Writer {
-                asked: *asked,
-                zone,
-                origin,
-                view,
-                builder: &mut builder,
-            };
-            if snapshot.chain.is_minimal() {
-                writer.builder.set_minimal();
-            }
-            writer.cluster_service(&node, port).ok()?;
-            None
+            let (rtype, octets) = node.only_address()?;
+            let address = (!snapshot.chain.is_minimal()).then_some((rtype, octets));
+            let target = (node.suffix(), origin.name.as_wire());
+            reply.push_service(ttl, (weight(1), port), target, address)?;
+            Rcode::NOERROR
         }
-        Plain::NoData => Some(Rcode::NOERROR),
-        Plain::Absent => Some(Rcode::NXDOMAIN),
+        Plain::NoData | Plain::Absent => {
+            let soa = zone.soa();
+            reply.push_soa(origin.name.as_wire().len(), soa.ttl, soa.numbers)?;
+            match found {
+                Plain::Absent => Rcode::NXDOMAIN,
+                _ => Rcode::NOERROR,
+            }
+        }
     };
-    if let Some(rcode) = rcode {
-        builder.set_rcode(rcode);
-        builder.section(Section::Authority);
-        let soa = zone.soa();
-        let at = query.qname.suffix_offset(origin.labels)?;
-        builder.push_soa(at, soa.ttl, soa.numbers).ok()?;
-    }
-    builder.set_authoritative();
-    let by = By {
+    let verdict = Verdict {
+        rcode,
         // There is only one where there is a short way.
         block: Some(BlockId(0)),
         plugin: Some(Plugin::Kubernetes),
-        zone: Some((id, view.class())),
+        zone: Some(id),
+        client: Some(view.class()),
+        forwarded: None,
+        named: None,
+        asker: client,
+        open: view.is_open(),
+        qtype: Some(query.qtype),
         searched: false,
+        dnssec_ok: query.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok),
+        qname: query.qname.len() as u8,
     };
-    Some(finish(builder, asked, by))
+    Some((reply.finish(rcode)?, verdict))
 }

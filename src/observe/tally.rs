@@ -40,6 +40,7 @@ impl Tally {
 
     /// Counts an answer to a client of a class, and of a namespace where it is a pod. Only the
     /// thread that owns the tally may.
+    #[inline]
     pub(super) fn add(&self, class: usize, ns: Option<NsId>, rcode: Rcode) {
         let result = result(rcode);
         if let Some(counts) = self.classes.get(class) {
@@ -85,6 +86,7 @@ impl Tally {
     }
 }
 
+#[inline]
 fn result(rcode: Rcode) -> usize {
     match rcode {
         Rcode::NOERROR => 0,

@@ -106,7 +106,7 @@ impl Traffic {
     }
 
     /// Counts an answer of so many octets.
-    #[inline]
+    #[inline(always)]
     pub fn saw(
         &mut self,
         snapshot: &Snapshot,

@@ -9,7 +9,8 @@ use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
-    DropReason, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond, resume,
+    DropReason, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond_at_length,
+    respond_plainly, resume,
 };
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
@@ -23,7 +24,18 @@ use std::time::{Duration, Instant};
 /// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
 /// may keep what it counts without sharing it.
 pub trait Answerer: Clone + Send + 'static {
-    /// Answers a query into `out`, as [`respond`] does.
+    /// Answers a query into `out` by the short way, as [`respond_plainly`] does, and returns the octets
+    /// to send, or `None` where it is for [`Answerer::answer`], which is asked next.
+    fn answer_plainly(
+        &mut self,
+        _snapshot: &Snapshot,
+        _request: &Request<'_>,
+        _out: &mut [u8],
+    ) -> Option<usize> {
+        None
+    }
+
+    /// Answers a query into `out`, as [`respond_at_length`] does.
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
 
     /// Is told whether what is resumed next is answered from what an upstream said to another query.
@@ -68,13 +80,23 @@ pub trait Answerer: Clone + Send + 'static {
     }
 }
 
-/// The answerer of production: [`respond`].
+/// The answerer of production.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Core;
 
 impl Answerer for Core {
+    #[inline(always)]
+    fn answer_plainly(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        respond_plainly(snapshot, request, out).map(|(length, _)| length)
+    }
+
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-        respond(snapshot, request, out)
+        respond_at_length(snapshot, request, out)
     }
 }
 
@@ -255,6 +277,32 @@ impl<A: Answerer> Engine<A> {
         builder.finish()
     }
 
+    /// Answers a query by the short way, and returns the octets of `out` to send; `None` where it is for
+    /// [`Engine::answer`]. Panics are the caller's, who says so by [`Engine::panicked`], and so are
+    /// the counts, by [`Engine::answered`].
+    #[inline(always)]
+    pub(super) fn answer_plainly(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let length = self.answerer.answer_plainly(snapshot, request, out)?;
+        Some(length.min(out.len()))
+    }
+
+    /// Counts so many answers that were given by the short way.
+    pub(super) fn answered(&self, answers: u64) {
+        self.counters.add(Count::Answered, answers);
+    }
+
+    /// Counts a panic, writes SERVFAIL for the query that was being answered, and returns its length.
+    #[cold]
+    pub(super) fn panicked(&self, query: &[u8], out: &mut [u8]) -> usize {
+        self.counters.add(Count::Panics, 1);
+        header_servfail(query, out)
+    }
+
     /// Answers a query, or passes it on to the waiters or the upstream with the way back that
     /// `keep` gives. Returns the octets of `out` to send now; 0 for none.
     pub(super) fn answer(
@@ -265,7 +313,36 @@ impl<A: Answerer> Engine<A> {
         waiters: &Waiters,
         keep: impl FnOnce() -> Option<ReplyTo>,
     ) -> usize {
-        match self.answer_once(snapshot, request, out) {
+        let answered = self.answer_once(snapshot, request, out);
+        self.pass_on(answered, snapshot, request, out, waiters, keep)
+    }
+
+    /// As [`Engine::answer`], for a query that [`Engine::answer_plainly`] left.
+    #[inline(never)]
+    pub(super) fn answer_at_length(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        request: &Request<'_>,
+        out: &mut [u8],
+        waiters: &Waiters,
+        keep: impl FnOnce() -> Option<ReplyTo>,
+    ) -> usize {
+        let answered = self.guarded(request, out, |answerer, out| {
+            answerer.answer(snapshot, request, out)
+        });
+        self.pass_on(answered, snapshot, request, out, waiters, keep)
+    }
+
+    fn pass_on(
+        &mut self,
+        answered: Answered,
+        snapshot: &Arc<Snapshot>,
+        request: &Request<'_>,
+        out: &mut [u8],
+        waiters: &Waiters,
+        keep: impl FnOnce() -> Option<ReplyTo>,
+    ) -> usize {
+        match answered {
             Answered::Reply(length) => length,
             Answered::Nothing => 0,
             Answered::Hold => {
@@ -330,9 +407,21 @@ impl<A: Answerer> Engine<A> {
         request: &Request<'_>,
         out: &mut [u8],
     ) -> Answered {
-        self.guarded(request, out, |answerer, out| {
-            answerer.answer(snapshot, request, out)
-        })
+        let mut plainly = None;
+        let answered = self.guarded(request, out, |answerer, out| {
+            plainly = answerer.answer_plainly(snapshot, request, out);
+            match plainly {
+                Some(_) => Outcome::Hold,
+                None => answerer.answer(snapshot, request, out),
+            }
+        });
+        match plainly {
+            Some(length) => {
+                self.answered(1);
+                Answered::Reply(length.min(out.len()))
+            }
+            None => answered,
+        }
     }
 
     /// Answers a query once with what upstreams said, panics included.

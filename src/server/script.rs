@@ -303,6 +303,7 @@ fn verdict() -> Verdict {
         forwarded: None,
         named: None,
         asker: Client::Unknown,
+        open: false,
         qtype: None,
         searched: false,
         dnssec_ok: false,

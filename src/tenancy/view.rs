@@ -5,6 +5,7 @@ use super::policy::{ClientClass, Policy};
 use super::row::{Row, Sight};
 use super::tenant::NamespaceFacts;
 use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
+use crate::cow::Several;
 use std::hint::black_box;
 use std::net::IpAddr;
 
@@ -42,7 +43,7 @@ pub enum Absence {
 
 impl<'s> View<'s> {
     /// Returns what `client` sees.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         client: Client,
         policy: &'s Policy,
@@ -65,6 +66,7 @@ impl<'s> View<'s> {
     }
 
     /// Returns the kind of who sees.
+    #[inline(always)]
     pub fn class(&self) -> ClientClass {
         self.policy.class_by(self.client, self.own)
     }
@@ -75,7 +77,15 @@ impl<'s> View<'s> {
         std::ptr::from_ref(self.row.class).addr()
     }
 
+    /// Returns whether this client sees what it would not if the policy were enforced on it: it is in
+    /// audit, or all of the server is.
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        self.policy.mode() != super::Mode::Off && !self.is_enforced()
+    }
+
     /// Returns whether what this client must not see is hidden from it, whatever it asks for.
+    #[inline(always)]
     pub fn is_enforced(&self) -> bool {
         self.policy.is_enforced_by(self.client, self.own)
     }
@@ -92,6 +102,7 @@ impl<'s> View<'s> {
     }
 
     /// Returns whether names may be answered only as to somebody that we don't know.
+    #[inline(always)]
     pub fn is_unknown(&self) -> bool {
         self.absence() != Absence::Nonexistent
     }
@@ -102,6 +113,7 @@ impl<'s> View<'s> {
     }
 
     /// Returns how a name is answered that is not in the view and that a cluster could hold.
+    #[inline(always)]
     pub fn absence(&self) -> Absence {
         let unknown = match self.client {
             Client::Unknown => true,
@@ -168,6 +180,26 @@ impl<'s> View<'s> {
         } else {
             ServiceId::NONE
         }
+    }
+
+    /// Finds a service by its name, its label and its namespace's in wire form and lower case, where
+    /// this client sees it. `read` says of a number what it is, of which namespace, and whether it has
+    /// the name. One that is hidden is found like one that nobody has named, by the same work.
+    ///
+    /// # Errors
+    /// Several numbers have the name's hash.
+    #[inline]
+    pub(crate) fn service_named<T>(
+        &self,
+        name: &[u8],
+        read: impl FnOnce(ServiceId) -> (T, NsId, bool),
+    ) -> Result<Option<T>, Several> {
+        let found = self.directory.candidate(name)?;
+        // The compiler must not leave out what only an own number needs.
+        let (it, ns, has_name) = read(ServiceId(black_box(found.number.0)));
+        let permitted = black_box(self.row.permits_evenly(ns, found.number));
+        let seen = found.is_own & has_name & permitted;
+        Ok(seen.then_some(it))
     }
 
     /// Returns some service, which follows from `key`: looked at in the stead of one that is not

@@ -41,6 +41,7 @@ impl ZoneWriter {
         let frame = Frame {
             kind,
             flags: NAMES_ENDPOINTS,
+            namespace: input.ns.0,
             addresses: &addresses,
             suffix: &input.suffix(),
             target: target.as_ref().map_or(&[], Name::as_wire),
@@ -64,6 +65,7 @@ impl ZoneWriter {
         let frame = Frame {
             kind,
             flags,
+            namespace: input.ns.0,
             addresses: &addresses.unwrap_or_default(),
             suffix: &input.suffix(),
             target: &[],

@@ -4,11 +4,12 @@
 
 use super::lookup::is_wild;
 use super::ports::Selector;
-use super::service::{Body, ServiceNode};
+use super::service::{self, Head, ServiceNode};
 use super::target::without_underscore;
 use super::{Origin, Zone};
 use crate::tenancy::View;
-use crate::wire::{QName, RType};
+use crate::wire::{Front, Name, RType, has_uppercase, is_equal};
+use std::hint::black_box;
 
 /// What the short way finds.
 pub enum Plain<'a> {
@@ -22,77 +23,90 @@ pub enum Plain<'a> {
     Absent,
 }
 
+/// Where the short way leads.
+#[derive(Debug, Clone)]
+pub(super) struct ShortWay {
+    /// The place of the one origin that it is for.
+    pub(super) origin: usize,
+    /// What the names of services end in: `svc` in front of it.
+    pub(super) services: Name,
+}
+
+/// What is read in the stead of a service that a zone doesn't have.
+static NOTHING: [u8; Head::LEN] = [0; Head::LEN];
+
 impl Zone {
-    /// Looks up `qname` as `view` sees it, where that is somebody's whom we know. Returns what was
-    /// found and the origin that the name is below, or `None` where [`Zone::lookup`] is to be asked.
+    /// Looks up a name in wire form as `view` sees it, where that is somebody's whom we know. Returns
+    /// what was found and the origin that the name is below, or `None` where [`Zone::lookup`] is to be
+    /// asked.
     #[inline(always)]
     pub fn plain<'a>(
         &'a self,
         view: &View<'a>,
-        qname: &QName<'a>,
+        qname: &[u8],
         qtype: RType,
     ) -> Option<(Plain<'a>, &'a Origin)> {
-        let origin = self.origins.get(self.plain_origin?)?;
-        let start = qname.suffix_offset(origin.labels)?;
-        if qname.lower().get(start..)? != origin.name.as_wire() {
-            return None;
-        }
-        let own = qname.label_count() - origin.labels;
-        Some((self.below(view, own, qname, qtype)?, origin))
-    }
-
-    #[inline(always)]
-    fn below<'a>(
-        &'a self,
-        view: &View<'a>,
-        own: usize,
-        qname: &QName<'a>,
-        qtype: RType,
-    ) -> Option<Plain<'a>> {
+        let way = self.short_way.as_ref()?;
+        let origin = self.origins.get(way.origin)?;
         if !matches!(qtype, RType::A | RType::AAAA | RType::SRV | RType::HTTPS) {
             return None;
         }
-        // From the right: 1 is the label next to the origin.
-        let label = |from_right: usize| qname.label(own.checked_sub(from_right)?);
-        match label(1)? {
-            b"svc" if own >= 3 => {}
-            b"svc" | b"pod" => return (own > 5).then_some(Plain::Absent),
-            // Few names of the zone itself have other labels there: one, or two that end in these.
-            b"dns" | b"tenantdns" => return None,
-            _ => return (own > 1).then_some(Plain::Absent),
-        }
-        if own > 5 {
-            return Some(Plain::Absent);
-        }
-        let (namespace, service) = (label(2)?, label(3)?);
-        if self.wildcards && (is_wild(namespace) || is_wild(service)) {
+        let (front, found) = match Front::of(qname, way.services.as_wire()) {
+            Some(front) => {
+                let found = self.below_services(view, &front?, (qname, qtype))?;
+                (front?, found)
+            }
+            None => {
+                let front = Front::of(qname, origin.name.as_wire())??;
+                (front, beside_services(&front)?)
+            }
+        };
+        // What is stored is in lower case: what is found was asked for so.
+        let differs = matches!(found, Plain::Absent) && has_uppercase(front.as_wire());
+        (!differs).then_some((found, origin))
+    }
+
+    #[inline(always)]
+    fn below_services<'a>(
+        &'a self,
+        view: &View<'a>,
+        front: &Front<'_>,
+        (qname, qtype): (&[u8], RType),
+    ) -> Option<Plain<'a>> {
+        // Labels in front of the service's.
+        let more = match front.count() {
+            0 | 1 => return None,
+            count @ 2..=4 => count - 2,
+            _ => return Some(Plain::Absent),
+        };
+        if self.wildcards && has_wild(front) {
             return None;
         }
-        let selector = match own {
-            3 => Selector::ANY,
-            4 => Selector {
-                port: label(4)?,
-                ..Selector::ANY
-            },
-            _ => Selector {
-                port: without_underscore(label(5)?),
-                protocol: without_underscore(label(4)?),
-            },
-        };
-        if self.wildcards && own > 3 && (is_wild(selector.port) || is_wild(selector.protocol)) {
-            return None;
-        }
-        let seen = self.see(view, namespace);
-        let block = self.services.get(view.service(seen, service).0);
-        let Some(node) = block.and_then(|block| ServiceNode::read(block.as_deref()?)) else {
+        let name = front.from(more)?;
+        let whole = qname.get(front.as_wire().len() - name.len()..)?;
+        let whole = whole.get(..name.len() + b"\x03svc".len())?;
+        let found = view.service_named(name, |number| {
+            let block = self.services.get(number.0).and_then(Option::as_deref);
+            let block = block.unwrap_or(&NOTHING);
+            // A block is never shorter than what it starts with.
+            let node = ServiceNode::read(block).unwrap_or(ServiceNode::NOTHING);
+            let ns = node.namespace();
+            let is_own = is_same(node.suffix(), whole) & self.exposed.contains(ns.0);
+            (node, ns, is_own)
+        });
+        let Some(node) = found.ok()? else {
             return Some(Plain::Absent);
         };
-        match (node.body(), own, qtype) {
-            (Body::Absent, ..) => Some(Plain::Absent),
-            (Body::Cluster, 3, RType::A | RType::AAAA) => {
+        match (node.kind(), more, qtype) {
+            (service::ABSENT, ..) => Some(Plain::Absent),
+            (service::CLUSTER, 0, RType::A | RType::AAAA) => {
                 row(node.cluster_row(qtype), node.has_cluster_addresses())
             }
-            (Body::Cluster, 5, RType::SRV) => {
+            (service::CLUSTER, 2, RType::SRV) => {
+                let selector = Selector {
+                    port: without_underscore(front.label(0)?),
+                    protocol: without_underscore(front.label(1)?),
+                };
                 let mut ports = node.ports().iter().filter(|port| selector.matches(port));
                 match (ports.next(), ports.next()) {
                     (Some(port), None) if node.has_cluster_addresses() => {
@@ -102,13 +116,45 @@ impl Zone {
                     _ => None,
                 }
             }
-            (Body::Headless, 3, RType::A | RType::AAAA) => {
+            (service::HEADLESS, 0, RType::A | RType::AAAA) => {
                 let endpoints = node.endpoints();
                 row(endpoints.in_row(qtype)?, !endpoints.is_empty())
             }
             _ => None,
         }
     }
+}
+
+/// Returns what is found of a name of the zone that is not below `svc`.
+#[inline(always)]
+fn beside_services<'a>(front: &Front<'_>) -> Option<Plain<'a>> {
+    let count = front.count();
+    match front.label(count.checked_sub(1)?)? {
+        b"svc" => None,
+        b"pod" => (count > 5).then_some(Plain::Absent),
+        // Few names of the zone itself have other labels there: one, or two that end in these.
+        b"dns" | b"tenantdns" => None,
+        _ => (count > 1).then_some(Plain::Absent),
+    }
+}
+
+/// Returns whether a label may stand for any.
+#[inline(always)]
+fn has_wild(front: &Front<'_>) -> bool {
+    let longest = b"_any".len();
+    (0..front.count()).any(|at| {
+        let short = |label: &&[u8]| label.len() <= longest;
+        let label = front.label(at).filter(short);
+        label.is_some_and(|label| is_wild(without_underscore(label)))
+    })
+}
+
+/// Compares names by the same work, whatever the one is that is stored.
+#[inline(always)]
+fn is_same(stored: &[u8], name: &[u8]) -> bool {
+    let same_length = stored.len() == name.len();
+    let stored = if same_length { stored } else { name };
+    black_box(is_equal(stored, name)) & same_length
 }
 
 fn row(octets: &[u8], exists: bool) -> Option<Plain<'_>> {
