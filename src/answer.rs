@@ -26,6 +26,7 @@ mod wild;
 pub use asks::{MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use forwarded::{Forwarded, awaited};
+pub use plain::Shortcut;
 
 use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
@@ -154,22 +155,11 @@ impl Verdict {
 /// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-    match respond_plainly(snapshot, request, out) {
+    let shortcut = Shortcut::of(snapshot, request.listener);
+    match shortcut.and_then(|way| way.respond(request, out)) {
         Some((length, verdict)) => Outcome::Reply(length, verdict),
         None => respond_at_length(snapshot, request, out),
     }
-}
-
-/// The short way of [`respond`], for whoever answers the same questions over and over: what nearly
-/// everybody asks. Returns `None` where the query needs [`respond_at_length`], whatever is in `out` by
-/// then.
-#[inline(always)]
-pub fn respond_plainly(
-    snapshot: &Snapshot,
-    request: &Request<'_>,
-    out: &mut [u8],
-) -> Option<(usize, Verdict)> {
-    plain::answer(snapshot, request, out)
 }
 
 /// The long way of [`respond`], which every query can go.
@@ -209,7 +199,8 @@ pub fn respond_both_ways(
         depth: 0,
     };
     let limit = limit(request, &query);
-    let short = plain::answer(snapshot, request, short);
+    let shortcut = Shortcut::of(snapshot, request.listener);
+    let short = shortcut.and_then(|way| way.respond(request, short));
     Some((
         short.map(|(length, verdict)| Outcome::Reply(length, verdict)),
         answer_in_steps(&asked, limit, long),

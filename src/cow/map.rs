@@ -27,7 +27,7 @@ impl Seed {
     }
 
     /// Returns the hash of octets.
-    #[inline]
+    #[inline(always)]
     pub fn hash_octets(&self, octets: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
         hasher.write(octets);

@@ -68,13 +68,11 @@ impl CowNumbers {
     ///
     /// # Errors
     /// There are several: two in four billion.
-    #[inline]
+    #[inline(always)]
     pub fn candidate(&self, hash: u64, other: u32) -> Result<(u32, bool), Several> {
         let mut shard = self.shards.get(hash);
         if shard.len() > FEW {
-            let start = shard.partition_point(|item| *item < entry(hash, 0));
-            let end = shard.len().min(start + 2);
-            shard = shard.get(start..end).unwrap_or(&[]);
+            shard = nearest(shard, hash);
         }
         let (mut number, mut same) = (other, 0u32);
         for item in shard {
@@ -105,6 +103,15 @@ impl CowNumbers {
             self.shards.set(hash, next);
         }
     }
+}
+
+/// Returns the two entries of a shard that are not in front of a hash: enough to see that several have
+/// it.
+#[inline(never)]
+fn nearest(shard: &[u64], hash: u64) -> &[u64] {
+    let start = shard.partition_point(|item| *item < entry(hash, 0));
+    let end = shard.len().min(start + 2);
+    shard.get(start..end).unwrap_or(&[])
 }
 
 fn entry(hash: u64, number: u32) -> u64 {

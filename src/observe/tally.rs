@@ -46,7 +46,8 @@ impl Tally {
         if let Some(counts) = self.classes.get(class) {
             // Not fetch_add: there is one writer.
             let count = &counts[result];
-            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let next = count.load(Ordering::Relaxed).wrapping_add(1);
+            count.store(next, Ordering::Relaxed);
         }
         let Some(ns) = ns else { return };
         let ns = ns.0.min(NAMESPACES as u32 - 1);

@@ -9,8 +9,8 @@ use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
-    DropReason, Forwarded, Outcome, Plan, Replied, Request, Transport, awaited, respond_at_length,
-    respond_plainly, resume,
+    DropReason, Forwarded, Outcome, Plan, Replied, Request, Shortcut, Transport, awaited,
+    respond_at_length, resume,
 };
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
@@ -24,11 +24,12 @@ use std::time::{Duration, Instant};
 /// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
 /// may keep what it counts without sharing it.
 pub trait Answerer: Clone + Send + 'static {
-    /// Answers a query into `out` by the short way, as [`respond_plainly`] does, and returns the octets
-    /// to send, or `None` where it is for [`Answerer::answer`], which is asked next.
+    /// Answers a query into `out` by the short way, and returns the octets to send, or `None` where it
+    /// is for [`Answerer::answer`], which is asked next.
     fn answer_plainly(
         &mut self,
         _snapshot: &Snapshot,
+        _way: &Shortcut<'_>,
         _request: &Request<'_>,
         _out: &mut [u8],
     ) -> Option<usize> {
@@ -88,11 +89,12 @@ impl Answerer for Core {
     #[inline(always)]
     fn answer_plainly(
         &mut self,
-        snapshot: &Snapshot,
+        _snapshot: &Snapshot,
+        way: &Shortcut<'_>,
         request: &Request<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
-        respond_plainly(snapshot, request, out).map(|(length, _)| length)
+        way.respond(request, out).map(|(length, _)| length)
     }
 
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
@@ -120,17 +122,16 @@ impl Clock {
     }
 }
 
-/// Random bits for the rotation of answers: splitmix64, seeded by the standard library's keys. Not
-/// for secrets.
+/// Random bits for the rotation of answers: wyrand, seeded by the standard library's keys. Not for
+/// secrets.
 #[derive(Debug)]
 struct Entropy(u64);
 
 impl Entropy {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0 = self.0.wrapping_add(0xa076_1d64_78bd_642f);
+        let mixed = u128::from(self.0) * u128::from(self.0 ^ 0xe703_7ed1_a0b4_28db);
+        (mixed >> 64) as u64 ^ mixed as u64
     }
 }
 
@@ -231,6 +232,11 @@ impl<A: Answerer> Engine<A> {
         self.answerer.knows(snapshot, client)
     }
 
+    /// Returns whether every query is to be answered.
+    pub(super) fn admits_all(&self) -> bool {
+        self.limits.is_none()
+    }
+
     /// Returns whether a query is to be answered. Called once for each that arrives: one that waits
     /// has been counted.
     #[inline]
@@ -284,10 +290,11 @@ impl<A: Answerer> Engine<A> {
     pub(super) fn answer_plainly(
         &mut self,
         snapshot: &Snapshot,
+        way: &Shortcut<'_>,
         request: &Request<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
-        let length = self.answerer.answer_plainly(snapshot, request, out)?;
+        let length = self.answerer.answer_plainly(snapshot, way, request, out)?;
         Some(length.min(out.len()))
     }
 
@@ -408,8 +415,9 @@ impl<A: Answerer> Engine<A> {
         out: &mut [u8],
     ) -> Answered {
         let mut plainly = None;
+        let way = Shortcut::of(snapshot, request.listener);
         let answered = self.guarded(request, out, |answerer, out| {
-            plainly = answerer.answer_plainly(snapshot, request, out);
+            plainly = way.and_then(|way| answerer.answer_plainly(snapshot, &way, request, out));
             match plainly {
                 Some(_) => Outcome::Hold,
                 None => answerer.answer(snapshot, request, out),

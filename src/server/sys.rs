@@ -211,10 +211,10 @@ impl Receiver {
         // The one behind the last may have been begun.
         self.used = (received + 1).min(SLOTS);
         let received = received.min(SLOTS);
-        let parts = self.names.iter().zip(&mut self.controls);
-        let headers = self.headers.iter().zip(&mut self.routes);
-        for ((name, control), (header, (can_answer, route))) in parts.zip(headers).take(received) {
-            *can_answer = read_route(&header.msg_hdr, control, name, route, &mut self.lost);
+        for slot in 0..received {
+            let (can_answer, route) = &mut self.routes[slot];
+            let (header, control) = (&self.headers[slot].msg_hdr, &mut self.controls[slot]);
+            *can_answer = read_route(header, control, &self.names[slot], route, &mut self.lost);
         }
         Ok(received)
     }

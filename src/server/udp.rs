@@ -9,7 +9,7 @@ use super::proxy::{self, Header, Named};
 use super::stats::Count;
 use super::sys::{Datagrams, Receiver, SLOTS, Sender};
 use super::waiters::Waiters;
-use crate::answer::{Request, Transport};
+use crate::answer::{Request, Shortcut, Transport};
 use crate::chain::ListenerId;
 use crate::drain::Drain;
 use crate::limits::Admission;
@@ -122,6 +122,9 @@ impl<A: Answerer> Worker<A> {
         let snapshot = batch.snapshot;
         let speak_proxy = snapshot.forwarders.speak_proxy();
         let several = self.socket.only.is_none();
+        let admits_all = self.engine.admits_all();
+        let way = Shortcut::of(snapshot, self.listener);
+        let (receiver, received) = (batch.receiver, batch.received);
         // What differs from one to the next is written into it.
         let mut request = Request {
             listener: self.listener,
@@ -134,10 +137,9 @@ impl<A: Answerer> Worker<A> {
             may_wait: true,
             bytes: &[],
         };
-        while batch.next < batch.received {
-            let slot = batch.next;
+        for slot in batch.next..received {
             batch.next = slot + 1;
-            let Some((bytes, route)) = batch.receiver.datagram(slot) else {
+            let Some((bytes, route)) = receiver.datagram(slot) else {
                 batch.unanswerable += 1;
                 continue;
             };
@@ -152,19 +154,27 @@ impl<A: Answerer> Worker<A> {
             }
             let engine = &mut self.engine;
             let out = batch.sender.buffer();
-            let length = match engine.admit(snapshot, &request) {
-                Admission::Answer => match engine.answer_plainly(snapshot, &request, out) {
-                    Some(length) => {
-                        batch.plain += 1;
-                        length
-                    }
-                    None => {
-                        let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
-                        engine.answer_at_length(snapshot, &request, out, &self.waiters, keep)
-                    }
-                },
-                Admission::Truncate(_) => engine.truncate(bytes, out),
-                Admission::Refuse(_) => 0,
+            let admission = match admits_all {
+                true => Admission::Answer,
+                false => engine.admit(snapshot, &request),
+            };
+            let plainly = match (&way, admission) {
+                (Some(way), Admission::Answer) => {
+                    engine.answer_plainly(snapshot, way, &request, out)
+                }
+                _ => None,
+            };
+            let length = match (plainly, admission) {
+                (Some(length), _) => {
+                    batch.plain = batch.plain.wrapping_add(1);
+                    length
+                }
+                (None, Admission::Answer) => {
+                    let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
+                    engine.answer_at_length(snapshot, &request, out, &self.waiters, keep)
+                }
+                (None, Admission::Truncate(_)) => engine.truncate(request.bytes, out),
+                (None, Admission::Refuse(_)) => 0,
             };
             batch.send(length, slot, &self.socket);
         }

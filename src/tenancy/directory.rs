@@ -103,7 +103,7 @@ impl Directory {
     ///
     /// # Errors
     /// Several have this hash.
-    #[inline]
+    #[inline(always)]
     pub(super) fn candidate(&self, name: &[u8]) -> Result<Found<ServiceId>, Several> {
         let hash = self.seed.hash_octets(name);
         let other = below(hash, self.service_count);
@@ -206,7 +206,7 @@ fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bo
 }
 
 /// Returns a number below `count`, or 0.
-#[inline]
+#[inline(always)]
 fn below(hash: u64, count: u32) -> u32 {
     (((hash >> 32) * u64::from(count)) >> 32) as u32
 }

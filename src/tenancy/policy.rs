@@ -334,7 +334,14 @@ impl Policy {
 
     /// Returns the kind of a client.
     pub fn class(&self, client: Client) -> ClientClass {
-        self.class_by(client, self.own_facts(client))
+        let platform = |own: &NamespaceFacts| own.platform;
+        match client {
+            Client::Pod(_) if self.own_facts(client).is_some_and(platform) => ClientClass::Platform,
+            Client::Pod(_) => ClientClass::Pod,
+            Client::Node => ClientClass::Node,
+            Client::External(_) => ClientClass::External,
+            Client::Unknown => ClientClass::Unknown,
+        }
     }
 
     /// Returns what is known of a client's own namespace, where it is a pod.
@@ -343,18 +350,6 @@ impl Policy {
         match client {
             Client::Pod(ns) => self.facts(ns),
             Client::Node | Client::External(_) | Client::Unknown => None,
-        }
-    }
-
-    /// Returns the kind of a client of whose own namespace this is known.
-    #[inline(always)]
-    pub(super) fn class_by(&self, client: Client, own: Option<&NamespaceFacts>) -> ClientClass {
-        match client {
-            Client::Pod(_) if own.is_some_and(|f| f.platform) => ClientClass::Platform,
-            Client::Pod(_) => ClientClass::Pod,
-            Client::Node => ClientClass::Node,
-            Client::External(_) => ClientClass::External,
-            Client::Unknown => ClientClass::Unknown,
         }
     }
 }

@@ -53,7 +53,7 @@ impl<'p> Row<'p> {
     }
 
     /// Returns what [`Row::permits`] does, by the same work for every namespace and service.
-    #[inline]
+    #[inline(always)]
     pub(super) fn permits_evenly(self, ns: NsId, service: ServiceId) -> bool {
         let differs = self.class.differs(service);
         let (whole, mixed) = self.class.namespaces.get(ns);
@@ -121,7 +121,7 @@ impl ClassRow {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn differs(&self, service: ServiceId) -> bool {
         self.services.binary_search(&service).is_ok()
     }
@@ -176,7 +176,7 @@ struct Word {
 }
 
 impl Bits {
-    #[inline]
+    #[inline(always)]
     fn get(&self, ns: NsId) -> (bool, bool) {
         match self.words.get(self.at(ns.0 / 64)) {
             Some(word) if word.place == ns.0 / 64 => {

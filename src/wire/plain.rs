@@ -22,8 +22,12 @@ pub struct PlainQuery<'a> {
     pub qname: &'a [u8],
     /// The type asked for.
     pub qtype: RType,
-    /// The payload size of the OPT record, where there is one, and its DO bit.
-    pub edns: Option<(u16, bool)>,
+    /// Whether it has an OPT record.
+    has_opt: bool,
+    /// Whether that has the DO bit.
+    pub dnssec_ok: bool,
+    /// The most octets that a response may have over UDP: [`super::ResponseBuilder::udp_limit`].
+    pub udp_limit: usize,
 }
 
 impl<'a> PlainQuery<'a> {
@@ -35,32 +39,29 @@ impl<'a> PlainQuery<'a> {
         if flags & Header::NO_QUERY != 0 {
             return None;
         }
-        let (head, edns) = match u64::from_be_bytes(counts) {
-            0x0001_0000_0000_0000 => (message, None),
+        let (head, has_opt, dnssec_ok, udp_limit) = match u64::from_be_bytes(counts) {
+            0x0001_0000_0000_0000 => (message, false, false, usize::from(MIN_PAYLOAD)),
             0x0001_0000_0000_0001 => {
                 let (head, opt) = message.split_last_chunk::<OPT_LEN>()?;
-                (head, Some(plain_opt(*opt)?))
+                let (size, dnssec_ok) = plain_opt(*opt)?;
+                let limit = size.clamp(MIN_PAYLOAD, PAYLOAD_SIZE);
+                (head, true, dnssec_ok, usize::from(limit))
             }
             _ => return None,
         };
         let (front, end) = head.split_last_chunk::<QUESTION_END>()?;
-        let [t0, t1, c0, c1] = *end;
+        let end = u32::from_be_bytes(*end);
         let qname = front.get(HEADER_LEN..)?;
-        let is_plain = u16::from_be_bytes([c0, c1]) == QClass::IN.0 && qname.len() <= MAX_NAME;
+        let is_plain = end as u16 == QClass::IN.0 && qname.len() <= MAX_NAME;
         is_plain.then_some(Self {
             head,
             flags,
             qname,
-            qtype: RType(u16::from_be_bytes([t0, t1])),
-            edns,
+            qtype: RType((end >> 16) as u16),
+            has_opt,
+            dnssec_ok,
+            udp_limit,
         })
-    }
-
-    /// Returns the most octets that a response may have over UDP: [`super::ResponseBuilder::udp_limit`].
-    #[inline(always)]
-    pub fn udp_limit(&self) -> usize {
-        let size = self.edns.map_or(MIN_PAYLOAD, |(size, _)| size);
-        usize::from(size.clamp(MIN_PAYLOAD, PAYLOAD_SIZE))
     }
 }
 
@@ -296,9 +297,9 @@ impl<'a, 'b> PlainReply<'a, 'b> {
     /// Completes the answer, which is authoritative, and returns its length.
     #[inline(always)]
     pub fn finish(mut self, rcode: Rcode) -> Option<usize> {
-        if let Some((_, dnssec_ok)) = self.query.edns {
+        if self.query.has_opt {
             let room = self.out.get_mut(self.at..)?;
-            let written = write_opt(room, 0, dnssec_ok, None);
+            let written = write_opt(room, 0, self.query.dnssec_ok, None);
             if written == 0 {
                 return None;
             }

@@ -35,40 +35,62 @@ pub(super) struct ShortWay {
 /// What is read in the stead of a service that a zone doesn't have.
 static NOTHING: [u8; Head::LEN] = [0; Head::LEN];
 
+/// A zone whose names have a short way.
+#[derive(Clone, Copy)]
+pub struct PlainZone<'a> {
+    zone: &'a Zone,
+    services: &'a [u8],
+    origin: &'a Origin,
+}
+
 impl Zone {
-    /// Looks up a name in wire form as `view` sees it, where that is somebody's whom we know. Returns
-    /// what was found and the origin that the name is below, or `None` where [`Zone::lookup`] is to be
-    /// asked.
-    #[inline(always)]
-    pub fn plain<'a>(
-        &'a self,
-        view: &View<'a>,
-        qname: &[u8],
-        qtype: RType,
-    ) -> Option<(Plain<'a>, &'a Origin)> {
+    /// Returns the zone by its short way, where it has one.
+    pub fn plain(&self) -> Option<PlainZone<'_>> {
         let way = self.short_way.as_ref()?;
-        let origin = self.origins.get(way.origin)?;
+        Some(PlainZone {
+            zone: self,
+            services: way.services.as_wire(),
+            origin: self.origins.get(way.origin)?,
+        })
+    }
+}
+
+impl<'a> PlainZone<'a> {
+    /// Returns the zone.
+    pub fn zone(&self) -> &'a Zone {
+        self.zone
+    }
+
+    /// Returns the name of the origin that its names are below, in wire form.
+    pub fn origin(&self) -> &'a [u8] {
+        self.origin.name.as_wire()
+    }
+
+    /// Looks up a name in wire form as `view` sees it, where that is somebody's whom we know. Returns
+    /// `None` where [`Zone::lookup`] is to be asked.
+    #[inline(always)]
+    pub fn lookup(&self, view: &View<'a>, qname: &[u8], qtype: RType) -> Option<Plain<'a>> {
         if !matches!(qtype, RType::A | RType::AAAA | RType::SRV | RType::HTTPS) {
             return None;
         }
-        let (front, found) = match Front::of(qname, way.services.as_wire()) {
+        let (front, found) = match Front::of(qname, self.services) {
             Some(front) => {
                 let found = self.below_services(view, &front?, (qname, qtype))?;
                 (front?, found)
             }
             None => {
-                let front = Front::of(qname, origin.name.as_wire())??;
+                let front = Front::of(qname, self.origin())??;
                 (front, beside_services(&front)?)
             }
         };
         // What is stored is in lower case: what is found was asked for so.
         let differs = matches!(found, Plain::Absent) && has_uppercase(front.as_wire());
-        (!differs).then_some((found, origin))
+        (!differs).then_some(found)
     }
 
     #[inline(always)]
-    fn below_services<'a>(
-        &'a self,
+    fn below_services(
+        &self,
         view: &View<'a>,
         front: &Front<'_>,
         (qname, qtype): (&[u8], RType),
@@ -79,24 +101,23 @@ impl Zone {
             count @ 2..=4 => count - 2,
             _ => return Some(Plain::Absent),
         };
-        if self.wildcards && has_wild(front) {
+        let zone = self.zone;
+        let may_be_wild = |at: usize| front.label(at).is_none_or(is_wild);
+        if zone.wildcards && (may_be_wild(more) || may_be_wild(more + 1)) {
             return None;
         }
         let name = front.from(more)?;
         let whole = qname.get(front.as_wire().len() - name.len()..)?;
         let whole = whole.get(..name.len() + b"\x03svc".len())?;
-        let found = view.service_named(name, |number| {
-            let block = self.services.get(number.0).and_then(Option::as_deref);
-            let block = block.unwrap_or(&NOTHING);
-            // A block is never shorter than what it starts with.
-            let node = ServiceNode::read(block).unwrap_or(ServiceNode::NOTHING);
-            let ns = node.namespace();
-            let is_own = is_same(node.suffix(), whole) & self.exposed.contains(ns.0);
-            (node, ns, is_own)
-        });
-        let Some(node) = found.ok()? else {
+        let candidate = view.candidate(name).ok()?;
+        let block = zone.services.get(candidate.number().0);
+        let block = block.and_then(Option::as_deref).unwrap_or(&NOTHING);
+        let node = ServiceNode::read(block)?;
+        let ns = node.namespace();
+        let has_name = is_same(node.suffix(), whole) & zone.exposed.contains(ns.0);
+        if !view.shows(candidate, ns, has_name) {
             return Some(Plain::Absent);
-        };
+        }
         match (node.kind(), more, qtype) {
             (service::ABSENT, ..) => Some(Plain::Absent),
             (service::CLUSTER, 0, RType::A | RType::AAAA) => {
@@ -107,6 +128,9 @@ impl Zone {
                     port: without_underscore(front.label(0)?),
                     protocol: without_underscore(front.label(1)?),
                 };
+                if zone.wildcards && (is_wild(selector.port) || is_wild(selector.protocol)) {
+                    return None;
+                }
                 let mut ports = node.ports().iter().filter(|port| selector.matches(port));
                 match (ports.next(), ports.next()) {
                     (Some(port), None) if node.has_cluster_addresses() => {
@@ -126,7 +150,7 @@ impl Zone {
 }
 
 /// Returns what is found of a name of the zone that is not below `svc`.
-#[inline(always)]
+#[inline(never)]
 fn beside_services<'a>(front: &Front<'_>) -> Option<Plain<'a>> {
     let count = front.count();
     match front.label(count.checked_sub(1)?)? {
@@ -138,17 +162,6 @@ fn beside_services<'a>(front: &Front<'_>) -> Option<Plain<'a>> {
     }
 }
 
-/// Returns whether a label may stand for any.
-#[inline(always)]
-fn has_wild(front: &Front<'_>) -> bool {
-    let longest = b"_any".len();
-    (0..front.count()).any(|at| {
-        let short = |label: &&[u8]| label.len() <= longest;
-        let label = front.label(at).filter(short);
-        label.is_some_and(|label| is_wild(without_underscore(label)))
-    })
-}
-
 /// Compares names by the same work, whatever the one is that is stored.
 #[inline(always)]
 fn is_same(stored: &[u8], name: &[u8]) -> bool {
@@ -157,6 +170,7 @@ fn is_same(stored: &[u8], name: &[u8]) -> bool {
     black_box(is_equal(stored, name)) & same_length
 }
 
+#[inline(always)]
 fn row(octets: &[u8], exists: bool) -> Option<Plain<'_>> {
     Some(match (octets.is_empty(), exists) {
         (false, _) => Plain::Addresses(octets),

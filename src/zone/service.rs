@@ -81,6 +81,7 @@ impl Head {
         ]
     }
 
+    #[inline(always)]
     fn of_octets(octets: &[u8; Self::LEN]) -> Self {
         let [kind, flags, suffix, target, a, b, c, d, rest @ ..] = *octets;
         let [e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = rest;
@@ -98,10 +99,12 @@ impl Head {
         }
     }
 
+    #[inline(always)]
     fn ports_at(self) -> usize {
         usize::from(self.suffix)
     }
 
+    #[inline(always)]
     fn addresses_at(self) -> usize {
         self.ports_at() + self.ports as usize
     }
@@ -116,32 +119,26 @@ impl Head {
 }
 
 impl<'s> ServiceNode<'s> {
-    /// One of which nothing is said.
-    pub(super) const NOTHING: Self = Self {
-        head: &[0; Head::LEN],
-        rest: &[],
-    };
-
     /// Reads a service from its block.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(block: &'s [u8]) -> Option<Self> {
         let (head, rest) = block.split_first_chunk()?;
         Some(Self { head, rest })
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> Head {
         Head::of_octets(self.head)
     }
 
     /// Returns the sort of what the bare name stands for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn kind(&self) -> u8 {
         self.head().kind
     }
 
     /// Returns what the bare name stands for.
-    #[inline]
+    #[inline(always)]
     pub fn body(&self) -> Body<'s> {
         let head = self.head();
         match head.kind {
@@ -153,13 +150,13 @@ impl<'s> ServiceNode<'s> {
     }
 
     /// Returns `S.NS.svc` in wire form, without the origin: what targets end in.
-    #[inline]
+    #[inline(always)]
     pub fn suffix(&self) -> &'s [u8] {
         self.part(0, usize::from(self.head().suffix))
     }
 
     /// Returns the number of its namespace.
-    #[inline]
+    #[inline(always)]
     pub(super) fn namespace(&self) -> NsId {
         NsId(self.head().namespace)
     }
@@ -191,7 +188,7 @@ impl<'s> ServiceNode<'s> {
     }
 
     /// Returns the octets of the service's cluster addresses of a type, A or AAAA.
-    #[inline]
+    #[inline(always)]
     pub(super) fn cluster_row(&self, rtype: RType) -> &'s [u8] {
         let head = self.head();
         let v4 = 4 * usize::from(head.v4);
@@ -205,7 +202,7 @@ impl<'s> ServiceNode<'s> {
 
     /// Returns the one cluster address that it has, by its type and octets; `None` where it has several
     /// or none.
-    #[inline]
+    #[inline(always)]
     pub fn only_address(&self) -> Option<(RType, &'s [u8])> {
         let head = self.head();
         let rtype = match (head.v4, head.v6) {
@@ -217,13 +214,14 @@ impl<'s> ServiceNode<'s> {
     }
 
     /// Returns how many there are.
-    #[inline]
+    #[inline(always)]
     pub fn cluster_address_count(&self) -> usize {
         let head = self.head();
         usize::from(head.v4) + usize::from(head.v6)
     }
 
     /// Returns whether it has any.
+    #[inline(always)]
     pub fn has_cluster_addresses(&self) -> bool {
         self.cluster_address_count() > 0
     }
@@ -271,6 +269,7 @@ impl<'s> ServiceNode<'s> {
         }
     }
 
+    #[inline(always)]
     fn part(&self, at: usize, len: usize) -> &'s [u8] {
         self.rest.get(at..at + len).unwrap_or(&[])
     }

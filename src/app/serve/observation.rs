@@ -1,7 +1,7 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{DropReason, Outcome, Replied, Request, Verdict, respond_plainly};
+use crate::answer::{DropReason, Outcome, Replied, Request, Shortcut, Verdict};
 use crate::app::journal::{Journal, Losses};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
@@ -342,10 +342,11 @@ impl Answerer for Observed {
     fn answer_plainly(
         &mut self,
         snapshot: &Snapshot,
+        way: &Shortcut<'_>,
         request: &Request<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
-        let (length, verdict) = respond_plainly(snapshot, request, out)?;
+        let (length, verdict) = way.respond(request, out)?;
         let answer = out.get(..length).unwrap_or_default();
         self.note(snapshot, request, &verdict, (answer, false));
         Some(length)
