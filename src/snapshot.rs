@@ -15,7 +15,7 @@ use crate::tenancy::{
 use crate::wire::QName;
 use crate::zone::Zone;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Everything that an answer is made from, of one instant.
@@ -96,6 +96,12 @@ impl Snapshot {
             policy: Arc::new(self.policy.applied(mode)),
             ..self.clone()
         }
+    }
+
+    /// Returns what the client at an address sees: as [`Snapshot::identify`] and [`Snapshot::view`].
+    #[inline(never)]
+    pub fn view_from(&self, source: &SocketAddr) -> View<'_> {
+        self.view(self.identify(source.ip()))
     }
 
     /// Returns what a client sees.

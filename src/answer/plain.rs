@@ -39,8 +39,7 @@ impl<'s> Shortcut<'s> {
     pub fn respond(&self, request: &Request<'_>, out: &mut [u8]) -> Option<(usize, Verdict)> {
         let Self { snapshot, id, .. } = *self;
         let query = PlainQuery::parse(request.bytes)?;
-        let client = snapshot.identify(request.peer.ip());
-        let view = snapshot.view(client);
+        let view = snapshot.view_from(&request.peer);
         if view.is_unknown() {
             return None;
         }
@@ -82,7 +81,7 @@ impl<'s> Shortcut<'s> {
             client: Some(view.class()),
             forwarded: None,
             named: None,
-            asker: client,
+            asker: view.client(),
             open: view.is_open(),
             qtype: Some(query.qtype),
             searched: false,

@@ -337,17 +337,22 @@ fn record_head(owner: [u8; 2], rtype: RType, ttl: u32, length: u16) -> [u8; 12] 
     [o0, o1, t0, t1, c0, c1, l0, l1, l2, l3, n0, n1]
 }
 
-/// Returns whether octets of one length are the same: eight are one step, the last of them again with
-/// those before them.
+/// Returns whether octets are the same: eight are one step, or four where there are fewer, the last of
+/// them again with those before them.
 #[inline(always)]
 pub(crate) fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        (Some(a_end), Some(b_end)) => {
-            let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-            a.len() == b.len()
-                && a_end == b_end
-                && chunks.fold(true, |same, (a, b)| same & (a == b))
-        }
-        _ => a == b,
+    if a.len() != b.len() {
+        return false;
     }
+    if let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+        return a_end == b_end && chunks.fold(true, |same, (a, b)| same & (a == b));
+    }
+    if let (Some(a_end), Some(b_end)) = (a.last_chunk::<4>(), b.last_chunk::<4>()) {
+        return a_end == b_end && a.first_chunk::<4>() == b.first_chunk();
+    }
+    a.iter().zip(b).fold(true, |same, (a, b)| same & (a == b))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! leaves it to that.
 
 use super::lookup::is_wild;
-use super::ports::Selector;
+use super::ports::{Only, Selector};
 use super::service::{self, Head, ServiceNode};
 use super::target::without_underscore;
 use super::{Origin, Zone};
@@ -68,7 +68,8 @@ impl<'a> PlainZone<'a> {
 
     /// Looks up a name in wire form as `view` sees it, where that is somebody's whom we know. Returns
     /// `None` where [`Zone::lookup`] is to be asked.
-    #[inline(always)]
+    // A function of its own: in its callers it would take the registers that they need.
+    #[inline(never)]
     pub fn lookup(&self, view: &View<'a>, qname: &[u8], qtype: RType) -> Option<Plain<'a>> {
         if !matches!(qtype, RType::A | RType::AAAA | RType::SRV | RType::HTTPS) {
             return None;
@@ -131,13 +132,12 @@ impl<'a> PlainZone<'a> {
                 if zone.wildcards && (is_wild(selector.port) || is_wild(selector.protocol)) {
                     return None;
                 }
-                let mut ports = node.ports().iter().filter(|port| selector.matches(port));
-                match (ports.next(), ports.next()) {
-                    (Some(port), None) if node.has_cluster_addresses() => {
-                        Some(Plain::Service(node, port.number?))
+                match node.ports().only(&selector) {
+                    Only::One(port) if node.has_cluster_addresses() => {
+                        Some(Plain::Service(node, port?))
                     }
-                    (None, _) => Some(Plain::Absent),
-                    _ => None,
+                    Only::Nothing => Some(Plain::Absent),
+                    Only::One(_) | Only::Several => None,
                 }
             }
             (service::HEADLESS, 0, RType::A | RType::AAAA) => {
