@@ -4,8 +4,9 @@
 use super::build::{ServiceInput, ZoneWriter};
 use super::encode::{Entries, Frame};
 use super::label::AddressLabel;
+use super::lookup::is_wild;
 use super::ports::{NO_PORTS, push_port};
-use super::service::{self, NAMES_ENDPOINTS};
+use super::service::{self, NAMES_ENDPOINTS, WILD};
 use crate::model::{
     EndpointSlice, EndpointView, Port, Service, ServiceImport, ServiceKind, SliceOwner,
 };
@@ -40,7 +41,7 @@ impl ZoneWriter {
         };
         let frame = Frame {
             kind,
-            flags: NAMES_ENDPOINTS,
+            flags: NAMES_ENDPOINTS | wild(input),
             namespace: input.ns.0,
             addresses: &addresses,
             suffix: &input.suffix(),
@@ -64,7 +65,7 @@ impl ZoneWriter {
         };
         let frame = Frame {
             kind,
-            flags,
+            flags: flags | wild(input),
             namespace: input.ns.0,
             addresses: &addresses.unwrap_or_default(),
             suffix: &input.suffix(),
@@ -165,6 +166,12 @@ pub(super) fn distinct(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let mut seen = std::collections::BTreeSet::new();
     let canonical = addresses.iter().map(IpAddr::to_canonical);
     canonical.filter(|address| seen.insert(*address)).collect()
+}
+
+/// Returns the flag of a service whose name has a label that may stand for any.
+fn wild(input: &ServiceInput<'_>) -> u8 {
+    let is_wild = [input.label, input.namespace].into_iter().any(is_wild);
+    if is_wild { WILD } else { 0 }
 }
 
 fn encoded_ports(ports: &[Port]) -> Vec<u8> {

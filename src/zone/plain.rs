@@ -103,10 +103,6 @@ impl<'a> PlainZone<'a> {
             _ => return Some(Plain::Absent),
         };
         let zone = self.zone;
-        let may_be_wild = |at: usize| front.label(at).is_none_or(is_wild);
-        if zone.wildcards && (may_be_wild(more) || may_be_wild(more + 1)) {
-            return None;
-        }
         let name = front.from(more)?;
         let whole = qname.get(front.as_wire().len() - name.len()..)?;
         let whole = whole.get(..name.len() + b"\x03svc".len())?;
@@ -117,7 +113,12 @@ impl<'a> PlainZone<'a> {
         let ns = node.namespace();
         let has_name = is_same(node.suffix(), whole) & zone.exposed.contains(ns.0);
         if !view.shows(candidate, ns, has_name) {
-            return Some(Plain::Absent);
+            let is_wild = |at: usize| front.label(at).is_none_or(is_wild);
+            let may_be_others = zone.wildcards && (is_wild(more) || is_wild(more + 1));
+            return (!may_be_others).then_some(Plain::Absent);
+        }
+        if zone.wildcards && node.is_wild() {
+            return None;
         }
         match (node.kind(), more, qtype) {
             (service::ABSENT, ..) => Some(Plain::Absent),

@@ -65,6 +65,9 @@ pub(super) const ALIAS: u8 = 3;
 /// Endpoints have names of their own.
 pub(super) const NAMES_ENDPOINTS: u8 = 1 << 7;
 
+/// The service's label, or its namespace's, is one that stands for any where wildcards are on.
+pub(super) const WILD: u8 = 1 << 6;
+
 impl Head {
     pub(super) const LEN: usize = 24;
 
@@ -153,6 +156,12 @@ impl<'s> ServiceNode<'s> {
     #[inline(always)]
     pub fn suffix(&self) -> &'s [u8] {
         self.part(0, usize::from(self.head().suffix))
+    }
+
+    /// Returns whether its name may stand for others, too.
+    #[inline(always)]
+    pub(super) fn is_wild(&self) -> bool {
+        self.head().flags & WILD != 0
     }
 
     /// Returns the number of its namespace.
