@@ -30,6 +30,7 @@ pub use asks::{Changes, MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use failure::{Attempt, Cause, Failure, Step};
 pub use forwarded::{Forwarded, awaited};
+pub use plain::Shortcut;
 pub use transfer::{Cursor, Transfer};
 
 use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
@@ -127,6 +128,8 @@ pub struct Verdict {
     pub named: Option<IpAddr>,
     /// Who asked.
     pub asker: Client,
+    /// Whether that is somebody who sees what it would not if the policy were enforced on it.
+    pub open: bool,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
     /// Whether `autopath` found the name in the client's search list.
@@ -149,6 +152,8 @@ impl Verdict {
             forwarded: None,
             named: None,
             asker,
+            // Only names of zones are audited.
+            open: false,
             qtype: None,
             searched: false,
             dnssec_ok: false,
@@ -160,6 +165,15 @@ impl Verdict {
 /// Answers a query from one snapshot, into `out`: 65,535 octets for TCP, 1,232 for UDP, and at least
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
+    let shortcut = Shortcut::of(snapshot, request.listener);
+    match shortcut.and_then(|way| way.respond(request, out)) {
+        Some((length, verdict)) => Outcome::Reply(length, verdict),
+        None => respond_at_length(snapshot, request, out),
+    }
+}
+
+/// The long way of [`respond`], which every query can go.
+pub fn respond_at_length(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
     run(snapshot, request, None, Said::NOTHING, out)
 }
 
@@ -195,8 +209,10 @@ pub fn respond_both_ways(
         depth: 0,
     };
     let limit = limit(request, &query);
+    let shortcut = Shortcut::of(snapshot, request.listener);
+    let short = shortcut.and_then(|way| way.respond(request, short));
     Some((
-        plain::answer(&asked, limit, short),
+        short.map(|(length, verdict)| Outcome::Reply(length, verdict)),
         answer_in_steps(&asked, limit, long),
     ))
 }
@@ -299,7 +315,7 @@ struct By {
     searched: bool,
 }
 
-#[inline(always)]
+#[inline(never)]
 fn run(
     snapshot: &Snapshot,
     request: &Request<'_>,
@@ -330,7 +346,7 @@ fn run(
         said,
         depth: 0,
     };
-    answer(&asked, limit(request, &query), out)
+    answer_in_steps(&asked, limit(request, &query), out)
 }
 
 /// Returns the octets of an answer at most.
@@ -341,16 +357,7 @@ fn limit(request: &Request<'_>, query: &Query<'_>) -> usize {
     }
 }
 
-/// Answers a query whose client is settled, in `limit` octets.
-#[inline(always)]
-fn answer(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
-    match plain::answer(asked, limit, out) {
-        Some(outcome) => outcome,
-        None => answer_in_steps(asked, limit, out),
-    }
-}
-
-/// Answers a query by the steps of its block, whatever it asks for.
+/// Answers a query whose client is settled by the steps of its block, in `limit` octets.
 #[inline(never)]
 fn answer_in_steps(asked: &Asked<'_>, limit: usize, out: &mut [u8]) -> Outcome {
     let query = asked.query;
@@ -425,6 +432,7 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
         forwarded: None,
         named: asked.named(),
         asker: asked.client,
+        open: asked.snapshot.policy.is_open_to(asked.client),
         qtype: Some(asked.query.qtype),
         searched: by.searched,
         dnssec_ok: asked.query.edns.is_some_and(|edns| edns.dnssec_ok),

@@ -15,7 +15,7 @@ mod vec;
 
 pub use bits::CowBits;
 pub use map::{CowMap, Seed};
-pub use numbers::CowNumbers;
+pub use numbers::{CowNumbers, Several};
 pub use pages::CowPages;
 pub use sorted::CowSorted;
 pub use strings::CowStrings;

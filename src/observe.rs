@@ -179,7 +179,7 @@ impl Witness {
     }
 
     /// Takes note of an answer.
-    #[inline]
+    #[inline(always)]
     pub fn saw(&mut self, snapshot: &Snapshot, request: &Request<'_>, verdict: &Verdict) {
         let Self { shared, own } = self;
         let Some(own) = own else { return };
@@ -198,24 +198,29 @@ impl Witness {
         let absent = in_zone && !reverse && verdict.rcode == Rcode::NXDOMAIN;
         let details = shared.options.counts_clients();
         if reverse || absent || (class == ClientClass::Unknown && details) {
-            own.note(shared, (request, verdict), class, [reverse, absent]);
+            // Copies of the verdict: the one that is not wanted need not be in memory.
+            let verdict = *verdict;
+            own.note(shared, (request, &verdict), class, [reverse, absent]);
         }
         let unseen = class == ClientClass::Node && verdict.rcode == Rcode::NXDOMAIN;
         if unseen && in_zone && details && snapshot.policy.is_enforced() {
-            Own::ask(&mut own.questions, request, verdict);
+            let verdict = *verdict;
+            Own::ask(&mut own.questions, request, &verdict);
         }
         let audited = match shared.options.audited {
             Audited::Nobodys => false,
-            Audited::Open => snapshot.policy.is_open_to(client),
+            Audited::Open => verdict.open,
             Audited::All => true,
         };
         if audited && in_zone {
-            Own::ask(&mut own.audited, request, verdict);
+            let verdict = *verdict;
+            Own::ask(&mut own.audited, request, &verdict);
         }
     }
 }
 
 impl Own {
+    #[inline(never)]
     fn note(
         &mut self,
         shared: &Shared,
@@ -234,6 +239,7 @@ impl Own {
         self.sightings.push(sighting.to_words());
     }
 
+    #[inline(never)]
     fn ask(questions: &mut Producer<QUESTION>, request: &Request<'_>, verdict: &Verdict) {
         let name = qname(request.bytes, verdict.qname);
         if let (Some(name), Some(qtype)) = (name, verdict.qtype) {

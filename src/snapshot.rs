@@ -15,7 +15,7 @@ use crate::tenancy::{
 use crate::wire::QName;
 use crate::zone::Zone;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Everything that an answer is made from, of one instant.
@@ -62,7 +62,7 @@ pub enum Identities {
 impl Snapshot {
     /// Returns who an address is. A pod whose namespace has not been read yet is nobody that we
     /// know: what it may see can't be told, and its own names must not look absent.
-    #[inline]
+    #[inline(always)]
     pub fn identify(&self, source: IpAddr) -> Client {
         if self.identities == Identities::Expired {
             return Client::Unknown;
@@ -100,7 +100,14 @@ impl Snapshot {
         }
     }
 
+    /// Returns what the client at an address sees: as [`Snapshot::identify`] and [`Snapshot::view`].
+    #[inline(never)]
+    pub fn view_from(&self, source: &SocketAddr) -> View<'_> {
+        self.view(self.identify(source.ip()))
+    }
+
     /// Returns what a client sees.
+    #[inline(always)]
     pub fn view(&self, client: Client) -> View<'_> {
         View::new(client, &self.policy, &self.directory, &self.clients)
     }
@@ -115,6 +122,7 @@ impl Snapshot {
     }
 
     /// Returns a zone.
+    #[inline]
     pub fn zone(&self, id: ZoneId) -> Option<&Zone> {
         self.zones.get(usize::from(id.0))
     }

@@ -44,7 +44,8 @@ pub use label::AddressLabel;
 pub use lookup::{Absent, Found, Lookup};
 pub use options::{ExternalOptions, Options, PodMode, SoaTtls};
 pub use origins::{Origin, reverse_name, reverse_origins};
-pub use plain::Plain;
+use plain::ShortWay;
+pub use plain::{Plain, PlainZone};
 pub use ports::{Port, Ports, Selector};
 pub use reverse::{Pointer, Pointers, address_of};
 pub use service::{Body, ServiceNode, SharedPorts};
@@ -67,8 +68,7 @@ type Members = CowVec<CowSorted>;
 pub struct Zone {
     options: Arc<Options>,
     origins: Arc<[Origin]>,
-    /// The place of the origin that the short way is for, where there is one.
-    plain_origin: Option<usize>,
+    short_way: Option<ShortWay>,
     wildcards: bool,
     serial: u32,
     services: Nodes,

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("wire", "", "arrayvec thiserror"),
     ("cow", "", "foldhash"),
     ("model", "wire", "ipnet serde serde_json thiserror tracing"),
-    ("tenancy", "model cow", "ipnet regex"),
+    ("tenancy", "model cow", "arrayvec ipnet regex"),
     ("zone", "wire model tenancy cow", "arrayvec ipnet"),
     // `bytes` is the module of regex that has this name.
     ("chain", "wire zone tenancy", "bytes ipnet regex thiserror"),

@@ -6,8 +6,8 @@
 
 use super::steps::is_in_zone;
 use super::{
-    Asked, Outcome, Request, Said, Source, Transport, Verdict, answer, canary, failure, limit,
-    unanswerable,
+    Asked, Outcome, Request, Said, Source, Transport, Verdict, answer_in_steps, canary, failure,
+    limit, unanswerable,
 };
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, ClientClass, ForwarderOptions, Identity, NodeView};
@@ -99,7 +99,7 @@ pub(super) fn run(
     }
     let outcome = match canary::find(&asked).filter(|_| unanswerable.is_none()) {
         Some(found) => canary::answer(&asked, &found, limit, out),
-        None => answer(&asked, limit, out),
+        None => answer_in_steps(&asked, limit, out),
     };
     noted(outcome, Some(Forwarded::Known))
 }
@@ -131,7 +131,7 @@ fn run_direct(
         said,
         depth: 0,
     };
-    noted(answer(&asked, limit, out), ignored)
+    noted(answer_in_steps(&asked, limit, out), ignored)
 }
 
 /// Returns whether others' names are hidden from somebody, and from this client none is.

@@ -35,19 +35,6 @@ impl Writer<'_, '_> {
             .map(|_| ())
     }
 
-    /// Writes the one SRV record that a port of a service with cluster addresses has, and these.
-    pub(super) fn cluster_service(
-        &mut self,
-        node: &ServiceNode<'_>,
-        port: u16,
-    ) -> Result<(), Full> {
-        let owner = Owner::Position(self.builder.position() + BEFORE_TARGET);
-        self.push_srv(node, &[], weight(node.cluster_address_count()), port)?;
-        self.builder.section(Section::Additional);
-        let ttl = self.zone.options().ttl;
-        self.addresses(owner, None, ttl, node.cluster_addresses())
-    }
-
     /// Writes the SRV records of one endpoint, and its addresses.
     pub(super) fn endpoint_services(
         &mut self,

@@ -10,6 +10,7 @@ pub struct CowBits {
 
 impl CowBits {
     /// Returns whether `index` is in the set.
+    #[inline]
     pub fn contains(&self, index: u32) -> bool {
         self.words
             .get(index as usize / 64)

@@ -21,15 +21,15 @@ impl Seed {
     }
 
     /// Returns the hash of a value.
+    #[inline]
     pub fn hash(&self, value: &(impl Hash + ?Sized)) -> u64 {
         self.0.hash_one(value)
     }
 
-    /// Returns the hash of a number and octets behind it.
-    #[inline]
-    pub fn hash_octets(&self, number: u32, octets: &[u8]) -> u64 {
+    /// Returns the hash of octets.
+    #[inline(always)]
+    pub fn hash_octets(&self, octets: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
-        hasher.write_u32(number);
         hasher.write(octets);
         hasher.finish()
     }

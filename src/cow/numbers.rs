@@ -14,6 +14,10 @@ pub struct CowNumbers {
     shards: Shards<u64>,
 }
 
+/// Several numbers have one hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Several;
+
 impl Default for CowNumbers {
     fn default() -> Self {
         Self {
@@ -48,26 +52,38 @@ impl CowNumbers {
     /// the processor can't learn to expect one.
     #[inline]
     pub fn find_evenly(&self, hash: u64, other: u32, is_key: impl Fn(u32) -> bool) -> (u32, bool) {
+        match self.candidate(hash, other) {
+            Ok((number, is_one)) => {
+                let is_key = black_box(is_key(black_box(number)));
+                (number, is_key & is_one)
+            }
+            Err(Several) => {
+                let found = self.find(hash, is_key);
+                found.map_or((other, false), |it| (it, true))
+            }
+        }
+    }
+
+    /// Returns the one number with this hash, and that it is one; else `other`, by the same work.
+    ///
+    /// # Errors
+    /// There are several: two in four billion.
+    #[inline(always)]
+    pub fn candidate(&self, hash: u64, other: u32) -> Result<(u32, bool), Several> {
         let mut shard = self.shards.get(hash);
         if shard.len() > FEW {
-            let start = shard.partition_point(|item| *item < entry(hash, 0));
-            let end = shard.len().min(start + 2);
-            shard = shard.get(start..end).unwrap_or(&[]);
+            shard = nearest(shard, hash);
         }
-        let (mut number, mut same) = (other, 0);
+        let (mut number, mut same) = (other, 0u32);
         for item in shard {
             let is_same = (item >> 32) as u32 == hash as u32;
             number = if is_same { *item as u32 } else { number };
-            same += u32::from(is_same);
+            same = same.wrapping_add(u32::from(is_same));
         }
         if same > 1 {
-            // Two in four billion.
-            return self
-                .find(hash, is_key)
-                .map_or((other, false), |it| (it, true));
+            return Err(Several);
         }
-        let is_key = black_box(is_key(black_box(number)));
-        (number, is_key & (same == 1))
+        Ok((number, same == 1))
     }
 
     /// Puts a number in under a hash. One that is there already stays.
@@ -87,6 +103,15 @@ impl CowNumbers {
             self.shards.set(hash, next);
         }
     }
+}
+
+/// Returns the two entries of a shard that are not in front of a hash: enough to see that several have
+/// it.
+#[inline(never)]
+fn nearest(shard: &[u64], hash: u64) -> &[u64] {
+    let start = shard.partition_point(|item| *item < entry(hash, 0));
+    let end = shard.len().min(start + 2);
+    shard.get(start..end).unwrap_or(&[])
 }
 
 fn entry(hash: u64, number: u32) -> u64 {

@@ -23,7 +23,7 @@ impl<T> Shards<T> {
     }
 
     /// Returns the shard of a hash.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, hash: u64) -> &[T] {
         let (table, shard) = place(hash);
         let shard = self.tables.get(table).and_then(|table| table.get(shard));
@@ -68,6 +68,7 @@ pub(super) fn spliced<T: Clone>(
 }
 
 /// The low bits of a hash are left for telling the members of a shard apart.
+#[inline(always)]
 fn place(hash: u64) -> (usize, usize) {
     (
         (hash >> 44) as usize % FANOUT,

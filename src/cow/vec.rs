@@ -25,7 +25,7 @@ impl<T> Default for CowVec<T> {
 
 impl<T: Clone + Default> CowVec<T> {
     /// Returns the value at `index`, or `None` where its page was never set.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, index: u32) -> Option<&T> {
         let (table, page, slot) = place(index);
         let page = self.tables.get(table)?.get(page)?.as_ref()?;
@@ -59,6 +59,7 @@ impl<T: Clone + Default> CowVec<T> {
     }
 }
 
+#[inline(always)]
 fn place(index: u32) -> (usize, usize, usize) {
     let index = index as usize;
     let page = index / PAGE;

@@ -40,12 +40,14 @@ impl Tally {
 
     /// Counts an answer to a client of a class, and of a namespace where it is a pod. Only the
     /// thread that owns the tally may.
+    #[inline]
     pub(super) fn add(&self, class: usize, ns: Option<NsId>, rcode: Rcode) {
         let result = result(rcode);
         if let Some(counts) = self.classes.get(class) {
             // Not fetch_add: there is one writer.
             let count = &counts[result];
-            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let next = count.load(Ordering::Relaxed).wrapping_add(1);
+            count.store(next, Ordering::Relaxed);
         }
         let Some(ns) = ns else { return };
         let ns = ns.0.min(NAMESPACES as u32 - 1);
@@ -85,6 +87,7 @@ impl Tally {
     }
 }
 
+#[inline]
 fn result(rcode: Rcode) -> usize {
     match rcode {
         Rcode::NOERROR => 0,

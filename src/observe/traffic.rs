@@ -43,6 +43,8 @@ pub struct Traffic {
     /// Slots of one listener: one a block, and one for what no block answers.
     stride: usize,
     slots: Vec<Slot>,
+    /// Whether some block has several zones.
+    zoned: bool,
     /// The slots that have queries of which it is not counted yet how long they took.
     touched: Vec<u32>,
     began: Instant,
@@ -88,6 +90,7 @@ impl Traffic {
             own,
             chain: Arc::default(),
             stride: 0,
+            zoned: false,
             slots: Vec::new(),
             touched: Vec::new(),
             began: Instant::now(),
@@ -106,7 +109,7 @@ impl Traffic {
     }
 
     /// Counts an answer of so many octets.
-    #[inline]
+    #[inline(always)]
     pub fn saw(
         &mut self,
         snapshot: &Snapshot,
@@ -179,12 +182,21 @@ impl Traffic {
     }
 
     /// Returns the slot of a listener and block.
-    #[inline]
+    #[inline(always)]
     fn place(&self, request: &Request<'_>, block: usize) -> usize {
         let block = block.min(self.stride.saturating_sub(1));
         // What wraps is no place.
         let first = usize::from(request.listener.0).wrapping_mul(self.stride);
         let place = first.wrapping_add(block);
+        match self.zoned {
+            false => place,
+            true => self.place_of_zone(request, place),
+        }
+    }
+
+    /// Returns the slot of a query's zone, where its block has several.
+    #[inline(never)]
+    fn place_of_zone(&self, request: &Request<'_>, place: usize) -> usize {
         match self.slots.get(place).map(|slot| &slot.zones) {
             Some(Some((zones, first))) => longest(zones, request).map_or(place, |at| first + at),
             Some(None) | None => place,
@@ -246,6 +258,7 @@ impl Traffic {
         slots.append(&mut more);
         drop(rows);
         self.touched.reserve(slots.len());
+        self.zoned = slots.iter().any(|slot| slot.zones.is_some());
         self.slots = slots;
         self.chain = chain.clone();
     }

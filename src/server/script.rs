@@ -1,13 +1,16 @@
 //! An answerer that does what the query says, and a server that runs it: for this room's tests.
 //!
-//! A scripted query is a header and a word: `echo`, `whence`, `hold`, `ask`, `big`, `drop`, `panic`.
+//! A scripted query is a header and a word: `echo`, `whence`, `hold`, `ask`, `big`, `drop`, `panic`; where
+//! there is a short way, `short` and `short panic` too.
 
 use super::sys::ANSWER;
 use super::{
     Answerer, Bound, Count, Inquiry, ListenAddress, Options, Resume, Scheme, Server, Setup,
     Timeouts, Upstream, bind,
 };
-use crate::answer::{Changes, DropReason, Outcome, Plan, Replied, Request, Transport, Verdict};
+use crate::answer::{
+    Changes, DropReason, Outcome, Plan, Replied, Request, Shortcut, Transport, Verdict,
+};
 use crate::chain::{ListenerId, UpstreamId};
 use crate::drain::Drain;
 use crate::snapshot::{Publisher, Snapshot, cell};
@@ -32,6 +35,25 @@ pub(super) struct Script {
 }
 
 impl Answerer for Script {
+    fn answer_plainly(
+        &mut self,
+        _: &Snapshot,
+        _: &Shortcut<'_>,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let word = request.bytes.get(12..)?;
+        assert_ne!(word, b"short panic", "asked to");
+        if word != b"short" {
+            // What is left of it is written anew.
+            out[..20].fill(0xee);
+            return None;
+        }
+        out[..request.bytes.len()].copy_from_slice(request.bytes);
+        out[2] |= 0x80;
+        Some(request.bytes.len())
+    }
+
     fn answer(&mut self, _: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let Some((header, word)) = request.bytes.split_first_chunk::<12>() else {
             return Outcome::Drop(DropReason::Short);
@@ -304,6 +326,7 @@ fn verdict() -> Verdict {
         forwarded: None,
         named: None,
         asker: Client::Unknown,
+        open: false,
         qtype: None,
         searched: false,
         dnssec_ok: false,

@@ -211,10 +211,10 @@ impl Receiver {
         // The one behind the last may have been begun.
         self.used = (received + 1).min(SLOTS);
         let received = received.min(SLOTS);
-        let parts = self.names.iter().zip(&mut self.controls);
-        let headers = self.headers.iter().zip(&mut self.routes);
-        for ((name, control), (header, (can_answer, route))) in parts.zip(headers).take(received) {
-            *can_answer = read_route(&header.msg_hdr, control, name, route, &mut self.lost);
+        for slot in 0..received {
+            let (can_answer, route) = &mut self.routes[slot];
+            let (header, control) = (&self.headers[slot].msg_hdr, &mut self.controls[slot]);
+            *can_answer = read_route(header, control, &self.names[slot], route, &mut self.lost);
         }
         Ok(received)
     }
@@ -237,10 +237,11 @@ impl Receiver {
 
 // === impl Sender ===
 
-/// Buffers for one batch of answers.
+/// Buffers for one batch of answers, each to one datagram of a batch that was received.
 pub(super) struct Sender {
-    bytes: Vec<u8>,
-    names: [sockaddr_in6; SLOTS],
+    bytes: Box<[[u8; ANSWER]]>,
+    /// The slots of the datagrams that are answered.
+    answered: [u8; SLOTS],
     controls: [Control; SLOTS],
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
@@ -258,8 +259,8 @@ pub(super) struct Sent {
 impl Sender {
     pub(super) fn new() -> Box<Self> {
         Box::new(Self {
-            bytes: vec![0; SLOTS * ANSWER],
-            names: [empty_name(); SLOTS],
+            bytes: vec![[0; ANSWER]; SLOTS].into_boxed_slice(),
+            answered: [0; SLOTS],
             controls: [Control([0; 96]); SLOTS],
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
@@ -268,43 +269,59 @@ impl Sender {
     }
 
     /// Returns the buffer of the next answer; empty where the batch is full.
+    #[inline(always)]
     pub(super) fn buffer(&mut self) -> &mut [u8] {
-        let start = self.filled.min(SLOTS) * ANSWER;
-        let end = (start + ANSWER).min(self.bytes.len());
-        &mut self.bytes[start..end]
-    }
-
-    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, along `route` of `to`.
-    #[inline]
-    pub(super) fn push(&mut self, length: usize, route: &Route, to: &Datagrams) {
-        let slot = self.filled;
-        let parts = self.names.get_mut(slot).zip(self.controls.get_mut(slot));
-        let arrays = self.vectors.get_mut(slot).zip(self.headers.get_mut(slot));
-        if let (Some((name, control)), Some((vector, header))) = (parts, arrays) {
-            vector.iov_len = length.min(ANSWER);
-            header.msg_hdr.msg_namelen = write_name(name, route.peer, to.v6) as _;
-            header.msg_hdr.msg_controllen = to.write_source(control, route) as _;
-            self.filled += 1;
+        match self.bytes.get_mut(self.filled) {
+            Some(buffer) => buffer,
+            None => &mut [],
         }
     }
 
-    /// Sends the batch and starts a new one. What the kernel refuses is skipped: one client's
-    /// route or firewall is no other client's concern.
-    pub(super) fn flush(&mut self, to: &Datagrams) -> Sent {
-        let filled = std::mem::take(&mut self.filled);
-        let slots = self.bytes.chunks_exact_mut(ANSWER);
-        let parts = self.names.iter_mut().zip(&mut self.controls);
+    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, as the answer to a datagram
+    /// that `receiver` received on `to`.
+    #[inline(always)]
+    pub(super) fn push(&mut self, length: usize, slot: usize, receiver: &Receiver, to: &Datagrams) {
+        let at = self.filled;
+        if at < SLOTS && slot < SLOTS {
+            self.vectors[at].iov_len = length.min(ANSWER);
+            let header = &mut self.headers[at].msg_hdr;
+            header.msg_namelen = receiver.headers[slot].msg_hdr.msg_namelen;
+            header.msg_controllen = match to.only {
+                Some(_) => 0,
+                None => write_local(&mut self.controls[at], &receiver.routes[slot].1, to.v6) as _,
+            };
+            self.answered[at] = slot as u8;
+            self.filled = at + 1;
+        }
+    }
+
+    /// Sends the batch, whose answers are to what `receiver` received last, and starts a new one. What
+    /// the kernel refuses is skipped: one client's route or firewall is no other client's concern.
+    pub(super) fn flush(&mut self, receiver: &Receiver, to: &Datagrams) -> Sent {
+        let filled = std::mem::take(&mut self.filled).min(SLOTS);
         let arrays = self.vectors.iter_mut().zip(&mut self.headers);
-        for ((bytes, parts), (vector, header)) in slots.zip(parts).zip(arrays).take(filled) {
+        let parts = self.bytes.iter_mut().zip(&mut self.controls);
+        let answered = self.answered.iter();
+        for (((bytes, control), (vector, header)), slot) in
+            parts.zip(arrays).zip(answered).take(filled)
+        {
             vector.iov_base = bytes.as_mut_ptr().cast();
-            point(&mut header.msg_hdr, parts, vector);
+            let header = &mut header.msg_hdr;
+            // Whom the kernel named is who gets the answer; sendmmsg only reads it.
+            let name = &receiver.names[usize::from(*slot) % SLOTS];
+            header.msg_name = ptr::from_ref(name).cast_mut().cast();
+            header.msg_iov = vector;
+            header.msg_iovlen = 1;
+            header.msg_flags = 0;
+            header.msg_control = control.0.as_mut_ptr().cast();
         }
         let mut result = Sent::default();
         while result.sent + result.failed < filled {
             let rest = &mut self.headers[result.sent + result.failed..filled];
-            // SAFETY: `rest` has as many headers as are passed; each was pointed above and
-            // points at its own name, control buffer and vector in `self`, which neither move nor
-            // are referred to otherwise during the call.
+            // SAFETY: `rest` has as many headers as are passed; each was pointed above and points at its
+            // own control buffer and vector in `self` and at a name of `receiver`, which neither move
+            // nor are written to by anybody else during the call; the kernel reads the names, whose
+            // lengths it gave itself.
             let sent = unsafe {
                 libc::sendmmsg(to.socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as _, 0)
             };

@@ -9,13 +9,14 @@ use super::proxy::{self, Header, Named};
 use super::stats::Count;
 use super::sys::{Datagrams, Receiver, SLOTS, Sender};
 use super::waiters::Waiters;
-use crate::answer::{Request, Transport};
+use crate::answer::{Request, Shortcut, Transport};
 use crate::chain::ListenerId;
 use crate::drain::Drain;
 use crate::limits::Admission;
 use crate::snapshot::Snapshot;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,13 +72,59 @@ impl<A: Answerer> Worker<A> {
 
     fn answer(&mut self, received: usize, receiver: &Receiver, sender: &mut Sender) {
         let received_at = Instant::now();
-        let now = self.engine.clock.at(received_at);
         self.engine.received(received_at);
         let snapshot = self.engine.reader.load();
         self.engine.adopt(&snapshot);
+        let now = self.engine.clock.at(received_at);
+        let mut batch = Batch {
+            receiver,
+            sender: &mut *sender,
+            snapshot: &snapshot,
+            now,
+            next: 0,
+            received,
+            unanswerable: 0,
+            plain: 0,
+        };
+        while batch.next < received {
+            let parts = AssertUnwindSafe((&mut *self, &mut batch));
+            let ended = catch_unwind(move || {
+                let AssertUnwindSafe((worker, batch)) = { parts };
+                worker.answer_each(batch);
+            });
+            // What a panic leaves half done is in the answer's buffer alone, which is written anew.
+            if ended.is_err() {
+                let slot = batch.next.wrapping_sub(1);
+                if let Some((bytes, _)) = receiver.datagram(slot) {
+                    let length = self.engine.panicked(bytes, batch.sender.buffer());
+                    batch.send(length, slot, &self.socket);
+                }
+            }
+        }
+        let Batch {
+            unanswerable,
+            plain,
+            ..
+        } = batch;
+        drop(snapshot);
+        let sent = sender.flush(receiver, &self.socket);
+        self.engine.sent();
+        self.engine.answered(plain);
+        let counters = &self.engine.counters;
+        counters.add(Count::UdpQueries, received as u64);
+        counters.add(Count::UdpUnanswerable, unanswerable);
+        counters.add(Count::UdpSendFailed, sent.failed as u64);
+    }
+
+    /// Answers the datagrams of a batch from its next one on.
+    #[inline(always)]
+    fn answer_each(&mut self, batch: &mut Batch<'_>) {
+        let snapshot = batch.snapshot;
         let speak_proxy = snapshot.forwarders.speak_proxy();
         let several = self.socket.only.is_none();
-        let mut unanswerable = 0;
+        let admits_all = self.engine.admits_all();
+        let way = Shortcut::of(snapshot, self.listener);
+        let (receiver, received) = (batch.receiver, batch.received);
         // What differs from one to the next is written into it.
         let mut request = Request {
             listener: self.listener,
@@ -85,37 +132,16 @@ impl<A: Answerer> Worker<A> {
             local: self.socket.only,
             claimed: None,
             transport: Transport::Udp,
-            now,
+            now: batch.now,
             entropy: 0,
             may_wait: true,
             bytes: &[],
         };
-        for slot in 0..received {
+        for slot in batch.next..received {
+            batch.next = slot + 1;
             let Some((bytes, route)) = receiver.datagram(slot) else {
-                unanswerable += 1;
+                batch.unanswerable += 1;
                 continue;
-            };
-            let (named, bytes) = match speak_proxy {
-                false => (Named::Nobody, bytes),
-                true => match unwrapped(&snapshot, route.peer.ip(), bytes) {
-                    Some(unwrapped) => unwrapped,
-                    None => {
-                        unanswerable += 1;
-                        continue;
-                    }
-                },
-            };
-            let out = sender.buffer();
-            let claimed = match named {
-                Named::Nobody => None,
-                Named::Client(address) => Some(address),
-                Named::Malformed => {
-                    let length = self.engine.refuse_claim(bytes, out);
-                    if length > 0 {
-                        sender.push(length, route, &self.socket);
-                    }
-                    continue;
-                }
             };
             request.peer = route.peer;
             request.entropy = self.engine.entropy();
@@ -123,27 +149,82 @@ impl<A: Answerer> Worker<A> {
             if several {
                 request.local = route.local;
             }
-            if speak_proxy {
-                request.claimed = claimed;
+            if speak_proxy && !self.unwrap(&mut request, batch, slot) {
+                continue;
             }
-            let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
             let engine = &mut self.engine;
-            let length = match engine.admit(&snapshot, &request) {
-                Admission::Answer => engine.answer(&snapshot, &request, out, &self.waiters, keep),
-                Admission::Truncate(_) => engine.truncate(bytes, out),
-                Admission::Refuse(_) => 0,
+            let out = batch.sender.buffer();
+            let admission = match admits_all {
+                true => Admission::Answer,
+                false => engine.admit(snapshot, &request),
             };
-            if length > 0 {
-                sender.push(length, route, &self.socket);
-            }
+            let plainly = match (&way, admission) {
+                (Some(way), Admission::Answer) => {
+                    engine.answer_plainly(snapshot, way, &request, out)
+                }
+                _ => None,
+            };
+            let length = match (plainly, admission) {
+                (Some(length), _) => {
+                    batch.plain = batch.plain.wrapping_add(1);
+                    length
+                }
+                (None, Admission::Answer) => {
+                    let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
+                    engine.answer_at_length(snapshot, &request, out, &self.waiters, keep)
+                }
+                (None, Admission::Truncate(_)) => engine.truncate(request.bytes, out),
+                (None, Admission::Refuse(_)) => 0,
+            };
+            batch.send(length, slot, &self.socket);
         }
-        drop(snapshot);
-        let sent = sender.flush(&self.socket);
-        self.engine.sent();
-        let counters = &self.engine.counters;
-        counters.add(Count::UdpQueries, received as u64);
-        counters.add(Count::UdpUnanswerable, unanswerable);
-        counters.add(Count::UdpSendFailed, sent.failed as u64);
+    }
+
+    /// Takes the PROXY header of a forwarder off a query, and returns whether the query is to be
+    /// answered.
+    #[inline(never)]
+    fn unwrap<'b>(&self, request: &mut Request<'b>, batch: &mut Batch<'b>, slot: usize) -> bool {
+        let unwrapped = unwrapped(batch.snapshot, request.peer.ip(), request.bytes);
+        let Some((named, bytes)) = unwrapped else {
+            batch.unanswerable += 1;
+            return false;
+        };
+        request.bytes = bytes;
+        request.claimed = match named {
+            Named::Nobody => None,
+            Named::Client(address) => Some(address),
+            Named::Malformed => {
+                let length = self.engine.refuse_claim(bytes, batch.sender.buffer());
+                batch.send(length, slot, &self.socket);
+                return false;
+            }
+        };
+        true
+    }
+}
+
+/// A batch of datagrams that is being answered.
+struct Batch<'b> {
+    receiver: &'b Receiver,
+    sender: &'b mut Sender,
+    snapshot: &'b Arc<Snapshot>,
+    /// Milliseconds on the server's clock.
+    now: u64,
+    /// The slot that is answered next.
+    next: usize,
+    received: usize,
+    unanswerable: u64,
+    /// Answered by the short way.
+    plain: u64,
+}
+
+impl Batch<'_> {
+    /// Sends what is in the answer's buffer, with the others of the batch; nothing where it is empty.
+    #[inline(always)]
+    fn send(&mut self, length: usize, slot: usize, to: &Datagrams) {
+        if length > 0 {
+            self.sender.push(length, slot, self.receiver, to);
+        }
     }
 }
 

@@ -60,6 +60,7 @@ impl ClientIndex {
     }
 
     /// Returns whose an address is, or `None` where it is nobody's.
+    #[inline]
     pub fn owner(&self, address: IpAddr) -> Option<Owner> {
         owner(self.owners.get(bits(address)).first()?)
     }
@@ -112,6 +113,7 @@ impl ClientIndex {
     }
 }
 
+#[inline]
 fn owner(value: &u32) -> Option<Owner> {
     match *value {
         NOBODY => None,
@@ -122,6 +124,7 @@ fn owner(value: &u32) -> Option<Owner> {
 }
 
 /// Returns an address as a key: an IPv4 one is what it is where it is mapped into IPv6.
+#[inline]
 pub(super) fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(u32::from(v4)),

@@ -1,7 +1,11 @@
 //! Dense numbers for namespaces and services, so that policy is a row of bits.
 
-use crate::cow::{CowNumbers, CowSorted, CowStrings, Seed};
+use crate::cow::{CowNumbers, CowSorted, CowStrings, Seed, Several};
+use arrayvec::ArrayVec;
 use std::hint::black_box;
+
+/// Octets of a label at most (RFC 1035 section 2.3.4).
+const MAX_LABEL: usize = 63;
 
 /// A namespace's number: dense, reused after the namespace is gone and nothing mentions it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,7 +48,7 @@ pub struct Directory {
     sorted: CowSorted,
     /// A namespace's number in four octets, and the service's label.
     services: CowStrings,
-    /// By the hash of both.
+    /// By the hash of both labels in wire form, as they follow each other in a question.
     by_label: CowNumbers,
     /// All numbers of namespaces are below this, and those of services below the other.
     namespace_count: u32,
@@ -69,7 +73,7 @@ impl Directory {
     /// Finds the namespace that exists with this label (lower case).
     #[inline]
     pub(super) fn find(&self, label: &[u8]) -> Found<NsId> {
-        let hash = self.seed.hash_octets(0, label);
+        let hash = self.seed.hash_octets(label);
         let is_label = |ns| is_same(self.namespaces.get(ns), label);
         let found = found(&self.by_name, hash, self.namespace_count, is_label);
         Found {
@@ -81,7 +85,7 @@ impl Directory {
     /// Finds the service with this label (lower case) in a namespace.
     #[inline]
     pub(super) fn find_service(&self, ns: NsId, label: &[u8]) -> Found<ServiceId> {
-        let hash = self.seed.hash_octets(ns.0, label);
+        let hash = self.hash_service(ns, label);
         let is_key = |service| {
             let key = self.service(ServiceId(service));
             let (other, stored) = key.unwrap_or((NsId::NONE, &[]));
@@ -92,6 +96,34 @@ impl Directory {
             number: ServiceId(found.number),
             is_own: found.is_own,
         }
+    }
+
+    /// Returns the number that has the hash of `name`, a service's label and its namespace's in wire
+    /// form and lower case. Whether the name is its own, whoever asks has to look.
+    ///
+    /// # Errors
+    /// Several have this hash.
+    #[inline(always)]
+    pub(super) fn candidate(&self, name: &[u8]) -> Result<Found<ServiceId>, Several> {
+        let hash = self.seed.hash_octets(name);
+        let other = below(hash, self.service_count);
+        let (number, is_own) = self.by_label.candidate(hash, other)?;
+        Ok(Found {
+            number: ServiceId(number),
+            is_own,
+        })
+    }
+
+    /// Returns the hash of a service's label and its namespace's.
+    fn hash_service(&self, ns: NsId, label: &[u8]) -> u64 {
+        let mut name = ArrayVec::<u8, { 2 * (MAX_LABEL + 1) }>::new();
+        for label in [label, self.namespaces.get(ns.0)] {
+            // Labels in wire form always fit.
+            let label = label.get(..MAX_LABEL).unwrap_or(label);
+            let _ = name.try_push(label.len() as u8);
+            let _ = name.try_extend_from_slice(label);
+        }
+        self.seed.hash_octets(&name)
     }
 
     /// Returns some service of those that have a number, which follows from `key`.
@@ -115,7 +147,8 @@ impl Directory {
         self.sorted.iter().map(NsId)
     }
 
-    /// Gives a namespace its number, or takes the number back.
+    /// Gives a namespace its number, or takes the number back. Services of it have theirs only in
+    /// between.
     pub fn name_namespace(&mut self, ns: NsId, label: Option<&[u8]>) {
         self.namespaces.set(ns.0, label.unwrap_or(&[]));
         self.namespace_count = self.namespace_count.max(ns.0.saturating_add(1));
@@ -124,14 +157,14 @@ impl Directory {
     /// Gives a service its number, or takes the number back.
     pub fn name_service(&mut self, service: ServiceId, key: Option<(NsId, &[u8])>) {
         if let Some((ns, label)) = self.service(service) {
-            let hash = self.seed.hash_octets(ns.0, label);
+            let hash = self.hash_service(ns, label);
             self.by_label.remove(hash, service.0);
         }
         let Some((ns, label)) = key else {
             self.services.set(service.0, &[]);
             return;
         };
-        let hash = self.seed.hash_octets(ns.0, label);
+        let hash = self.hash_service(ns, label);
         self.by_label.insert(hash, service.0);
         self.service_count = self.service_count.max(service.0.saturating_add(1));
         let key = [&ns.0.to_le_bytes(), label].concat();
@@ -148,7 +181,7 @@ impl Directory {
             ..
         } = self;
         let label = namespaces.get(ns.0);
-        let hash = seed.hash_octets(0, label);
+        let hash = seed.hash_octets(label);
         let existed = by_name.find(hash, |other| other == ns.0).is_some();
         if label.is_empty() || existed == exists {
             return;
@@ -173,7 +206,7 @@ fn found(numbers: &CowNumbers, hash: u64, count: u32, is_key: impl Fn(u32) -> bo
 }
 
 /// Returns a number below `count`, or 0.
-#[inline]
+#[inline(always)]
 fn below(hash: u64, count: u32) -> u32 {
     (((hash >> 32) * u64::from(count)) >> 32) as u32
 }

@@ -121,11 +121,13 @@ impl Policy {
     }
 
     /// Returns the settings.
+    #[inline]
     pub fn options(&self) -> &Options {
         &self.options
     }
 
     /// Returns how the policy is applied now: as configured, unless the brake is on.
+    #[inline]
     pub fn mode(&self) -> Mode {
         self.mode
     }
@@ -171,6 +173,7 @@ impl Policy {
     }
 
     /// Returns whether the policy is applied to a client, whatever it asks for.
+    #[inline]
     fn enforces_on(&self, asker: Asker<'_>) -> bool {
         match self.mode() {
             Mode::Off => false,
@@ -185,7 +188,7 @@ impl Policy {
     }
 
     /// Returns the same of a client of whose own namespace this is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_enforced_by(&self, client: Client, own: Option<&NamespaceFacts>) -> bool {
         match (client, own) {
             (Client::Pod(_), Some(own)) => self.enforces_on(Asker::Pod(own)),
@@ -213,7 +216,7 @@ impl Policy {
     }
 
     /// Returns what a client is shown. A client without a row is shown nothing.
-    #[inline]
+    #[inline(always)]
     pub fn row(&self, client: Client) -> Row<'_> {
         if self.is_open(client) {
             return Row::of(&self.everything, None);
@@ -237,6 +240,7 @@ impl Policy {
     }
 
     /// Returns whether a client sees everything without anybody deciding it.
+    #[inline]
     fn is_open(&self, client: Client) -> bool {
         match self.mode() {
             Mode::Off => true,
@@ -244,7 +248,7 @@ impl Policy {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn rows(&self, client: Client) -> Option<(&Rows, Option<NsId>)> {
         match client {
             Client::Pod(ns) => Some((self.class_rows(self.class_of(ns)?)?, Some(ns))),
@@ -254,15 +258,18 @@ impl Policy {
         }
     }
 
+    #[inline]
     pub(super) fn class_of(&self, ns: NsId) -> Option<ClassId> {
         self.classes.get(ns.0).copied().flatten()
     }
 
+    #[inline]
     pub(super) fn class_rows(&self, class: ClassId) -> Option<&Rows> {
         self.rows.get(class.0)?.as_ref()
     }
 
     /// Returns whether a client is one of those that are left in audit.
+    #[inline]
     fn audits(&self, asker: Asker<'_>) -> bool {
         self.forced.is_none() && matches!(asker, Asker::Pod(own) if own.audited)
     }
@@ -297,7 +304,7 @@ impl Policy {
     }
 
     /// Returns what is known of a namespace that exists.
-    #[inline]
+    #[inline(always)]
     pub fn facts(&self, ns: NsId) -> Option<&NamespaceFacts> {
         self.facts.get(ns.0)?.as_deref()
     }
@@ -314,6 +321,7 @@ impl Policy {
     }
 
     /// Returns the configured range that an address which is nobody's belongs to.
+    #[inline]
     pub fn external(&self, address: IpAddr) -> Option<RangeId> {
         self.ranges.find(address)
     }
@@ -326,27 +334,22 @@ impl Policy {
 
     /// Returns the kind of a client.
     pub fn class(&self, client: Client) -> ClientClass {
-        self.class_by(client, self.own_facts(client))
-    }
-
-    /// Returns what is known of a client's own namespace, where it is a pod.
-    #[inline]
-    pub(super) fn own_facts(&self, client: Client) -> Option<&NamespaceFacts> {
+        let platform = |own: &NamespaceFacts| own.platform;
         match client {
-            Client::Pod(ns) => self.facts(ns),
-            Client::Node | Client::External(_) | Client::Unknown => None,
-        }
-    }
-
-    /// Returns the kind of a client of whose own namespace this is known.
-    #[inline]
-    pub(super) fn class_by(&self, client: Client, own: Option<&NamespaceFacts>) -> ClientClass {
-        match client {
-            Client::Pod(_) if own.is_some_and(|f| f.platform) => ClientClass::Platform,
+            Client::Pod(_) if self.own_facts(client).is_some_and(platform) => ClientClass::Platform,
             Client::Pod(_) => ClientClass::Pod,
             Client::Node => ClientClass::Node,
             Client::External(_) => ClientClass::External,
             Client::Unknown => ClientClass::Unknown,
+        }
+    }
+
+    /// Returns what is known of a client's own namespace, where it is a pod.
+    #[inline(always)]
+    pub(super) fn own_facts(&self, client: Client) -> Option<&NamespaceFacts> {
+        match client {
+            Client::Pod(ns) => self.facts(ns),
+            Client::Node | Client::External(_) | Client::Unknown => None,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::view::Seen;
 use super::{NsId, ServiceId};
-use std::hint::black_box;
 
 /// How much of a namespace a client sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +37,7 @@ impl<'p> Row<'p> {
     }
 
     /// Returns how much of a namespace is seen.
+    #[inline]
     pub fn namespace(self, ns: NsId) -> Sight {
         if self.own == Some(ns) {
             Sight::Whole
@@ -53,14 +53,13 @@ impl<'p> Row<'p> {
     }
 
     /// Returns what [`Row::permits`] does, by the same work for every namespace and service.
+    #[inline(always)]
     pub(super) fn permits_evenly(self, ns: NsId, service: ServiceId) -> bool {
-        let differs = black_box(self.class.differs(service));
-        match black_box(self.namespace(ns)) {
-            Sight::Whole => true,
-            Sight::Most => !differs,
-            Sight::Some => differs,
-            Sight::Hidden => false,
-        }
+        let differs = self.class.differs(service);
+        let (whole, mixed) = self.class.namespaces.get(ns);
+        let own = self.own == Some(ns);
+        // Bit by bit: nothing branches on what comes out.
+        own | ((self.class.everything | whole) ^ (mixed & differs))
     }
 
     /// Returns what every client of the same class sees: the row without its client's own namespace.
@@ -96,10 +95,7 @@ impl<'p> Row<'p> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ClassRow {
     everything: bool,
-    /// Namespaces that are seen.
-    whole: Bits,
-    /// Namespaces with single services that differ.
-    mixed: Bits,
+    namespaces: Bits,
     /// Those services, ascending.
     services: Vec<ServiceId>,
 }
@@ -114,11 +110,10 @@ impl ClassRow {
     }
 
     /// Returns how much of a namespace is seen.
+    #[inline]
     pub(super) fn namespace(&self, ns: NsId) -> Sight {
-        match (
-            self.everything || self.whole.contains(ns),
-            self.mixed.contains(ns),
-        ) {
+        let (whole, mixed) = self.namespaces.get(ns);
+        match (self.everything | whole, mixed) {
             (true, false) => Sight::Whole,
             (true, true) => Sight::Most,
             (false, true) => Sight::Some,
@@ -126,6 +121,7 @@ impl ClassRow {
         }
     }
 
+    #[inline(always)]
     fn differs(&self, service: ServiceId) -> bool {
         self.services.binary_search(&service).is_ok()
     }
@@ -138,8 +134,7 @@ impl ClassRow {
         services: &[(ServiceId, bool)],
         mixed: bool,
     ) -> bool {
-        self.whole.contains(ns) == whole
-            && self.mixed.contains(ns) == mixed
+        self.namespaces.get(ns) == (whole, mixed)
             && services
                 .iter()
                 .all(|(service, differs)| self.differs(*service) == *differs)
@@ -154,8 +149,7 @@ impl ClassRow {
         services: &[(ServiceId, bool)],
         mixed: bool,
     ) {
-        self.whole.set(ns, whole);
-        self.mixed.set(ns, mixed);
+        self.namespaces.set(ns, (whole, mixed));
         for &(service, differs) in services {
             match (self.services.binary_search(&service), differs) {
                 (Err(place), true) => self.services.insert(place, service),
@@ -166,70 +160,90 @@ impl ClassRow {
     }
 }
 
-/// A set of numbers that is small for few of them and for many: words of 64 bits, those with any.
+/// Two bits for each namespace: whether it is seen, and whether single services differ from it. Small
+/// for few of them and for many: words of 64, those with any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Bits {
-    /// Ascending: the word's place, and its bits.
-    words: Vec<(u32, u64)>,
+    /// Ascending.
+    words: Vec<Word>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Word {
+    place: u32,
+    whole: u64,
+    mixed: u64,
 }
 
 impl Bits {
-    fn contains(&self, ns: NsId) -> bool {
-        let word = self.words.get(self.place(ns.0 / 64));
-        word.is_some_and(|(at, word)| *at == ns.0 / 64 && word >> (ns.0 % 64) & 1 != 0)
+    #[inline(always)]
+    fn get(&self, ns: NsId) -> (bool, bool) {
+        match self.words.get(self.at(ns.0 / 64)) {
+            Some(word) if word.place == ns.0 / 64 => {
+                let is_set = |bits: u64| bits >> (ns.0 % 64) & 1 != 0;
+                (is_set(word.whole), is_set(word.mixed))
+            }
+            _ => (false, false),
+        }
     }
 
-    fn set(&mut self, ns: NsId, member: bool) {
-        if self.contains(ns) == member {
+    fn set(&mut self, ns: NsId, next: (bool, bool)) {
+        let before = self.get(ns);
+        if before == next {
             return;
         }
-        let place = self.place(ns.0 / 64);
+        let (at, place) = (self.at(ns.0 / 64), ns.0 / 64);
+        if self.words.get(at).is_none_or(|word| word.place != place) {
+            self.words.reserve_exact(1);
+            let word = Word {
+                place,
+                ..Word::default()
+            };
+            self.words.insert(at, word);
+        }
+        let Some(word) = self.words.get_mut(at) else {
+            return;
+        };
         let bit = 1u64 << (ns.0 % 64);
-        match self.words.get_mut(place) {
-            Some((at, word)) if *at == ns.0 / 64 => {
-                *word ^= bit;
-                if *word == 0 {
-                    self.words.remove(place);
-                }
-            }
-            _ => {
-                self.words.reserve_exact(1);
-                self.words.insert(place, (ns.0 / 64, bit));
-            }
+        word.whole ^= if before.0 == next.0 { 0 } else { bit };
+        word.mixed ^= if before.1 == next.1 { 0 } else { bit };
+        if word.whole | word.mixed == 0 {
+            self.words.remove(at);
         }
     }
 
-    /// Returns where the first word is that is not in front of the one at `word`.
-    fn place(&self, word: u32) -> usize {
-        self.words.partition_point(|(at, _)| *at < word)
+    /// Returns where the first word is that is not in front of the one at `place`.
+    #[inline]
+    fn at(&self, place: u32) -> usize {
+        self.words.partition_point(|word| word.place < place)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     #[test]
-    fn bits_are_a_set() {
-        let (mut bits, mut model) = (Bits::default(), BTreeSet::new());
+    fn each_namespace_has_its_two_bits() {
+        let (mut bits, mut model) = (Bits::default(), BTreeMap::new());
         let mut random = 3u32;
         for _ in 0..5_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let (number, member) = ((random >> 8) % 700, random >> 31 == 0);
-            bits.set(NsId(number), member);
-            if member {
-                model.insert(number);
-            } else {
-                model.remove(&number);
-            }
+            let number = (random >> 8) % 700;
+            let both = (random >> 31 == 0, random >> 30 & 1 == 0);
+            bits.set(NsId(number), both);
+            model.insert(number, both);
         }
         for number in 0..1_000 {
-            assert_eq!(bits.contains(NsId(number)), model.contains(&number));
+            let both = model.get(&number).copied().unwrap_or_default();
+            assert_eq!(bits.get(NsId(number)), both);
         }
-        model.iter().for_each(|n| bits.set(NsId(*n), false));
+        model
+            .keys()
+            .for_each(|n| bits.set(NsId(*n), (false, false)));
         assert_eq!(bits, Bits::default(), "empty words are given back");
-        assert!(!bits.contains(NsId::NONE));
+        assert_eq!(bits.get(NsId::NONE), (false, false));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::policy::{ClientClass, Policy};
 use super::row::{Row, Sight};
 use super::tenant::NamespaceFacts;
 use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
+use crate::cow::Several;
 use std::hint::black_box;
 use std::net::IpAddr;
 
@@ -15,6 +16,9 @@ pub struct View<'s> {
     /// What is known of the client's namespace, where it is a pod.
     own: Option<&'s NamespaceFacts>,
     row: Row<'s>,
+    class: ClientClass,
+    /// Whether this is somebody that we don't know, or that counts as such.
+    unknown: bool,
     policy: &'s Policy,
     directory: &'s Directory,
     clients: &'s ClientIndex,
@@ -27,6 +31,21 @@ pub struct Seen {
     pub ns: NsId,
     /// How much of it is seen.
     pub sight: Sight,
+}
+
+/// A number that may be the one of a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate {
+    number: ServiceId,
+    is_own: bool,
+}
+
+impl Candidate {
+    /// Returns the number, be it the name's or one that is looked at in its stead.
+    #[inline(always)]
+    pub(crate) fn number(self) -> ServiceId {
+        self.number
+    }
 }
 
 /// How a name that is not in the view is answered.
@@ -42,17 +61,31 @@ pub enum Absence {
 
 impl<'s> View<'s> {
     /// Returns what `client` sees.
-    #[inline]
+    #[inline(always)]
     pub fn new(
         client: Client,
         policy: &'s Policy,
         directory: &'s Directory,
         clients: &'s ClientIndex,
     ) -> Self {
+        let own = policy.own_facts(client);
+        // One look at what the client is, for all that follows from it.
+        let (class, unknown) = match (client, own) {
+            (Client::Pod(_), Some(own)) if own.platform => (ClientClass::Platform, false),
+            (Client::Pod(_), _) => (ClientClass::Pod, false),
+            (Client::External(_), _) => (ClientClass::External, false),
+            (Client::Node, _) => {
+                let unknown = policy.options().node == super::NodeView::Unknown;
+                (ClientClass::Node, unknown)
+            }
+            (Client::Unknown, _) => (ClientClass::Unknown, true),
+        };
         Self {
             client,
-            own: policy.own_facts(client),
+            own,
             row: policy.row(client),
+            class,
+            unknown,
             policy,
             directory,
             clients,
@@ -65,8 +98,9 @@ impl<'s> View<'s> {
     }
 
     /// Returns the kind of who sees.
+    #[inline(always)]
     pub fn class(&self) -> ClientClass {
-        self.policy.class_by(self.client, self.own)
+        self.class
     }
 
     /// Returns a number that is the same for clients of one snapshot that see the same, their own
@@ -75,7 +109,15 @@ impl<'s> View<'s> {
         std::ptr::from_ref(self.row.class).addr()
     }
 
+    /// Returns whether this client sees what it would not if the policy were enforced on it: it is in
+    /// audit, or all of the server is.
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        self.policy.mode() != super::Mode::Off && !self.is_enforced()
+    }
+
     /// Returns whether what this client must not see is hidden from it, whatever it asks for.
+    #[inline(always)]
     pub fn is_enforced(&self) -> bool {
         self.policy.is_enforced_by(self.client, self.own)
     }
@@ -92,8 +134,9 @@ impl<'s> View<'s> {
     }
 
     /// Returns whether names may be answered only as to somebody that we don't know.
+    #[inline(always)]
     pub fn is_unknown(&self) -> bool {
-        self.absence() != Absence::Nonexistent
+        self.unknown && self.absence() != Absence::Nonexistent
     }
 
     /// Returns whether a client that we don't know gets no name of the zone at all.
@@ -102,14 +145,10 @@ impl<'s> View<'s> {
     }
 
     /// Returns how a name is answered that is not in the view and that a cluster could hold.
+    #[inline(always)]
     pub fn absence(&self) -> Absence {
-        let unknown = match self.client {
-            Client::Unknown => true,
-            Client::Node => self.policy.options().node == super::NodeView::Unknown,
-            Client::Pod(_) | Client::External(_) => false,
-        };
         match self.policy.options().unknown {
-            _ if !unknown || !self.is_enforced() => Absence::Nonexistent,
+            _ if !self.unknown || !self.is_enforced() => Absence::Nonexistent,
             Unknown::Servfail | Unknown::Strict => Absence::Servfail,
             Unknown::Refused => Absence::Refused,
             Unknown::Allow => Absence::Nonexistent,
@@ -168,6 +207,30 @@ impl<'s> View<'s> {
         } else {
             ServiceId::NONE
         }
+    }
+
+    /// Looks for a service by its name: its label and its namespace's in wire form and lower case. What
+    /// it comes to is for [`View::shows`] to say.
+    ///
+    /// # Errors
+    /// Several numbers have the name's hash.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, name: &[u8]) -> Result<Candidate, Several> {
+        let found = self.directory.candidate(name)?;
+        // The compiler must not leave out what only an own number needs.
+        Ok(Candidate {
+            number: ServiceId(black_box(found.number.0)),
+            is_own: found.is_own,
+        })
+    }
+
+    /// Returns whether a candidate is the service that was looked for and is seen: it is of namespace
+    /// `ns`, and `has_name` says whether the name is its own. One that is hidden is told from one that
+    /// nobody has named by the same work.
+    #[inline(always)]
+    pub(crate) fn shows(&self, candidate: Candidate, ns: NsId, has_name: bool) -> bool {
+        let permitted = black_box(self.row.permits_evenly(ns, candidate.number));
+        candidate.is_own & has_name & permitted
     }
 
     /// Returns some service, which follows from `key`: looked at in the stead of one that is not

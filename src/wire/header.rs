@@ -22,6 +22,14 @@ pub struct Header {
 }
 
 impl Header {
+    /// The flags that something else than a standard query has: QR, or another opcode.
+    pub(super) const NO_QUERY: u16 = QR | 0x7800;
+
+    /// Returns the flags of a reply to a query with these: QR, the opcode, and the query's RD and CD.
+    pub(super) fn reply_to(flags: u16) -> u16 {
+        QR | (flags & (0x7800 | RD | CD))
+    }
+
     /// Reads a header, or returns `None` where there are fewer than twelve octets.
     pub fn parse(message: &[u8]) -> Option<Self> {
         let (head, _) = message.split_first_chunk::<HEADER_LEN>()?;
@@ -85,7 +93,7 @@ impl Header {
 
     /// Returns the flags of a reply: QR, the opcode, and the query's RD and CD.
     pub(super) fn reply_flags(self) -> u16 {
-        QR | (self.flags & (0x7800 | RD | CD))
+        Self::reply_to(self.flags)
     }
 
     /// Returns the message's flags.

@@ -311,7 +311,7 @@ impl<'a> QName<'a> {
 /// Returns whether a letter is in upper case. Sixteen octets are one step, the last of them again
 /// with those before them where they are fewer.
 #[inline(always)]
-fn has_uppercase(octets: &[u8]) -> bool {
+pub(crate) fn has_uppercase(octets: &[u8]) -> bool {
     let is_upper = |octet: &u8| octet.wrapping_sub(b'A') < 26;
     let found = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, o| found | is_upper(o));
     match octets.last_chunk::<16>() {

@@ -243,7 +243,7 @@ impl Named {
 }
 
 fn sorted_by_name(entries: &Entries, seed: &Seed) -> Vec<Named> {
-    let hash = |name: &[u8]| seed.hash_octets(0, name);
+    let hash = |name: &[u8]| seed.hash_octets(name);
     let named = (0u32..).zip(&entries.list).map(|(at, entry)| Named {
         hash: entries.with_lower_name(entry, hash),
         at,

@@ -4,8 +4,9 @@
 use super::build::{ServiceInput, ZoneWriter};
 use super::encode::{Entries, Frame};
 use super::label::AddressLabel;
+use super::lookup::is_wild;
 use super::ports::{NO_PORTS, push_port};
-use super::service::{self, NAMES_ENDPOINTS};
+use super::service::{self, NAMES_ENDPOINTS, WILD};
 use super::zonal::ByZone;
 use crate::model::{
     EndpointSlice, EndpointView, Port, Service, ServiceImport, ServiceKind, SliceOwner,
@@ -41,7 +42,8 @@ impl ZoneWriter {
         };
         let frame = Frame {
             kind,
-            flags: NAMES_ENDPOINTS,
+            flags: NAMES_ENDPOINTS | wild(input),
+            namespace: input.ns.0,
             addresses: &addresses,
             suffix: &input.suffix(),
             target: target.as_ref().map_or(&[], Name::as_wire),
@@ -64,7 +66,8 @@ impl ZoneWriter {
         };
         let frame = Frame {
             kind,
-            flags,
+            flags: flags | wild(input),
+            namespace: input.ns.0,
             addresses: &addresses.unwrap_or_default(),
             suffix: &input.suffix(),
             target: &[],
@@ -180,6 +183,12 @@ pub(super) fn distinct(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let mut seen = std::collections::BTreeSet::new();
     let canonical = addresses.iter().map(IpAddr::to_canonical);
     canonical.filter(|address| seen.insert(*address)).collect()
+}
+
+/// Returns the flag of a service whose name has a label that may stand for any.
+pub(super) fn wild(input: &ServiceInput<'_>) -> u8 {
+    let is_wild = [input.label, input.namespace].into_iter().any(is_wild);
+    if is_wild { WILD } else { 0 }
 }
 
 pub(super) fn encoded_ports(ports: &[Port]) -> Vec<u8> {

@@ -5,6 +5,7 @@
 use super::apex::NameServers;
 use super::exposed;
 use super::lookup::key;
+use super::plain::ShortWay;
 use super::service::{Body, ServiceNode};
 use super::{Members, Nodes, Options, Origin, PodMode, Zone};
 use crate::cow::{CowBits, CowPages, CowVec, Seed};
@@ -34,9 +35,9 @@ pub struct ServiceInput<'a> {
 /// `S.NS.svc` in wire form.
 pub(super) type Suffix = ArrayVec<u8, { 2 * (MAX_LABEL + 1) + 4 }>;
 
-/// Returns the place of the one origin that services have names under, where no other, none of
+/// Returns the short way to the one origin that services have names under, where no other, none of
 /// `k8s_external` and no `fallthrough` has to do with names below it.
-fn plain_origin(origins: &[Origin], options: &Options) -> Option<usize> {
+fn short_way(origins: &[Origin], options: &Options) -> Option<ShortWay> {
     let forward = origins.iter().enumerate();
     let mut forward = forward.filter(|(_, o)| !o.reverse && !o.multicluster);
     let (place, origin) = forward.next()?;
@@ -47,7 +48,11 @@ fn plain_origin(origins: &[Origin], options: &Options) -> Option<usize> {
     let plain = forward.next().is_none()
         && others.map(|other| &other.name).all(apart)
         && options.fallthrough.iter().chain(external).all(apart);
-    plain.then_some(place)
+    let services = origin.name.prefixed([&b"svc"[..]]).ok()?;
+    plain.then_some(ShortWay {
+        origin: place,
+        services,
+    })
 }
 
 impl ServiceInput<'_> {
@@ -90,7 +95,7 @@ impl ZoneWriter {
             .collect();
         let external_origins = exposed::origins_of(options.external.as_ref());
         let zone = Zone {
-            plain_origin: plain_origin(&origins, &options),
+            short_way: short_way(&origins, &options),
             name_servers: Arc::new(NameServers::outside(&options.own_addresses)),
             options: Arc::new(options),
             origins,

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(super) struct Frame<'s> {
     pub(super) kind: u8,
     pub(super) flags: u8,
+    /// The number of its namespace.
+    pub(super) namespace: u32,
     /// Cluster addresses, each once.
     pub(super) addresses: &'s [IpAddr],
     pub(super) suffix: &'s [u8],
@@ -136,14 +138,16 @@ impl Entries {
             ports: frame.ports.len() as u32,
             groups: groups.len() as u32,
             endpoints: self.list.len() as u32,
+            namespace: frame.namespace,
         };
         let names = self.names.len() + groups.len() + frame.ports.len();
         let mut block = Vec::with_capacity(Head::LEN + 128 + names + 24 * self.list.len());
         block.extend(head.to_octets());
+        block.extend(frame.suffix);
         block.extend(frame.ports);
         of_type(true).for_each(|address| push_address(&mut block, address, false));
         of_type(false).for_each(|address| push_address(&mut block, address, true));
-        for part in [frame.suffix, frame.target, &groups] {
+        for part in [frame.target, &groups] {
             block.extend(part);
         }
         self.write_table(&arranged, flags, &mut block);

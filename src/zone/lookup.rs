@@ -388,6 +388,7 @@ pub(super) fn key(address: IpAddr) -> u128 {
 }
 
 /// Returns whether a label is one of the two that were wildcards before CoreDNS 1.9.
+#[inline(always)]
 pub(super) fn is_wild(label: &[u8]) -> bool {
     label == b"*" || label == b"any"
 }

@@ -3,12 +3,13 @@
 //! leaves it to that.
 
 use super::lookup::is_wild;
-use super::ports::Selector;
-use super::service::{Body, ServiceNode};
+use super::ports::{Only, Selector};
+use super::service::{self, Head, ServiceNode};
 use super::target::without_underscore;
 use super::{Origin, Zone};
 use crate::tenancy::View;
-use crate::wire::{QName, RType};
+use crate::wire::{Front, Name, RType, has_uppercase, is_equal};
+use std::hint::black_box;
 
 /// What the short way finds.
 pub enum Plain<'a> {
@@ -22,88 +23,126 @@ pub enum Plain<'a> {
     Absent,
 }
 
+/// Where the short way leads.
+#[derive(Debug, Clone)]
+pub(super) struct ShortWay {
+    /// The place of the one origin that it is for.
+    pub(super) origin: usize,
+    /// What the names of services end in: `svc` in front of it.
+    pub(super) services: Name,
+}
+
+/// What is read in the stead of a service that a zone doesn't have.
+static NOTHING: [u8; Head::LEN] = [0; Head::LEN];
+
+/// A zone whose names have a short way.
+#[derive(Clone, Copy)]
+pub struct PlainZone<'a> {
+    zone: &'a Zone,
+    services: &'a [u8],
+    origin: &'a Origin,
+}
+
 impl Zone {
-    /// Looks up `qname` as `view` sees it, where that is somebody's whom we know. Returns what was
-    /// found and the origin that the name is below, or `None` where [`Zone::lookup`] is to be asked.
-    #[inline(always)]
-    pub fn plain<'a>(
-        &'a self,
-        view: &View<'a>,
-        qname: &QName<'a>,
-        qtype: RType,
-    ) -> Option<(Plain<'a>, &'a Origin)> {
-        let origin = self.origins.get(self.plain_origin?)?;
-        let start = qname.suffix_offset(origin.labels)?;
-        if qname.lower().get(start..)? != origin.name.as_wire() {
-            return None;
-        }
-        let own = qname.label_count() - origin.labels;
-        Some((self.below(view, own, qname, qtype)?, origin))
+    /// Returns the zone by its short way, where it has one.
+    pub fn plain(&self) -> Option<PlainZone<'_>> {
+        let way = self.short_way.as_ref()?;
+        Some(PlainZone {
+            zone: self,
+            services: way.services.as_wire(),
+            origin: self.origins.get(way.origin)?,
+        })
+    }
+}
+
+impl<'a> PlainZone<'a> {
+    /// Returns the zone.
+    pub fn zone(&self) -> &'a Zone {
+        self.zone
     }
 
-    #[inline(always)]
-    fn below<'a>(
-        &'a self,
-        view: &View<'a>,
-        own: usize,
-        qname: &QName<'a>,
-        qtype: RType,
-    ) -> Option<Plain<'a>> {
+    /// Returns the name of the origin that its names are below, in wire form.
+    pub fn origin(&self) -> &'a [u8] {
+        self.origin.name.as_wire()
+    }
+
+    /// Looks up a name in wire form as `view` sees it, where that is somebody's whom we know. Returns
+    /// `None` where [`Zone::lookup`] is to be asked.
+    // A function of its own: in its callers it would take the registers that they need.
+    #[inline(never)]
+    pub fn lookup(&self, view: &View<'a>, qname: &[u8], qtype: RType) -> Option<Plain<'a>> {
         if !matches!(qtype, RType::A | RType::AAAA | RType::SRV | RType::HTTPS) {
             return None;
         }
-        // From the right: 1 is the label next to the origin.
-        let label = |from_right: usize| qname.label(own.checked_sub(from_right)?);
-        match label(1)? {
-            b"svc" if own >= 3 => {}
-            b"svc" | b"pod" => return (own > 5).then_some(Plain::Absent),
-            // Few names of the zone itself have other labels there: one, or two that end in these.
-            b"dns" | b"tenantdns" => return None,
-            _ => return (own > 1).then_some(Plain::Absent),
-        }
-        if own > 5 {
+        let (front, found) = match Front::of(qname, self.services) {
+            Some(front) => {
+                let found = self.below_services(view, &front?, (qname, qtype))?;
+                (front?, found)
+            }
+            None => {
+                let front = Front::of(qname, self.origin())??;
+                (front, beside_services(&front)?)
+            }
+        };
+        // What is stored is in lower case: what is found was asked for so.
+        let differs = matches!(found, Plain::Absent) && has_uppercase(front.as_wire());
+        (!differs).then_some(found)
+    }
+
+    #[inline(always)]
+    fn below_services(
+        &self,
+        view: &View<'a>,
+        front: &Front<'_>,
+        (qname, qtype): (&[u8], RType),
+    ) -> Option<Plain<'a>> {
+        // Labels in front of the service's.
+        let more = match front.count() {
+            0 | 1 => return None,
+            count @ 2..=4 => count - 2,
             // With `zonal`, there are names that long.
-            return (!self.options.zonal).then_some(Plain::Absent);
+            _ => return (!self.zone.options.zonal).then_some(Plain::Absent),
+        };
+        let zone = self.zone;
+        let name = front.from(more)?;
+        let whole = qname.get(front.as_wire().len() - name.len()..)?;
+        let whole = whole.get(..name.len() + b"\x03svc".len())?;
+        let candidate = view.candidate(name).ok()?;
+        let block = zone.services.get(candidate.number().0);
+        let block = block.and_then(Option::as_deref).unwrap_or(&NOTHING);
+        let node = ServiceNode::read(block)?;
+        let ns = node.namespace();
+        let has_name = is_same(node.suffix(), whole) & zone.exposed.contains(ns.0);
+        if !view.shows(candidate, ns, has_name) {
+            let is_wild = |at: usize| front.label(at).is_none_or(is_wild);
+            let may_be_others = zone.wildcards && (is_wild(more) || is_wild(more + 1));
+            return (!may_be_others).then_some(Plain::Absent);
         }
-        let (namespace, service) = (label(2)?, label(3)?);
-        if self.wildcards && (is_wild(namespace) || is_wild(service)) {
+        if zone.wildcards && node.is_wild() {
             return None;
         }
-        let selector = match own {
-            3 => Selector::ANY,
-            4 => Selector {
-                port: label(4)?,
-                ..Selector::ANY
-            },
-            _ => Selector {
-                port: without_underscore(label(5)?),
-                protocol: without_underscore(label(4)?),
-            },
-        };
-        if self.wildcards && own > 3 && (is_wild(selector.port) || is_wild(selector.protocol)) {
-            return None;
-        }
-        let seen = self.see(view, namespace);
-        let block = self.services.get(view.service(seen, service).0);
-        let Some(node) = block.and_then(|block| ServiceNode::read(block.as_deref()?)) else {
-            return Some(Plain::Absent);
-        };
-        match (node.body(), own, qtype) {
-            (Body::Absent, ..) => Some(Plain::Absent),
-            (Body::Cluster, 3, RType::A | RType::AAAA) => {
+        match (node.kind(), more, qtype) {
+            (service::ABSENT, ..) => Some(Plain::Absent),
+            (service::CLUSTER, 0, RType::A | RType::AAAA) => {
                 row(node.cluster_row(qtype), node.has_cluster_addresses())
             }
-            (Body::Cluster, 5, RType::SRV) => {
-                let mut ports = node.ports().iter().filter(|port| selector.matches(port));
-                match (ports.next(), ports.next()) {
-                    (Some(port), None) if node.has_cluster_addresses() => {
-                        Some(Plain::Service(node, port.number?))
+            (service::CLUSTER, 2, RType::SRV) => {
+                let selector = Selector {
+                    port: without_underscore(front.label(0)?),
+                    protocol: without_underscore(front.label(1)?),
+                };
+                if zone.wildcards && (is_wild(selector.port) || is_wild(selector.protocol)) {
+                    return None;
+                }
+                match node.ports().only(&selector) {
+                    Only::One(port) if node.has_cluster_addresses() => {
+                        Some(Plain::Service(node, port?))
                     }
-                    (None, _) => Some(Plain::Absent),
-                    _ => None,
+                    Only::Nothing => Some(Plain::Absent),
+                    Only::One(_) | Only::Several => None,
                 }
             }
-            (Body::Headless, 3, RType::A | RType::AAAA) => {
+            (service::HEADLESS, 0, RType::A | RType::AAAA) => {
                 let endpoints = node.endpoints();
                 row(endpoints.in_row(qtype)?, !endpoints.is_empty())
             }
@@ -112,6 +151,28 @@ impl Zone {
     }
 }
 
+/// Returns what is found of a name of the zone that is not below `svc`.
+#[inline(never)]
+fn beside_services<'a>(front: &Front<'_>) -> Option<Plain<'a>> {
+    let count = front.count();
+    match front.label(count.checked_sub(1)?)? {
+        b"svc" => None,
+        b"pod" => (count > 5).then_some(Plain::Absent),
+        // Few names of the zone itself have other labels there: one, or two that end in these.
+        b"dns" | b"tenantdns" => None,
+        _ => (count > 1).then_some(Plain::Absent),
+    }
+}
+
+/// Compares names by the same work, whatever the one is that is stored.
+#[inline(always)]
+fn is_same(stored: &[u8], name: &[u8]) -> bool {
+    let same_length = stored.len() == name.len();
+    let stored = if same_length { stored } else { name };
+    black_box(is_equal(stored, name)) & same_length
+}
+
+#[inline(always)]
 fn row(octets: &[u8], exists: bool) -> Option<Plain<'_>> {
     Some(match (octets.is_empty(), exists) {
         (false, _) => Plain::Addresses(octets),

@@ -1,5 +1,6 @@
 //! Lists of ports in one run of octets, and the choice that a question makes among them.
 
+use crate::wire::is_equal;
 use std::fmt;
 
 /// A choice among a service's ports: an empty name or protocol matches every one.
@@ -45,6 +46,21 @@ pub struct Port<'s> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ports<'s>(pub(super) &'s [u8]);
 
+/// What a selector selects of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Only {
+    Nothing,
+    /// One port, and its number where it has one.
+    One(Option<u16>),
+    Several,
+}
+
+/// Returns whether a text is the one that is asked for; an empty one asks for any.
+#[inline(always)]
+fn is_text(text: &[u8], asked: &[u8]) -> bool {
+    asked.is_empty() || (text.len() == asked.len() && is_equal(text, asked))
+}
+
 /// The list of what declares no port: one without number, so that its addresses are answered.
 pub(super) const NO_PORTS: &[u8] = &[0, 0, 0, 0, 0];
 /// Octets in front of a port's name: how long it is, how long the protocol is, whether there is a
@@ -70,6 +86,22 @@ impl<'s> Ports<'s> {
         self.iter().filter(|port| selector.matches(port)).count()
     }
 
+    /// Returns the one port that a selector with a name and a protocol selects.
+    #[inline(always)]
+    pub(super) fn only(mut self, selector: &Selector<'_>) -> Only {
+        let mut only = Only::Nothing;
+        while let Some(port) = self.next() {
+            let same =
+                is_text(port.name, selector.port) && is_text(port.protocol, selector.protocol);
+            only = match (same, only) {
+                (false, before) => before,
+                (true, Only::Nothing) => Only::One(port.number),
+                (true, _) => Only::Several,
+            };
+        }
+        only
+    }
+
     /// Returns the numbers of the ports that a selector selects, each once.
     pub fn numbers<'q>(self, selector: &Selector<'q>) -> Numbers<'s, 'q> {
         Numbers {
@@ -79,6 +111,7 @@ impl<'s> Ports<'s> {
         }
     }
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Port<'s>> {
         let (&[name, protocol, has_number, low, high], tail) =
             self.0.split_first_chunk::<HEAD>()?;

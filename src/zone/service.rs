@@ -4,6 +4,7 @@ use super::addresses::Addresses;
 use super::endpoints::Endpoints;
 use super::ports::{Ports, Selector};
 use super::table::Table;
+use crate::tenancy::NsId;
 use crate::wire::RType;
 use arrayvec::ArrayVec;
 use std::fmt;
@@ -32,7 +33,7 @@ pub struct ServiceNode<'s> {
     rest: &'s [u8],
 }
 
-/// What a block starts with. Behind it: the service's ports, the cluster addresses, the suffix, the
+/// What a block starts with. Behind it: the suffix, the service's ports, the cluster addresses, the
 /// alias's target, and what [`Table`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Head {
@@ -52,6 +53,8 @@ pub(super) struct Head {
     pub(super) groups: u32,
     /// Entries of the table of endpoints.
     pub(super) endpoints: u32,
+    /// The number of its namespace.
+    pub(super) namespace: u32,
 }
 
 pub(super) const ABSENT: u8 = 0;
@@ -62,8 +65,11 @@ pub(super) const ALIAS: u8 = 3;
 /// Endpoints have names of their own.
 pub(super) const NAMES_ENDPOINTS: u8 = 1 << 7;
 
+/// The service's label, or its namespace's, is one that stands for any where wildcards are on.
+pub(super) const WILD: u8 = 1 << 6;
+
 impl Head {
-    pub(super) const LEN: usize = 20;
+    pub(super) const LEN: usize = 24;
 
     pub(super) fn to_octets(self) -> [u8; Self::LEN] {
         let [a, b] = self.v4.to_le_bytes();
@@ -71,15 +77,17 @@ impl Head {
         let [e, f, g, h] = self.ports.to_le_bytes();
         let [i, j, k, l] = self.groups.to_le_bytes();
         let [m, n, o, p] = self.endpoints.to_le_bytes();
+        let [q, r, s, t] = self.namespace.to_le_bytes();
         let (kind, flags, suffix, target) = (self.kind, self.flags, self.suffix, self.target);
         [
-            kind, flags, suffix, target, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,
+            kind, flags, suffix, target, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t,
         ]
     }
 
+    #[inline(always)]
     fn of_octets(octets: &[u8; Self::LEN]) -> Self {
         let [kind, flags, suffix, target, a, b, c, d, rest @ ..] = *octets;
-        let [e, f, g, h, i, j, k, l, m, n, o, p] = rest;
+        let [e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = rest;
         Self {
             kind,
             flags,
@@ -90,19 +98,22 @@ impl Head {
             ports: u32::from_le_bytes([e, f, g, h]),
             groups: u32::from_le_bytes([i, j, k, l]),
             endpoints: u32::from_le_bytes([m, n, o, p]),
+            namespace: u32::from_le_bytes([q, r, s, t]),
         }
     }
 
-    fn addresses_at(self) -> usize {
-        self.ports as usize
+    #[inline(always)]
+    fn ports_at(self) -> usize {
+        usize::from(self.suffix)
     }
 
-    fn suffix_at(self) -> usize {
-        self.addresses_at() + 4 * usize::from(self.v4) + 16 * usize::from(self.v6)
+    #[inline(always)]
+    fn addresses_at(self) -> usize {
+        self.ports_at() + self.ports as usize
     }
 
     fn target_at(self) -> usize {
-        self.suffix_at() + usize::from(self.suffix)
+        self.addresses_at() + 4 * usize::from(self.v4) + 16 * usize::from(self.v6)
     }
 
     fn endpoints_at(self) -> usize {
@@ -112,19 +123,25 @@ impl Head {
 
 impl<'s> ServiceNode<'s> {
     /// Reads a service from its block.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(block: &'s [u8]) -> Option<Self> {
         let (head, rest) = block.split_first_chunk()?;
         Some(Self { head, rest })
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> Head {
         Head::of_octets(self.head)
     }
 
+    /// Returns the sort of what the bare name stands for.
+    #[inline(always)]
+    pub(super) fn kind(&self) -> u8 {
+        self.head().kind
+    }
+
     /// Returns what the bare name stands for.
-    #[inline]
+    #[inline(always)]
     pub fn body(&self) -> Body<'s> {
         let head = self.head();
         match head.kind {
@@ -136,15 +153,28 @@ impl<'s> ServiceNode<'s> {
     }
 
     /// Returns `S.NS.svc` in wire form, without the origin: what targets end in.
+    #[inline(always)]
     pub fn suffix(&self) -> &'s [u8] {
-        let head = self.head();
-        self.part(head.suffix_at(), usize::from(head.suffix))
+        self.part(0, usize::from(self.head().suffix))
+    }
+
+    /// Returns whether its name may stand for others, too.
+    #[inline(always)]
+    pub(super) fn is_wild(&self) -> bool {
+        self.head().flags & WILD != 0
+    }
+
+    /// Returns the number of its namespace.
+    #[inline(always)]
+    pub(super) fn namespace(&self) -> NsId {
+        NsId(self.head().namespace)
     }
 
     /// Returns the ports of a service with cluster addresses: one without number where it declares
     /// none.
     pub fn ports(&self) -> Ports<'s> {
-        Ports(self.part(0, self.head().ports as usize))
+        let head = self.head();
+        Ports(self.part(head.ports_at(), head.ports as usize))
     }
 
     /// Returns its ready endpoints.
@@ -167,7 +197,7 @@ impl<'s> ServiceNode<'s> {
     }
 
     /// Returns the octets of the service's cluster addresses of a type, A or AAAA.
-    #[inline]
+    #[inline(always)]
     pub(super) fn cluster_row(&self, rtype: RType) -> &'s [u8] {
         let head = self.head();
         let v4 = 4 * usize::from(head.v4);
@@ -179,14 +209,28 @@ impl<'s> ServiceNode<'s> {
         }
     }
 
+    /// Returns the one cluster address that it has, by its type and octets; `None` where it has several
+    /// or none.
+    #[inline(always)]
+    pub fn only_address(&self) -> Option<(RType, &'s [u8])> {
+        let head = self.head();
+        let rtype = match (head.v4, head.v6) {
+            (1, 0) => RType::A,
+            (0, 1) => RType::AAAA,
+            _ => return None,
+        };
+        Some((rtype, self.cluster_row(rtype)))
+    }
+
     /// Returns how many there are.
-    #[inline]
+    #[inline(always)]
     pub fn cluster_address_count(&self) -> usize {
         let head = self.head();
         usize::from(head.v4) + usize::from(head.v6)
     }
 
     /// Returns whether it has any.
+    #[inline(always)]
     pub fn has_cluster_addresses(&self) -> bool {
         self.cluster_address_count() > 0
     }
@@ -234,6 +278,7 @@ impl<'s> ServiceNode<'s> {
         }
     }
 
+    #[inline(always)]
     fn part(&self, at: usize, len: usize) -> &'s [u8] {
         self.rest.get(at..at + len).unwrap_or(&[])
     }

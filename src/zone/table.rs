@@ -294,7 +294,7 @@ pub(super) fn sort_key(address: IpAddr) -> u128 {
 
 /// Returns what the index by name is sorted by, of a name in lower case.
 pub(super) fn name_hash(seed: &Seed, name: &[u8]) -> u32 {
-    (seed.hash_octets(0, name) >> 32) as u32
+    (seed.hash_octets(name) >> 32) as u32
 }
 
 /// Returns four octets as a number; 0 past the end.

@@ -1,7 +1,7 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{DropReason, Failure, Outcome, Replied, Request, Verdict};
+use crate::answer::{DropReason, Failure, Outcome, Replied, Request, Shortcut, Verdict};
 use crate::app::journal::{Journal, Losses, UpstreamTaps};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
@@ -260,7 +260,7 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// Takes note of an answer, and says once that somebody asks whom nobody knows.
+    /// Takes note of what came of a query.
     #[inline(always)]
     fn noted(
         &mut self,
@@ -283,8 +283,13 @@ impl Observed {
         };
         let answer = out.get(..*length).unwrap_or_default();
         self.note(snapshot, request, verdict, (answer, failure));
-        if verdict.client == Some(ClientClass::Unknown)
-            && snapshot.policy.is_enforced()
+    }
+
+    /// Says in the log, once, that somebody asks whom no source knows.
+    #[cold]
+    #[inline(never)]
+    fn say_unknown(&self, snapshot: &Snapshot, request: &Request<'_>) {
+        if snapshot.policy.is_enforced()
             && snapshot.synced
             && snapshot.identities == Identities::Trusted
             && !self.said.load(Ordering::Relaxed)
@@ -307,6 +312,9 @@ impl Observed {
         verdict: &Verdict,
         (answer, failure): (&[u8], Option<&Failure>),
     ) {
+        if verdict.client == Some(ClientClass::Unknown) {
+            self.say_unknown(snapshot, request);
+        }
         if let Some(witness) = &mut self.witness {
             witness.saw(snapshot, request, verdict);
         }
@@ -342,6 +350,20 @@ impl Clone for Observed {
 }
 
 impl Answerer for Observed {
+    #[inline(always)]
+    fn answer_plainly(
+        &mut self,
+        snapshot: &Snapshot,
+        way: &Shortcut<'_>,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let (length, verdict) = way.respond(request, out)?;
+        let answer = out.get(..length).unwrap_or_default();
+        self.note(snapshot, request, &verdict, (answer, None));
+        Some(length)
+    }
+
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
         let outcome = Core.answer(snapshot, request, out);
         self.noted(snapshot, request, (&outcome, None), out);

@@ -17,6 +17,7 @@ fn verdict(rcode: Rcode) -> Verdict {
         forwarded: None,
         named: Some("fd00::7".parse().unwrap()),
         asker: Client::Unknown,
+        open: false,
         qtype: Some(RType::A),
         searched: false,
         dnssec_ok: false,

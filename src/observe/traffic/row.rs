@@ -113,7 +113,7 @@ pub struct Counts {
 impl Row {
     /// Counts a query: how it came (over a stream, over IPv6, with the DO bit), what for, what was
     /// answered by whom, and the octets of both messages.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(
         &self,
         (stream, v6, dnssec_ok): (bool, bool, bool),

@@ -59,13 +59,37 @@ pub(super) fn read_route(
         read_control(received, control, route, lost);
     }
     let whole = received.msg_flags & libc::MSG_TRUNC == 0;
+    let named = match c_int::from(name.sin6_family) {
+        libc::AF_INET => {
+            let peer = read_v4(name);
+            route.peer = SocketAddr::V4(peer);
+            peer.port() != 0
+        }
+        _ => read_other(name, route),
+    };
+    whole & named
+}
+
+/// Reads the name of a peer that is no IPv4 socket's, and returns whether it can be answered.
+#[inline(never)]
+fn read_other(name: &sockaddr_in6, route: &mut Route) -> bool {
     match read_name(name) {
         Some(peer) => {
             route.peer = peer;
-            whole && peer.port() != 0
+            peer.port() != 0
         }
         None => false,
     }
+}
+
+/// Reads an IPv4 name.
+#[inline(always)]
+fn read_v4(name: &sockaddr_in6) -> SocketAddrV4 {
+    // SAFETY: both structs are plain integers; a sockaddr_in is smaller than a sockaddr_in6 and aligned
+    // alike. Whoever calls has looked at the family.
+    let v4 = unsafe { ptr::from_ref(name).cast::<libc::sockaddr_in>().read() };
+    let address = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+    SocketAddrV4::new(address, u16::from_be(v4.sin_port))
 }
 
 fn read_control(received: &msghdr, control: &mut Control, route: &mut Route, lost: &mut u32) {
@@ -200,13 +224,7 @@ pub(super) fn write_name(name: &mut sockaddr_in6, peer: SocketAddr, v6: bool) ->
 #[inline]
 pub(super) fn read_name(name: &sockaddr_in6) -> Option<SocketAddr> {
     match c_int::from(name.sin6_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that a sockaddr_in was written, which is smaller than the
-            // sockaddr_in6 that was there and aligned alike.
-            let v4 = unsafe { ptr::from_ref(name).cast::<libc::sockaddr_in>().read() };
-            let address = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Some(SocketAddr::from((address, u16::from_be(v4.sin_port))))
-        }
+        libc::AF_INET => Some(SocketAddr::V4(read_v4(name))),
         libc::AF_INET6 => Some(canonical(SocketAddr::V6(SocketAddrV6::new(
             Ipv6Addr::from(name.sin6_addr.s6_addr),
             u16::from_be(name.sin6_port),

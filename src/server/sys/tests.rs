@@ -33,13 +33,13 @@ fn client(address: &str) -> UdpSocket {
 fn echo(server: &Datagrams, receiver: &mut Receiver, sender: &mut Sender) -> (usize, Sent) {
     let received = receiver.receive(server, true).unwrap();
     for slot in 0..received {
-        if let Some((bytes, route)) = receiver.datagram(slot) {
+        if let Some((bytes, _)) = receiver.datagram(slot) {
             let length = bytes.len().min(ANSWER);
             sender.buffer()[..length].copy_from_slice(&bytes[..length]);
-            sender.push(length, route, server);
+            sender.push(length, slot, receiver, server);
         }
     }
-    (received, sender.flush(server))
+    (received, sender.flush(receiver, server))
 }
 
 #[test]
@@ -80,8 +80,12 @@ fn answers_leave_from_the_address_that_was_asked() {
         for answer in ["batched", "alone"] {
             if answer == "batched" {
                 sender.buffer()[..answer.len()].copy_from_slice(answer.as_bytes());
-                sender.push(answer.len(), route, &server);
-                assert_eq!(sender.flush(&server), Sent { sent: 1, failed: 0 }, "{name}");
+                sender.push(answer.len(), 0, &receiver, &server);
+                assert_eq!(
+                    sender.flush(&receiver, &server),
+                    Sent { sent: 1, failed: 0 },
+                    "{name}"
+                );
             } else {
                 server.send(route, answer.as_bytes()).unwrap();
             }
@@ -135,26 +139,25 @@ fn an_answer_that_the_kernel_refuses_does_not_stop_the_next_one() {
     let (server, port) = server("0.0.0.0:0");
     let client = client("127.0.0.1:0");
     client.connect(("127.0.0.1", port)).unwrap();
-    client.send(b"x").unwrap();
-    let (mut receiver, mut sender) = (Receiver::new(&server), Sender::new());
-    assert_eq!(receiver.receive(&server, true).unwrap(), 1);
-    let (_, good) = receiver.datagram(0).unwrap();
-    // From an address that this host does not have, and to a peer that the socket can't name.
-    let foreign = Route {
-        local: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 200))),
-        ..*good
-    };
-    let other_family = Route {
-        peer: "[2001:db8::1]:53".parse().unwrap(),
-        local: None,
-        interface: 0,
-    };
-    for route in [&foreign, good, &other_family, good] {
-        sender.buffer()[0] = b'y';
-        sender.push(1, route, &server);
+    // Loopback delivers before send returns, so all four are there.
+    for _ in 0..4 {
+        client.send(b"x").unwrap();
     }
-    assert_eq!(sender.flush(&server), Sent { sent: 2, failed: 2 });
-    assert!(server.send(&foreign, b"y").is_err());
+    let (mut receiver, mut sender) = (Receiver::new(&server), Sender::new());
+    assert_eq!(receiver.receive(&server, true).unwrap(), 4);
+    // From an address that this host does not have, and to a peer that the socket can't name.
+    let foreign = Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 200)));
+    receiver.routes[0].1.local = foreign;
+    let other_family = "[2001:db8::1]:53".parse().unwrap();
+    let length = write_name(&mut receiver.names[2], other_family, true);
+    receiver.headers[2].msg_hdr.msg_namelen = length as _;
+    for slot in 0..4 {
+        sender.buffer()[0] = b'y';
+        sender.push(1, slot, &receiver, &server);
+    }
+    let sent = sender.flush(&receiver, &server);
+    assert_eq!(sent, Sent { sent: 2, failed: 2 });
+    assert!(server.send(&receiver.routes[0].1, b"y").is_err());
     let mut buffer = [0; 4];
     for _ in 0..2 {
         assert_eq!(client.recv(&mut buffer).unwrap(), 1);

@@ -5,6 +5,8 @@ use super::super::script::{
 };
 use super::super::{Count, bind};
 use super::SLOTS;
+use crate::answer::Shortcut;
+use crate::chain::ListenerId;
 use crate::limits::{Limits, Options as Rates, Rate};
 use crate::testing;
 use crate::wire::{Header, RType};
@@ -43,6 +45,40 @@ fn a_panic_is_a_servfail_and_the_worker_lives() {
         assert_eq!(receive_udp(&client), reply(id, "echo"));
     }
     assert_eq!(running.stop().get(Count::Panics), 3);
+}
+
+#[test]
+fn a_panic_on_the_short_way_costs_its_own_query_of_a_batch() {
+    let mut options = options("127.0.0.1:0");
+    options.listen[0].id = ListenerId(0);
+    let mut running = Running::with(options, |_| {});
+    let cluster = testing::Cluster::new("", "");
+    let snapshot = cluster.snapshot();
+    assert!(Shortcut::of(&snapshot, ListenerId(0)).is_some());
+    running.publisher.publish(snapshot);
+    let client = running.udp();
+    // Loopback delivers before send returns: most of them come in one batch.
+    let words = [
+        "short",
+        "short panic",
+        "echo",
+        "short",
+        "short panic",
+        "short",
+    ];
+    for (id, word) in (0..).zip(words) {
+        client.send(&query(id, word)).unwrap();
+    }
+    for (id, word) in (0..).zip(words) {
+        let expected = match word {
+            "short panic" => servfail(id),
+            word => reply(id, word),
+        };
+        assert_eq!(receive_udp(&client), expected, "{word}");
+    }
+    let stats = running.stop();
+    let counts = [Count::Panics, Count::Answered, Count::UdpQueries];
+    assert_eq!(counts.map(|count| stats.get(count)), [2, 4, 6]);
 }
 
 #[test]

@@ -216,6 +216,7 @@ fn a_block_holds_what_was_put_in() {
     let frame = Frame {
         kind: CLUSTER,
         flags: 0,
+        namespace: 7,
         addresses: &addresses,
         suffix: b"\x03web\x04shop\x03svc",
         target: b"\x01x\0",
@@ -226,6 +227,7 @@ fn a_block_holds_what_was_put_in() {
     let [a, b, c] = addresses;
     assert!(node.cluster_addresses().eq([a, c, b]), "IPv4 first");
     assert_eq!((node.suffix(), node.ports()), (frame.suffix, Ports(&ports)));
+    assert_eq!(node.namespace().0, 7);
     assert!(node.endpoints().is_empty() && !node.names_endpoints());
     assert_eq!(node.entries(&Selector::ANY), 3);
     assert_eq!(block.len(), Head::LEN + 24 + 13 + 3 + ports.len());
