@@ -13,6 +13,7 @@
 //! Drain::start ─► workers answer what has arrived, connections get FIN ─► Server::join
 //! ```
 
+mod answerer;
 mod asking;
 mod bind;
 #[cfg(feature = "encrypted")]
@@ -44,8 +45,8 @@ mod threads;
 mod udp;
 mod waiters;
 
+pub use answerer::{Answerer, Core};
 pub use bind::{BindError, Bound, Sockets, bind, bind_with, certificate_errors};
-pub use engine::{Answerer, Core};
 pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successor};
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use notify::{NotHeard, Notice, notify};

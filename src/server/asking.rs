@@ -1,7 +1,8 @@
 //! What a thread does with a query that asks an upstream: it goes on with what that knows already, or
 //! hands the query over.
 
-use super::engine::{Answered, Answerer, Engine};
+use super::answerer::Answerer;
+use super::engine::{Answered, Engine};
 use super::held::{HeldQuery, Inquiry, Needed, replied};
 use super::stats::Count;
 use crate::answer::{Plan, Request};

@@ -8,7 +8,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use super::engine::Answerer;
+use super::answerer::Answerer;
 use super::single::Ended;
 use super::stats::Count;
 use super::tcp::{MAX_MESSAGE, Origin, Serving, Shared};

@@ -7,7 +7,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use super::engine::Answerer;
+use super::answerer::Answerer;
 use super::options::Scheme;
 use super::stats::Count;
 use super::sys::canonical;

@@ -4,8 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use super::answerer::Answerer;
 use super::doh;
-use super::engine::Answerer;
 use super::options::Scheme;
 use super::proxy::{self, Header, Named};
 use super::stats::Count;

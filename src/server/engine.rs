@@ -3,14 +3,14 @@
 //! A panic while answering ends that query with SERVFAIL, not the thread. Sockets and framing are
 //! not here.
 
+use super::answerer::Answerer;
 use super::asking::Recalled;
 use super::held::{HeldQuery, ReplyTo, Upstream};
 use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
-    DropReason, Failure, Forwarded, Outcome, Plan, Replied, Request, Shortcut, Transfer, Transport,
-    awaited, respond_at_length, resume,
+    DropReason, Forwarded, Outcome, Plan, Replied, Request, Shortcut, Transfer, Transport,
 };
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
@@ -20,90 +20,6 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
-/// may keep what it counts without sharing it.
-pub trait Answerer: Clone + Send + 'static {
-    /// Answers a query into `out` by the short way, and returns the octets to send, or `None` where it
-    /// is for [`Answerer::answer`], which is asked next.
-    fn answer_plainly(
-        &mut self,
-        _snapshot: &Snapshot,
-        _way: &Shortcut<'_>,
-        _request: &Request<'_>,
-        _out: &mut [u8],
-    ) -> Option<usize> {
-        None
-    }
-
-    /// Answers a query into `out`, as [`respond_at_length`] does.
-    fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome;
-
-    /// Is told whether what is resumed next is answered from what an upstream said to another query.
-    fn recalls(&mut self, _recalled: bool) {}
-
-    /// Is told why an upstream said nothing to what is resumed next, if one did.
-    fn failed(&mut self, _failure: Option<Failure>) {}
-
-    /// Is told when the queries came that are answered next.
-    fn received(&mut self, _at: Instant) {}
-
-    /// Is told that the answers were sent that were given since [`Answerer::received`].
-    fn sent(&mut self) {}
-
-    /// Answers a query with what upstreams said, as [`resume`] does.
-    fn resume(
-        &mut self,
-        snapshot: &Snapshot,
-        request: &Request<'_>,
-        replies: &[Replied<'_>],
-        out: &mut [u8],
-    ) -> Outcome {
-        resume(snapshot, request, replies, out)
-    }
-
-    /// Returns the address that a held query waits to be somebody's.
-    fn awaited(&self, snapshot: &Snapshot, request: &Request<'_>) -> IpAddr {
-        awaited(snapshot, request)
-    }
-
-    /// Returns the answerer of another thread.
-    #[must_use]
-    fn next(&self) -> Self {
-        self.clone()
-    }
-
-    /// Goes on as a thread's answerer of the next configuration.
-    fn adopt(&mut self, next: &Self) {
-        *self = next.next();
-    }
-
-    /// Returns whether a held query of this client can be answered now.
-    fn knows(&self, snapshot: &Snapshot, client: IpAddr) -> bool {
-        snapshot.knows(client)
-    }
-}
-
-/// The answerer of production.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Core;
-
-impl Answerer for Core {
-    #[inline(always)]
-    fn answer_plainly(
-        &mut self,
-        _snapshot: &Snapshot,
-        way: &Shortcut<'_>,
-        request: &Request<'_>,
-        out: &mut [u8],
-    ) -> Option<usize> {
-        way.respond(request, out).map(|(length, _)| length)
-    }
-
-    fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
-        respond_at_length(snapshot, request, out)
-    }
-}
 
 /// Milliseconds since the server was made; the same for all its threads.
 #[derive(Debug, Clone, Copy)]
@@ -329,7 +245,7 @@ impl<A: Answerer> Engine<A> {
         keep: impl FnOnce() -> Option<ReplyTo>,
     ) -> usize {
         let answered = self.answer_once(snapshot, request, out);
-        self.pass_on(answered, snapshot, request, out, waiters, keep)
+        self.pass_on(answered, (snapshot, request), out, waiters, keep)
     }
 
     /// As [`Engine::answer`], for a query that [`Engine::answer_plainly`] left.
@@ -345,14 +261,13 @@ impl<A: Answerer> Engine<A> {
         let answered = self.guarded(request, out, |answerer, out| {
             answerer.answer(snapshot, request, out)
         });
-        self.pass_on(answered, snapshot, request, out, waiters, keep)
+        self.pass_on(answered, (snapshot, request), out, waiters, keep)
     }
 
     fn pass_on(
         &mut self,
         answered: Answered,
-        snapshot: &Arc<Snapshot>,
-        request: &Request<'_>,
+        (snapshot, request): (&Arc<Snapshot>, &Request<'_>),
         out: &mut [u8],
         waiters: &Waiters,
         keep: impl FnOnce() -> Option<ReplyTo>,

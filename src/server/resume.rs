@@ -1,6 +1,7 @@
 //! The way on for queries whose upstream has spoken: an engine for the thread of whoever asked it.
 
-use super::engine::{Answered, Answerer, Engine};
+use super::answerer::Answerer;
+use super::engine::{Answered, Engine};
 use super::held::{Inquiry, Resume};
 use super::stats::Count;
 use super::sys::ANSWER;

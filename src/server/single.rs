@@ -1,7 +1,7 @@
 //! One query on a stream of its own, as over HTTPS and QUIC: answered at once, or later. Not the
 //! stream.
 
-use super::engine::Answerer;
+use super::answerer::Answerer;
 use super::held::ReplyTo;
 use super::padding::pad;
 use super::proxy::Named;

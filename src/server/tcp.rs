@@ -20,7 +20,8 @@ use self::transfer::Transfers;
 
 #[cfg(not(feature = "encrypted"))]
 use self::connection::Connection;
-use super::engine::{Answerer, Engine};
+use super::answerer::Answerer;
+use super::engine::Engine;
 use super::options::{Scheme, TimeoutOptions};
 use super::stats::{Count, Replies};
 use super::sys::canonical;

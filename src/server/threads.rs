@@ -1,8 +1,9 @@
 //! The threads of a server: who starts them, and how the one of connections is told of listeners. Not
 //! what each does, which is in its own file.
 
+use super::answerer::Answerer;
 use super::bind::Listener;
-use super::engine::{Answerer, Engine};
+use super::engine::Engine;
 use super::options::Scheme;
 use super::resume::Resumer;
 use super::sys::{Datagrams, descriptor_limit};

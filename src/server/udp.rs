@@ -3,7 +3,8 @@
 //! Nothing here allocates, locks or writes memory that another worker writes, but for queries that
 //! are put aside (invariant I4).
 
-use super::engine::{Answerer, Engine};
+use super::answerer::Answerer;
+use super::engine::Engine;
 use super::held::ReplyTo;
 use super::proxy::{self, Header, Named};
 use super::stats::Count;

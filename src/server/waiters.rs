@@ -3,8 +3,9 @@
 //! Workers hand queries over without waiting: through a bounded channel, with a count of all that
 //! wait. What finds no room is given back and answered at once, never dropped.
 
+use super::answerer::Answerer;
 use super::asking::Recalled;
-use super::engine::{Answered, Answerer, Engine};
+use super::engine::{Answered, Engine};
 use super::held::HeldQuery;
 use super::stats::Count;
 use super::sys::ANSWER;

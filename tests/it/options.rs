@@ -5,7 +5,7 @@ use crate::checklist::tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each key, as in config/tenantdns.toml, and what holds it.
-const HELD: [(&str, &[&str]); 48] = [
+const HELD: [(&str, &[&str]); 52] = [
     (
         "forward.zone",
         &["the_longest_zone_is_asked_for_whom_it_is"],
@@ -199,6 +199,28 @@ const HELD: [(&str, &[&str]); 48] = [
     (
         "cache.serve_stale.mode",
         &["what_is_stale_is_verified_first_where_that_is_told"],
+    ),
+    (
+        "cache.serve_stale.verify_timeout",
+        &[
+            "stale_answers_are_given_as_coredns_gives_them",
+            "what_is_stale_is_given_when_verifying_takes_too_long_and_what_comes_is_kept",
+        ],
+    ),
+    (
+        "cache.serve_stale.response_ttl",
+        &[
+            "stale_answers_are_given_as_coredns_gives_them",
+            "what_is_stale_is_given_when_verifying_takes_too_long_and_what_comes_is_kept",
+        ],
+    ),
+    (
+        "cache.serve_stale.failure_recheck",
+        &["stale_answers_are_given_as_coredns_gives_them"],
+    ),
+    (
+        "cache.serve_stale.prefer_positive",
+        &["stale_answers_are_given_as_coredns_gives_them"],
     ),
     (
         "cache.disable.success",

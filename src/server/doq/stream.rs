@@ -1,6 +1,6 @@
 //! One stream: a query in, its reply out.
 
-use super::super::engine::Answerer;
+use super::super::answerer::Answerer;
 use super::super::single::Ended;
 use super::super::stats::Count;
 use super::super::tcp::{Origin, Serving, Shared};

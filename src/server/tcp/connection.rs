@@ -3,7 +3,7 @@
 //! Generic over the stream, so that TLS uses the same loop. A connection is never read further
 //! while its peer does not take its answers, and keeps no more memory than it was sent.
 
-use super::super::engine::Answerer;
+use super::super::answerer::Answerer;
 use super::super::held::ReplyTo;
 use super::super::options::{Scheme, TimeoutOptions};
 use super::super::padding::pad;

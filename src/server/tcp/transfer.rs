@@ -1,7 +1,7 @@
 //! A zone on its way to one secondary: a message is made once the one before it has been taken, so that
 //! a zone is never in memory as a whole, and a slow secondary waits by itself. So many may be under way.
 
-use super::super::engine::Answerer;
+use super::super::answerer::Answerer;
 use super::super::stats::Count;
 use super::connection::{Closed, Connection};
 use super::{Answering, MAX_MESSAGE, PREFIX};

@@ -94,12 +94,6 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn keys_of_later_versions_are_told_from_unknown_ones() {
-    let expected = "1:2: timeouts: `timeouts` is not available in this version of tenantdns";
-    check("timeouts", "[timeouts]\n", &[expected]);
-}
-
-#[test]
 fn a_value_of_another_type_is_refused_with_the_one_that_is_needed() {
     for (table, key, value, message) in [
         (
