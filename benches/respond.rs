@@ -2,17 +2,20 @@
 //! enforced. See benches/README.md.
 #![allow(clippy::unwrap_used, reason = "a benchmark ends where it is wrong")]
 
+#[path = "clusters/sizes.rs"]
+mod sizes;
+#[path = "clusters/snapshots.rs"]
+mod snapshots;
+
 use divan::{Bencher, black_box};
-use std::collections::BTreeMap;
+use sizes::{SERVICES, enforcing};
+use snapshots::snapshot;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Mutex, OnceLock};
 use tenantdns::answer::{Outcome, Transport, respond};
 use tenantdns::model::Object;
-use tenantdns::snapshot::Snapshot;
 use tenantdns::testing::{Cluster, objects, query_edns, request};
 use tenantdns::wire::{RType, Rcode};
 
-const SERVICES: [usize; 3] = [100, 1_000, 10_000];
 const PODS: usize = 150_000;
 /// Services of a namespace.
 const PER_NAMESPACE: usize = 10;
@@ -31,17 +34,7 @@ fn namespace(n: usize) -> String {
     format!("team-{n}")
 }
 
-/// Returns the cluster with this many services, made once.
-fn snapshot(services: usize) -> &'static Snapshot {
-    static MADE: OnceLock<Mutex<BTreeMap<usize, &'static Snapshot>>> = OnceLock::new();
-    let made = MADE.get_or_init(Mutex::default);
-    made.lock()
-        .unwrap()
-        .entry(services)
-        .or_insert_with(|| Box::leak(Box::new(make(services))))
-}
-
-fn make(services: usize) -> Snapshot {
+fn cluster(services: usize) -> Cluster {
     let namespaces = services / PER_NAMESPACE;
     let mut all: Vec<Object> = (0..namespaces)
         .map(|n| objects::namespace(&namespace(n)))
@@ -72,9 +65,7 @@ fn make(services: usize) -> Snapshot {
             address([10, 160, 0, 0], n),
         ));
     }
-    Cluster::of(all, "[tenancy]\nmode = \"enforce\"\n")
-        .seed(1)
-        .snapshot()
+    enforcing(all)
 }
 
 /// Measures one query of the pod of the first namespace, after seeing that it is answered as its
@@ -86,7 +77,7 @@ fn bench(
     ask: (&str, RType),
     want: (Rcode, usize),
 ) {
-    let snapshot = snapshot(services);
+    let snapshot = snapshot(services, cluster);
     let bytes = query_edns(ask.0, ask.1, 1232);
     let request = request(source, Transport::Udp, &bytes);
     let mut out = [0u8; 1280];

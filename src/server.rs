@@ -32,6 +32,7 @@ mod means;
 mod notify;
 mod options;
 mod padding;
+mod pin;
 mod proxy;
 mod resume;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use handover::{HandoverDoor, HandoverError, Inherited, Predecessor, Successo
 pub use held::{HeldQuery, Inquiry, Resume, Upstream};
 pub use notify::{NotHeard, Notice, notify};
 pub use options::{Endpoint, ListenAddress, Options, Scheme, TimeoutOptions};
+pub use pin::PinError;
 pub use stats::{Count, Replies, Stats};
 pub use sys::{addresses_of_interface, descriptor_limit, interface_addresses};
 pub use tcp::Timeouts;
@@ -62,6 +64,7 @@ use crate::snapshot::SnapshotReader;
 use bind::Listener;
 use engine::{Clock, Engine};
 use means::{Means, Supply};
+use pin::Cpus;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -69,7 +72,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use threads::{limits, spawn};
+use threads::{limits, spawn, spawn_on};
 use tokio::sync::mpsc;
 use waiters::Waiters;
 
@@ -107,6 +110,9 @@ pub struct Server<A = Core> {
     /// The same for what is encrypted, once there is such a listener.
     encrypted: Option<mpsc::Sender<tcp::Command>>,
     limits: tcp::Limits,
+    cpus: Cpus,
+    /// Why some worker is not held to one of them.
+    unpinned: Option<PinError>,
     listeners: Vec<Serving>,
     /// Those that serve no listener of their own.
     threads: Vec<JoinHandle<()>>,
@@ -129,6 +135,7 @@ struct Serving {
 pub struct Opening {
     listeners: Vec<Serving>,
     go: Vec<SyncSender<()>>,
+    unpinned: Option<PinError>,
 }
 
 impl Server {
@@ -169,6 +176,7 @@ impl<A: Answerer> Server<A> {
         let reader = setup.reader.clone();
         let engine = Engine::new(supply.clone(), reader, clock, stats.thread());
         let drain = setup.drain.clone();
+        let (cpus, unpinned) = Cpus::asked(setup.options.pin);
         let thread = spawn(&setup.drain, "waiters", move || {
             waiters::run(engine, &inbox, &drain);
         })?;
@@ -182,6 +190,8 @@ impl<A: Answerer> Server<A> {
             tcp,
             encrypted: None,
             limits: limits(&setup.options, setup.timeouts),
+            cpus,
+            unpinned,
             listeners: Vec::new(),
             threads: vec![thread],
             timeouts: setup.timeouts,
@@ -218,6 +228,7 @@ impl<A: Answerer> Server<A> {
         let mut opening = Opening {
             listeners: Vec::with_capacity(bound.listeners.len()),
             go: Vec::new(),
+            unpinned: None,
         };
         for listener in bound.listeners {
             let mut serving = Serving {
@@ -233,12 +244,14 @@ impl<A: Answerer> Server<A> {
                 let name = format!("udp-{}-{number}", serving.listener.id.0);
                 let worker = self.worker(&serving.listener, socket.clone());
                 let (worker, stop) = (worker?, serving.receiving.clone());
-                let thread = spawn(&self.drain, &name, move || {
+                let cpu = self.cpus.of(number);
+                let (thread, unpinned) = spawn_on(&self.drain, &name, cpu, move || {
                     if wait.recv().is_ok() {
                         worker.run(&stop);
                     }
                 })?;
                 serving.workers.push(thread);
+                opening.unpinned = opening.unpinned.or(unpinned);
                 opening.go.push(go);
             }
             opening.listeners.push(serving);
@@ -285,6 +298,7 @@ impl<A: Answerer> Server<A> {
             // A thread that is gone has nothing to serve.
             let _ = go.send(());
         }
+        self.unpinned = self.unpinned.or(opening.unpinned);
         self.listeners.extend(opening.listeners);
         Ok(())
     }
@@ -394,6 +408,12 @@ impl<A: Answerer> Server<A> {
         self.listeners
             .iter()
             .map(|serving| serving.listener.sockets())
+    }
+
+    /// Returns why a worker is not held to a CPU although all are to be: what the kernel said first. It
+    /// serves all the same.
+    pub fn unpinned(&self) -> Option<PinError> {
+        self.unpinned
     }
 
     /// Returns the counts of all threads.

@@ -151,6 +151,7 @@ fn read_server(
         0..=1024,
         "it is 0 (one per core) to 1024",
     );
+    table.flag("pin", &mut options.pin);
     table.number(
         "tcp_connections",
         &mut options.tcp_connections,

@@ -75,9 +75,10 @@ fn an_empty_file_is_the_default() {
 fn server_keys_reach_the_server() {
     check(
         "numbers",
-        "[server]\nthreads = 4\ntcp_connections = 1_000\n",
+        "[server]\nthreads = 4\npin = true\ntcp_connections = 1_000\n",
         |c| {
             c.server.threads = 4;
+            c.server.pin = true;
             c.server.tcp_connections = 1000;
         },
     );

@@ -146,7 +146,7 @@ pub(super) fn bind_beside(
     mut inherited: Inherited,
 ) -> Result<Bound, BindError> {
     let workers = match options.threads {
-        // Knows the cgroup's quota.
+        // Knows the calling thread's CPUs, and the quotas of cgroups of both versions.
         0 => thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };

@@ -12,8 +12,10 @@ use std::time::Duration;
 pub struct Options {
     /// Every listener of every block; its position is its [`ListenerId`].
     pub listen: Vec<ListenAddress>,
-    /// UDP workers; 0 for one per core that the cgroup grants.
+    /// UDP workers; 0 for one a CPU that the process may use, within its cgroup's quota.
     pub threads: usize,
+    /// Whether each UDP worker of a listener is held to one CPU.
+    pub pin: bool,
     /// TCP connections at most, in all.
     pub tcp_connections: usize,
     /// TCP connections at most from one address.
@@ -60,6 +62,7 @@ impl Default for Options {
         Self {
             listen: Vec::new(),
             threads: 0,
+            pin: false,
             tcp_connections: 1024,
             tcp_connections_per_client: 20,
             tcp_idle_timeout: Duration::from_secs(10),

@@ -5,12 +5,14 @@ use super::answerer::Answerer;
 use super::bind::Listener;
 use super::engine::Engine;
 use super::options::Scheme;
+use super::pin::{self, PinError};
 use super::resume::Resumer;
 use super::sys::{Datagrams, descriptor_limit};
 use super::{Options, Server, Setup, Timeouts, tcp, udp};
 use crate::drain::{Drain, DrainGuard};
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 
@@ -90,6 +92,27 @@ pub(super) fn spawn(
         let _guard = guard;
         run();
     })
+}
+
+/// Starts a thread that the drain waits for on a CPU, where it is to have one. Returns why it is elsewhere,
+/// too.
+pub(super) fn spawn_on(
+    drain: &Drain,
+    name: &str,
+    cpu: Option<usize>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<(JoinHandle<()>, Option<PinError>)> {
+    let Some(cpu) = cpu else {
+        return Ok((spawn(drain, name, run)?, None));
+    };
+    let (say, hear) = sync_channel(1);
+    let thread = spawn(drain, name, move || {
+        // Whoever starts it hears it.
+        let _ = say.send(pin::hold(cpu));
+        run();
+    })?;
+    let held = hear.recv();
+    Ok((thread, held.ok().and_then(Result::err)))
 }
 
 pub(super) fn limits(options: &Options, timeouts: Timeouts) -> tcp::Limits {

@@ -76,6 +76,14 @@ pub fn changes(services: usize) -> Vec<Change> {
     ]
 }
 
+/// Returns a slice of each of so many services, which stand evenly far apart and of which as many are headless
+/// as of all, without so many of its endpoints.
+pub fn slices(services: usize, count: usize, without: usize) -> Vec<Object> {
+    let apart = services / count;
+    let service = |n| n * apart + n % apart.min(PER_NAMESPACE);
+    (0..count).map(|n| slice(service(n), 0, without)).collect()
+}
+
 fn address(base: [u8; 4], n: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::from(base)) + n as u32))
 }

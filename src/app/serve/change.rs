@@ -3,6 +3,7 @@
 
 use super::fixed;
 use super::handover;
+use super::lifecycle;
 use super::running::{Looking, Running, configured, names, servers};
 use super::signals::{Signal, Signals};
 use crate::admin;
@@ -114,9 +115,13 @@ impl Running {
         let mut tried = |what: &'static str, result: anyhow::Result<()>| {
             failures.extend(result.err().map(|error| format!("{what}: {error:#}")));
         };
+        let unpinned = self.server.unpinned();
         match self.server.serve(opening) {
-            Ok(()) => super::lifecycle::say_listening(opened.into_iter()),
+            Ok(()) => lifecycle::say_listening(opened.into_iter()),
             Err(error) => tried("listeners", Err(error.into())),
+        }
+        if unpinned.is_none() {
+            lifecycle::say_unpinned(self.server.unpinned());
         }
         self.means = means;
         self.upstreams.put(upstreams);

@@ -11,6 +11,8 @@ pub(super) fn differing(before: &Config, next: &Config) -> Vec<&'static str> {
             "server.threads",
             before.server.threads != next.server.threads,
         ),
+        // A worker goes to its CPU before it does anything else.
+        ("server.pin", before.server.pin != next.server.pin),
         // Another source is another cluster: nothing of what is known of one is true of the other.
         (
             "source.manifests",
@@ -69,6 +71,7 @@ mod tests {
                 "[source.kubernetes]\ncontext = \"a\"\nidentity_max_age = \"1h\"\n",
                 &["source.kubernetes.context"],
             ),
+            ("[server]\npin = true\n", &["server.pin"]),
             (
                 "[source]\nmanifests = [\"a\"]\n[server]\nthreads = 1\n",
                 &["server.threads", "source.manifests"],

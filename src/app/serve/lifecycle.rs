@@ -4,7 +4,7 @@
 use super::signals::{Signal, Signals};
 use crate::config::Lifecycle;
 use crate::drain::Drain;
-use crate::server::{Endpoint, HandoverDoor, ListenAddress, Scheme};
+use crate::server::{Endpoint, HandoverDoor, ListenAddress, PinError, Scheme};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -138,6 +138,16 @@ pub(super) fn say_listening(listeners: impl Iterator<Item = (ListenAddress, Sock
         let listener = Endpoint { scheme, address };
         // Nobody has to listen to us to be answered.
         let _ = writeln!(io::stdout(), "listening on {listener} ({on})");
+    }
+}
+
+/// Says that `[server] pin` is not in force everywhere, where that is so.
+pub(super) fn say_unpinned(unpinned: Option<PinError>) {
+    if let Some(error) = unpinned {
+        tracing::warn!(
+            %error,
+            "[server] pin: UDP workers without a CPU of their own answer wherever the kernel puts them"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::doors;
 use super::index_thread::IndexThread;
+use super::lifecycle;
 use super::means::Means;
 use super::observation::{Observation, Observed};
 use crate::admin::{self, Admin};
@@ -82,6 +83,7 @@ impl Running {
         let (answerer, upstream) = (observation.answerer(), upstreams.for_server());
         let setup = means.setup(&config, answerer, upstream, (&reader, &drain));
         let server = Server::start_with(bound, &setup).context("starting the server's threads")?;
+        lifecycle::say_unpinned(server.unpinned());
         let progress = Progress::default();
         let reloads = Reloads::default();
         reloads.taken(&config);

@@ -119,7 +119,8 @@ fn octets_are_the_same_where_each_of_them_is() {
     let octets: Vec<u8> = (0..40).collect();
     for len in 0..octets.len() {
         let same = &octets[..len];
-        assert!(is_equal(same, &same.to_vec()), "{len}");
+        let copy = same.to_vec();
+        assert!(is_equal(same, &copy), "{len}");
         for at in 0..len {
             let mut other = same.to_vec();
             other[at] ^= 1;
