@@ -3,7 +3,7 @@
 //!
 //! What a load balancer's host name stands for is looked up as if the client had asked for it.
 
-use super::kubernetes::unknown;
+use super::kubernetes::{beforehand, unknown};
 use super::message::{Message, Stop};
 use super::records::Writer;
 use super::services::{BEFORE_TARGET, weight};
@@ -53,19 +53,15 @@ pub(super) fn answer<'a>(
     let zone = snapshot.zone(id)?;
     let (options, origin) = zone.external_origin(&query.qname)?;
     let view = snapshot.view(client);
-    let answered = Done::Answer(By {
-        block: None,
+    let by = By {
         plugin: Some(Plugin::K8sExternal),
         zone: Some((id, view.class())),
-        searched: false,
-    });
-    if view.is_enforced() && !snapshot.synced {
-        failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);
-        return Some(answered);
+        ..By::default()
+    };
+    if let Some(done) = beforehand(asked, &view, by, builder) {
+        return Some(done);
     }
-    if view.is_strict() {
-        return Some(unknown(asked, &view, builder).unwrap_or(answered));
-    }
+    let answered = Done::Answer(by);
     let writer = Writer {
         asked: *asked,
         zone,

@@ -23,19 +23,15 @@ pub(super) fn answer<'a>(
     let zone = snapshot.zone(id)?;
     let origin = zone.origin(&query.qname)?;
     let view = snapshot.view(client);
-    let answered = Done::Answer(By {
-        block: None,
+    let by = By {
         plugin: Some(Plugin::Kubernetes),
         zone: Some((id, view.class())),
-        searched: false,
-    });
-    if view.is_enforced() && !snapshot.synced {
-        failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);
-        return Some(answered);
+        ..By::default()
+    };
+    if let Some(done) = beforehand(asked, &view, by, builder) {
+        return Some(done);
     }
-    if view.is_strict() {
-        return Some(unknown(asked, &view, builder).unwrap_or(answered));
-    }
+    let answered = Done::Answer(by);
     let mut writer = Writer {
         asked: *asked,
         zone,
@@ -78,6 +74,22 @@ pub(super) fn answer<'a>(
             Some(answered)
         }
     }
+}
+
+/// Returns what is said of every name of a zone alike: nothing has been read yet, or the client is nobody
+/// that is told anything.
+pub(super) fn beforehand<'a>(
+    asked: &Asked<'_>,
+    view: &View<'_>,
+    by: By,
+    builder: &mut ResponseBuilder<'_>,
+) -> Option<Done<'a>> {
+    if view.is_enforced() && !asked.snapshot.synced {
+        failure(builder, unsaid(asked.snapshot), ExtendedError::NOT_READY);
+        return Some(Done::Answer(by));
+    }
+    let strict = view.is_strict();
+    strict.then(|| unknown(asked, view, builder).unwrap_or(Done::Answer(by)))
 }
 
 /// What became of the records that a look-up found.

@@ -135,7 +135,8 @@ fn word_of(octets: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-fn address_words(address: IpAddr) -> [u64; 2] {
+/// Returns an address in two words.
+pub(super) fn address_words(address: IpAddr) -> [u64; 2] {
     let bits = match address.to_canonical() {
         IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
         IpAddr::V6(v6) => u128::from(v6),
@@ -143,7 +144,8 @@ fn address_words(address: IpAddr) -> [u64; 2] {
     [(bits >> 64) as u64, bits as u64]
 }
 
-fn address(high: u64, low: u64) -> IpAddr {
+/// Returns the address that [`address_words`] made words of.
+pub(super) fn address(high: u64, low: u64) -> IpAddr {
     let bits = u128::from(high) << 64 | u128::from(low);
     IpAddr::V6(Ipv6Addr::from(bits)).to_canonical()
 }

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use request::Asked;
 use std::cell::Cell;
@@ -26,6 +26,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -40,6 +41,8 @@ const STREAMS: u32 = 32;
 const HEADERS: usize = 16 * 1024;
 /// What may arrive on a connection before it is read: a message of any size.
 const WINDOW: u32 = 128 * 1024;
+/// Octets of a request's body that are read and thrown away where the answer is known before.
+const DISCARDED: usize = 2 * MAX_MESSAGE;
 /// Octets of replies that one stream keeps for a client that does not take them.
 const UNSENT: usize = 64 * 1024;
 
@@ -222,17 +225,27 @@ async fn respond<A: Answerer>(
     request: Request<Incoming>,
     progress: &Progress,
 ) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
+    let longest = shared.limits(origin.timeouts).timeouts.first;
+    // Over HTTP/2 a client reads while it writes.
+    let reads_late = head.version < Version::HTTP_2;
     let message = match request::read(&head.method, &head.uri, &head.headers) {
-        Err(status) => return refusal(status),
+        Err(status) => {
+            if reads_late {
+                discard(body, longest).await;
+            }
+            return refusal(status);
+        }
         Ok(Asked::Message(message)) => message,
         Ok(Asked::Body) => {
-            let longest = shared.limits(origin.timeouts).timeouts.first;
-            let body = Limited::new(body, MAX_MESSAGE).collect();
-            match timeout(longest, body).await {
+            let limited = Limited::new(&mut body, MAX_MESSAGE).collect();
+            match timeout(longest, limited).await {
                 Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT),
                 Ok(Ok(body)) => body.to_bytes().to_vec(),
                 Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                    if reads_late {
+                        discard(body, longest).await;
+                    }
                     return refusal(StatusCode::PAYLOAD_TOO_LARGE);
                 }
                 Ok(Err(_)) => return refusal(StatusCode::BAD_REQUEST),
@@ -252,6 +265,22 @@ async fn respond<A: Answerer>(
             refusal(StatusCode::TOO_MANY_REQUESTS)
         }
     }
+}
+
+/// Reads what a client still sends, within bounds, and throws it away: one that writes all of its request
+/// before it reads would find the connection closed, and not learn why.
+async fn discard(mut body: Incoming, longest: Duration) {
+    let rest = async {
+        let mut room = DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let octets = frame.data_ref().map_or(0, Bytes::len);
+            match room.checked_sub(octets) {
+                Some(left) => room = left,
+                None => break,
+            }
+        }
+    };
+    let _ = timeout(longest, rest).await;
 }
 
 fn reply_of(reply: Vec<u8>) -> Response<Full<Bytes>> {

@@ -1,6 +1,7 @@
 //! How an exchange stands in words: what a worker writes, and what a reader makes of it. Not the ring that
 //! they go through.
 
+use super::super::record::{address, address_words};
 use super::Exchange;
 use crate::answer::{Attempt, Cause, Failure, Request, Step, Transport, Verdict};
 use crate::chain::{BlockId, ListenerId, Plugin};
@@ -187,17 +188,4 @@ fn octets(words: &[u64], from: usize, length: usize) -> Vec<u8> {
         .flat_map(|word| word.to_le_bytes())
         .take(length)
         .collect()
-}
-
-fn address_words(address: IpAddr) -> [u64; 2] {
-    let bits = match address {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
-        IpAddr::V6(v6) => u128::from(v6),
-    };
-    [(bits >> 64) as u64, bits as u64]
-}
-
-fn address(high: u64, low: u64) -> IpAddr {
-    let bits = u128::from(high) << 64 | u128::from(low);
-    IpAddr::V6(Ipv6Addr::from(bits)).to_canonical()
 }
