@@ -84,6 +84,7 @@ fn the_image_gets_everything_that_the_program_is_built_from() {
     for needed in [
         "Cargo.toml",
         "Cargo.lock",
+        "build.rs",
         "src",
         "benches/*.rs",
         "tests/*.rs",
