@@ -236,7 +236,10 @@ fn change_pod(writer: &mut Writer<'_>, maker: &mut Maker<'_>, mut object: Value)
             object["status"]["phase"] = maker.dice.pick(&["Succeeded", "Failed"]).into();
             writer.set_status(&object);
         }
-        4 if object["status"]["phase"] == "Pending" => {
+        // Nor an address that a pod gets while it terminates.
+        4 if object["status"]["phase"] == "Pending"
+            && object["metadata"]["deletionTimestamp"].is_null() =>
+        {
             let on_host = object["spec"]["hostNetwork"] == true;
             object["status"] = maker.pod_status(on_host);
             writer.set_status(&object);
