@@ -69,8 +69,8 @@ impl CowNumbers {
         }
     }
 
-    /// Returns the one number with this hash, and that it is one; else `other`, by the same work but for a
-    /// few instructions: where there is one, its shard has one entry more than where there is none.
+    /// Returns the one number with this hash, and that it is one; else `other`, by the same work: a shard has
+    /// one entry more where there is one, but as many are looked at.
     ///
     /// # Errors
     /// There may be several: somewhere in here two have one hash, which is as likely as two in four billion
@@ -134,8 +134,7 @@ fn has_clash(shard: &[u64], at: usize, behind: usize, hash: u64) -> bool {
     front.is_some_and(is_same) || shard.get(behind).is_some_and(is_same)
 }
 
-/// Returns the two entries of a shard that are not in front of a hash: enough to see that several have
-/// it.
+/// Returns the first entries of a shard that are not in front of a hash: if one has it, it is among them.
 #[inline(never)]
 fn nearest(shard: &[u64], hash: u64) -> &[u64] {
     let start = shard.partition_point(|item| *item < entry(hash, 0));
