@@ -134,18 +134,19 @@ impl Index {
         Some((self.mention(&owner).1, import))
     }
 
-    fn put_pod(&mut self, pod: Pod) {
+    fn put_pod(&mut self, mut pod: Pod) {
+        let name = std::mem::take(&mut pod.key.name);
         let ns = self.take_ns(&pod.key.namespace);
         let node = self.objects.numbers.take_node(&pod.node);
         let row = PodRow::new(pod, ns, node);
-        let before = self.objects.pods.get(ns, row.name());
+        let before = self.objects.pods.get(ns, &name);
         if before.is_some_and(|before| before.is_same(&row)) {
             self.give_back_ns(ns);
             self.objects.numbers.give_back_node(node);
             return;
         }
         self.touch_pod(&row);
-        if let Some(before) = self.objects.pods.put(row) {
+        if let Some(before) = self.objects.pods.put(&name, row) {
             self.let_go(&before);
         }
     }

@@ -106,7 +106,8 @@ impl Objects {
 
     /// Returns a pod's namespace and name.
     pub fn pod_key(&self, row: &PodRow) -> ObjectKey {
-        ObjectKey::new(self.numbers.ns(row.ns()).unwrap_or_default(), row.name())
+        let namespace = self.numbers.ns(row.ns()).unwrap_or_default();
+        ObjectKey::new(namespace, self.pods.name(row))
     }
 
     /// Returns a pod as far as it is kept.
@@ -228,7 +229,7 @@ impl Objects {
             Kind::ServiceImport => self.imports.stamps().for_each(|(id, s)| by_service(id, s)),
             Kind::Pod => self.pods.iter().for_each(|row| {
                 let namespace = numbers.ns(row.ns()).unwrap_or_default();
-                visit(namespace, row.name(), row.stamp());
+                visit(namespace, self.pods.name(row), row.stamp());
             }),
             Kind::EndpointSlice => self.slices.iter().for_each(|row| {
                 let namespace = numbers.ns(row.ns()).unwrap_or_default();
