@@ -128,8 +128,11 @@ impl Block {
 mod tests {
     use super::*;
 
-    fn octets(names: &Names) -> usize {
-        names.blocks.iter().map(|(_, b)| b.octets.len()).sum()
+    impl Names {
+        /// Returns how many octets the blocks have.
+        pub(in crate::index) fn octets(&self) -> usize {
+            self.blocks.iter().map(|(_, b)| b.octets.len()).sum()
+        }
     }
 
     #[test]
@@ -148,23 +151,23 @@ mod tests {
     fn names_that_come_and_go_need_the_room_of_those_that_are_there() {
         let mut names = Names::default();
         let mut held: Vec<NameId> = (0..1000).map(|n| names.add(&format!("{n:022}"))).collect();
-        let full = octets(&names);
+        let full = names.octets();
         assert!(full <= 1000 * 22 + 1000 * 22 / 40, "{full}");
         for length in 20..200 {
             held.drain(..).for_each(|id| names.remove(id));
-            assert_eq!(octets(&names), 0);
+            assert_eq!(names.octets(), 0);
             held.extend((0..1000).map(|n| names.add(&format!("{n:0length$}"))));
         }
         // Every other one makes room for as many.
-        let full = octets(&names);
+        let full = names.octets();
         for id in held.iter_mut().step_by(2) {
             names.remove(*id);
             *id = names.add(&"y".repeat(199));
         }
-        assert_eq!(octets(&names), full);
+        assert_eq!(names.octets(), full);
         let other = names.add(&"z".repeat(200));
         held.into_iter().for_each(|id| names.remove(id));
         assert_eq!(names.get(other), "z".repeat(200));
-        assert_eq!(octets(&names), Block::new(200).octets.len());
+        assert_eq!(names.octets(), Block::new(200).octets.len());
     }
 }

@@ -360,4 +360,22 @@ mod tests {
         assert_eq!(size_of::<PodRow>(), 40);
         assert_eq!(size_of::<Option<PodRow>>(), 40);
     }
+
+    #[test]
+    fn a_pod_that_is_gone_leaves_no_name() {
+        let mut pods = Pods::new(Seed::fixed(1));
+        let row = || PodRow::new(Pod::default(), NsId(0), NodeId::NONE);
+        pods.put("a", row());
+        let one = pods.names.octets();
+        pods.put("a", row());
+        assert_eq!((pods.len(), pods.names.octets()), (1, one));
+        pods.put("bc", row());
+        assert!(pods.remove(NsId(0), "a").is_some());
+        assert_eq!(
+            pods.get(NsId(0), "bc").map(|row| pods.name(row)),
+            Some("bc")
+        );
+        assert!(pods.remove(NsId(0), "bc").is_some());
+        assert_eq!(pods.names.octets(), 0);
+    }
 }

@@ -266,4 +266,39 @@ mod tests {
         assert_eq!(size_of::<SliceRow>(), 64);
         assert_eq!(size_of::<Option<SliceRow>>(), 64);
     }
+
+    #[test]
+    fn a_slice_is_given_back_as_it_was_and_leaves_no_name() {
+        let labels: Labels = [("tier", "web")].into_iter().collect();
+        let import = || SliceOwner::Import("web".into(), "west".into());
+        for (owner, labels) in [
+            (SliceOwner::Nobody, Labels::new()),
+            (SliceOwner::Service("web".into()), Labels::new()),
+            (SliceOwner::Service("web".into()), labels.clone()),
+            (SliceOwner::Import("web".into(), "".into()), Labels::new()),
+            (import(), Labels::new()),
+            (import(), labels),
+        ] {
+            let slice = EndpointSlice {
+                key: ObjectKey::new("shop", "web-1"),
+                labels,
+                owner,
+                endpoints: Endpoints::default(),
+                ports: Arc::default(),
+                triggered: None,
+            };
+            let service = service_of(&slice.owner);
+            let of = service.map(|(_, import)| (ServiceId(3), import));
+            let mut slices = Slices::new(Seed::fixed(1));
+            for before in [None, Some(of)] {
+                assert_eq!(slices.put(NsId(0), of, slice.clone()), before);
+                let row = slices.get(NsId(0), "web-1").unwrap();
+                assert!(row.is_same(&slice));
+                assert_eq!((slices.name(row), row.of()), ("web-1", of));
+                assert_eq!(row.unpack(slice.key.clone(), service), slice);
+            }
+            assert_eq!(slices.remove(NsId(0), "web-1"), Some(of));
+            assert_eq!((slices.len(), slices.names.octets()), (0, 0));
+        }
+    }
 }
