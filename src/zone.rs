@@ -35,7 +35,7 @@ mod zonal;
 
 pub use addresses::Addresses;
 pub use apex::{NameServers, ServerName, Soa, VERSION_TTL};
-pub use build::{ServiceInput, ZoneWriter};
+pub use build::{ServiceInput, SliceInput, ZoneWriter};
 pub use endpoint::{EndpointName, EndpointRef};
 pub use endpoints::Endpoints;
 pub use exposed::ExposedNode;

@@ -6,7 +6,7 @@ use crate::answer::{Outcome, Request, Transport, respond_as};
 use crate::chain::{ListenerId, Step};
 use crate::config::Asker;
 use crate::index::Index;
-use crate::model::{EndpointView, External, ObjectKey, Service, ServiceKind, SliceOwner};
+use crate::model::{External, ObjectKey, Service, ServiceKind};
 use crate::snapshot::Snapshot;
 use crate::tenancy::{Client, NsId, Owner, Policy, ServiceId, Step as Decided};
 use crate::wire::{Name, QName, QNameBuffer, RType};
@@ -306,23 +306,15 @@ fn service_at(
             .filter_map(External::address)
             .any(|other| other == address)
     });
-    let by_slice = objects.slices.iter().filter_map(|slice| {
-        let SliceOwner::Service(name) = &slice.owner else {
-            return None;
-        };
-        let has = |e: EndpointView<'_>| e.ready && e.addresses.contains(address);
-        let key = || ObjectKey::new(slice.key.namespace.clone(), name.clone());
-        slice.endpoints.iter().any(has).then(key)
-    });
     let key = |service: &Service| service.key.clone();
     let mut all: Vec<ObjectKey> = match is_outside {
         true => outside.map(key).collect(),
         false => cluster.map(key).collect(),
     };
     all.sort();
-    let mut by_slice: Vec<ObjectKey> = by_slice.collect();
-    by_slice.sort();
-    all.extend(by_slice.into_iter().filter(|_| !is_outside));
+    if !is_outside {
+        all.extend(objects.services_with_endpoint(address));
+    }
     let visible = |key: &&ObjectKey| {
         let ns = index.namespace_id(&key.namespace);
         let service = ns.and_then(|ns| index.service_id(ns, &key.name));

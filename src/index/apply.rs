@@ -2,11 +2,10 @@
 //! which parts it touches. Not here: making zones of them ([`super::rebuild`]).
 
 use super::Index;
-use super::objects::{PodRow, SliceOf, node_addresses};
+use super::objects::{PodRow, SliceOf, node_addresses, service_of};
 use super::rebuild::label_of;
 use crate::model::{
     EndpointSlice, Kind, Namespace, Node, Object, ObjectKey, Pod, Service, ServiceImport,
-    SliceOwner,
 };
 use crate::tenancy::{NsId, ServiceId};
 use std::net::IpAddr;
@@ -101,8 +100,11 @@ impl Index {
     fn put_slice(&mut self, key: &ObjectKey, next: Option<EndpointSlice>) {
         // Held for the row; given back below for the one before, or where there is none.
         let ns = self.take_ns(&key.namespace);
-        let before = self.objects.slices.get(ns, &key.name);
-        if before == next.as_ref() {
+        let same = match (self.objects.slices.get(ns, &key.name), &next) {
+            (Some(before), Some(next)) => self.objects.is_same_slice(before, next),
+            (before, next) => before.is_none() && next.is_none(),
+        };
+        if same {
             self.give_back_ns(ns);
             return;
         }
@@ -127,27 +129,24 @@ impl Index {
 
     /// Counts one more mention of the service that a slice belongs to.
     fn mention_owner(&mut self, slice: &EndpointSlice) -> Option<SliceOf> {
-        let (name, import) = match &slice.owner {
-            SliceOwner::Service(name) => (name, false),
-            SliceOwner::Import(name, _) => (name, true),
-            SliceOwner::Nobody => return None,
-        };
-        let owner = ObjectKey::new(slice.key.namespace.clone(), name.clone());
+        let (name, import) = service_of(&slice.owner)?;
+        let owner = ObjectKey::new(slice.key.namespace.clone(), name);
         Some((self.mention(&owner).1, import))
     }
 
-    fn put_pod(&mut self, pod: Pod) {
+    fn put_pod(&mut self, mut pod: Pod) {
+        let name = std::mem::take(&mut pod.key.name);
         let ns = self.take_ns(&pod.key.namespace);
         let node = self.objects.numbers.take_node(&pod.node);
         let row = PodRow::new(pod, ns, node);
-        let before = self.objects.pods.get(ns, row.name());
+        let before = self.objects.pods.get(ns, &name);
         if before.is_some_and(|before| before.is_same(&row)) {
             self.give_back_ns(ns);
             self.objects.numbers.give_back_node(node);
             return;
         }
         self.touch_pod(&row);
-        if let Some(before) = self.objects.pods.put(row) {
+        if let Some(before) = self.objects.pods.put(&name, row) {
             self.let_go(&before);
         }
     }

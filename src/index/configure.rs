@@ -8,7 +8,7 @@ use super::keep::{Keep, Kept};
 use super::objects::node_addresses;
 use super::peers::Peers;
 use crate::chain::{BlockOptions, Chain};
-use crate::model::{Kind, ObjectKey, SliceOwner};
+use crate::model::Kind;
 use crate::tenancy::{self, Compiler, Forwarders, Mode, ServiceId};
 use crate::zone::ZoneWriter;
 use std::collections::{BTreeMap, BTreeSet};
@@ -221,13 +221,8 @@ impl Index {
         let services = objects.services.from(0).map(|(id, _)| ServiceId(id));
         let imports = objects.imports.from(0).map(|(id, _)| ServiceId(id));
         // A slice answers for its endpoints also where its Service is not there.
-        let owners_of = objects.slices.from(0).filter_map(|(_, slice)| {
-            let (SliceOwner::Service(name) | SliceOwner::Import(name, _)) = &slice.owner else {
-                return None;
-            };
-            let key = ObjectKey::new(slice.key.namespace.clone(), name.clone());
-            objects.service_id(&key)
-        });
+        let slices = objects.slices.iter();
+        let owners_of = slices.filter_map(|slice| Some(slice.of()?.0));
         let pods = objects.pods.iter();
         let mut dirty = Dirty {
             namespaces: names

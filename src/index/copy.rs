@@ -101,7 +101,7 @@ impl Objects {
                 Object::ServiceImport(import.clone())
             }),
             Kind::EndpointSlice => page(self.slices.from(row), limit, |slice| {
-                Object::EndpointSlice(slice.clone())
+                Object::EndpointSlice(self.slice_of(slice))
             }),
             Kind::Pod => page(self.pods.from(row), limit, |pod| {
                 Object::Pod(self.pod_of(pod))
@@ -131,7 +131,7 @@ impl Objects {
             Kind::EndpointSlice => {
                 let ns = self.numbers.find_ns(&key.namespace)?;
                 let slice = self.slices.get(ns, &key.name)?;
-                Some(Object::EndpointSlice(slice.clone()))
+                Some(Object::EndpointSlice(self.slice_of(slice)))
             }
             Kind::Pod => Some(Object::Pod(self.pod_of(self.pod(key)?))),
             Kind::DnsGrant => {

@@ -1,5 +1,6 @@
 //! The objects as last seen, with the tables that lead from a name or an address to them.
 
+mod names;
 mod nodes;
 mod pods;
 mod policies;
@@ -15,15 +16,16 @@ pub use pods::{PodRow, Pods};
 pub use policies::Policies;
 pub use services::{Imports, Numbered, Services};
 pub(super) use slab::{ByHash, Slab};
-pub(super) use slices::SliceOf;
 pub use slices::Slices;
+pub(super) use slices::{SliceOf, SliceRow, service_of};
 pub(super) use stamp::Stamp;
 
 use super::numbers::Numbers;
 use crate::cow::Seed;
-use crate::model::{Kind, Namespace, ObjectKey, Pod, ServiceKind};
+use crate::model::{EndpointSlice, EndpointView, Kind, Namespace, ObjectKey, Pod, ServiceKind};
 use crate::tenancy::ServiceId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 /// Every object that the index holds.
 pub struct Objects {
@@ -104,13 +106,47 @@ impl Objects {
 
     /// Returns a pod's namespace and name.
     pub fn pod_key(&self, row: &PodRow) -> ObjectKey {
-        ObjectKey::new(self.numbers.ns(row.ns()).unwrap_or_default(), row.name())
+        let namespace = self.numbers.ns(row.ns()).unwrap_or_default();
+        ObjectKey::new(namespace, self.pods.name(row))
     }
 
     /// Returns a pod as far as it is kept.
     pub(super) fn pod_of(&self, row: &PodRow) -> Pod {
         let node = self.numbers.node(row.node()).unwrap_or_default();
         row.unpack(self.pod_key(row), node)
+    }
+
+    /// Returns a slice as far as it is kept.
+    pub(super) fn slice_of(&self, row: &SliceRow) -> EndpointSlice {
+        let namespace = self.numbers.ns(row.ns()).unwrap_or_default();
+        row.unpack(
+            ObjectKey::new(namespace, self.slices.name(row)),
+            self.owner_of(row),
+        )
+    }
+
+    /// Returns whether a slice of the same name says the same.
+    pub(super) fn is_same_slice(&self, row: &SliceRow, slice: &EndpointSlice) -> bool {
+        self.owner_of(row) == service_of(&slice.owner) && row.is_same(slice)
+    }
+
+    /// Returns the name of the service that a slice belongs to, and whether that is a ServiceImport.
+    fn owner_of(&self, row: &SliceRow) -> Option<(&str, bool)> {
+        let (id, import) = row.of()?;
+        let (_, name) = self.numbers.service(id)?;
+        Some((name, import))
+    }
+
+    /// Returns the Services that, as slices say, have a ready endpoint at an address.
+    pub fn services_with_endpoint(&self, address: IpAddr) -> BTreeSet<ObjectKey> {
+        let has = |e: EndpointView<'_>| e.ready && e.addresses.contains(address);
+        let slices = self.slices.iter();
+        let with_it = slices.filter(|row| row.endpoints().iter().any(has));
+        let services = with_it.filter_map(|row| {
+            let (service, _) = self.owner_of(row).filter(|(_, import)| !import)?;
+            Some(ObjectKey::new(self.numbers.ns(row.ns())?, service))
+        });
+        services.collect()
     }
 
     pub(super) fn service_id(&self, key: &ObjectKey) -> Option<ServiceId> {
@@ -193,10 +229,11 @@ impl Objects {
             Kind::ServiceImport => self.imports.stamps().for_each(|(id, s)| by_service(id, s)),
             Kind::Pod => self.pods.iter().for_each(|row| {
                 let namespace = numbers.ns(row.ns()).unwrap_or_default();
-                visit(namespace, row.name(), row.stamp());
+                visit(namespace, self.pods.name(row), row.stamp());
             }),
-            Kind::EndpointSlice => self.slices.stamps().for_each(|(slice, stamp)| {
-                visit(&slice.key.namespace, &slice.key.name, stamp);
+            Kind::EndpointSlice => self.slices.iter().for_each(|row| {
+                let namespace = numbers.ns(row.ns()).unwrap_or_default();
+                visit(namespace, self.slices.name(row), row.stamp());
             }),
             Kind::Namespace | Kind::Node | Kind::DnsGrant | Kind::DnsExport | Kind::DnsImport => {}
         }

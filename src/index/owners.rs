@@ -46,7 +46,7 @@ impl Objects {
         let mut own =
             rows.filter(|row| row.ns() == ns && row.owns_addresses() && !row.host_network());
         let only = own.next()?;
-        own.next().is_none().then(|| only.name())
+        own.next().is_none().then(|| self.pods.name(only))
     }
 
     /// Returns the namespaces of the pods that have an address of their own, each once.

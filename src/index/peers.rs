@@ -4,8 +4,8 @@
 
 use super::Index;
 use super::dirty::Dirty;
-use crate::model::EndpointSlice;
 use crate::tenancy::{Forwarders, NsId, Owner, Peer, ServiceId, ServiceRef};
+use crate::zone::SliceInput;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -67,7 +67,7 @@ impl Index {
                 continue;
             }
             for slice in self.objects.slices.of(id, false) {
-                let port = port_of(slice);
+                let port = port_of(&slice);
                 let ready = slice.endpoints.iter().filter(|endpoint| endpoint.ready);
                 for address in ready.flat_map(|endpoint| endpoint.addresses.iter()) {
                     let address = address.to_canonical();
@@ -96,7 +96,7 @@ impl Index {
 }
 
 /// Returns the port at which a slice's endpoints take DNS over UDP.
-fn port_of(slice: &EndpointSlice) -> u16 {
+fn port_of(slice: &SliceInput<'_>) -> u16 {
     let over_udp = || slice.ports.iter().filter(|port| *port.protocol == *"UDP");
     let named = over_udp().find(|port| *port.name == *DNS_PORT_NAME);
     let port = named.or_else(|| over_udp().next());

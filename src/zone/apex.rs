@@ -1,9 +1,9 @@
 //! The zone's own records: SOA, the name servers, `dns-version`.
 
 use super::block::{Unnameable, distinct, ready_addresses};
-use super::build::{ServiceInput, ZoneWriter};
+use super::build::{ServiceInput, SliceInput, ZoneWriter};
 use super::label::AddressLabel;
-use crate::model::{EndpointSlice, Service, ServiceKind};
+use crate::model::{Service, ServiceKind};
 use crate::tenancy::{NsId, ServiceId, View};
 use crate::wire::MAX_NAME;
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,7 +177,7 @@ impl ZoneWriter {
         if own.is_empty() {
             return None;
         }
-        let is_server = |slice: &&&EndpointSlice| {
+        let is_server = |slice: &&SliceInput<'_>| {
             let mut addresses = ready_addresses(slice).map(|(_, address)| address);
             self.uses(slice) && addresses.any(|address| own.contains(&address))
         };

@@ -1,16 +1,14 @@
 //! What objects say of a service, as the block that a zone keeps of it: their texts checked and in
 //! wire form.
 
-use super::build::{ServiceInput, ZoneWriter};
+use super::build::{ServiceInput, SliceInput, ZoneWriter};
 use super::encode::{Entries, Frame};
 use super::label::AddressLabel;
 use super::lookup::is_wild;
 use super::ports::{NO_PORTS, push_port};
 use super::service::{self, NAMES_ENDPOINTS, WILD};
 use super::zonal::ByZone;
-use crate::model::{
-    EndpointSlice, EndpointView, Port, Service, ServiceImport, ServiceKind, SliceOwner,
-};
+use crate::model::{EndpointView, Port, Service, ServiceImport, ServiceKind};
 use crate::wire::{MAX_LABEL, MAX_NAME, Name};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -102,9 +100,9 @@ impl ZoneWriter {
             let Some(group) = entries.group(&ports) else {
                 continue;
             };
-            let cluster = match &slice.owner {
-                SliceOwner::Import(_, cluster) if multicluster && is_label(cluster) => &**cluster,
-                _ => "",
+            let cluster = match multicluster && is_label(slice.cluster) {
+                true => slice.cluster,
+                false => "",
             };
             let of_cluster = [cluster.len() as u8];
             // What stands behind an endpoint's own label.
@@ -171,9 +169,9 @@ impl ZoneWriter {
 pub(super) struct Unnameable;
 
 /// Returns the ready endpoints of a slice with each of their addresses.
-pub(super) fn ready_addresses(
-    slice: &EndpointSlice,
-) -> impl Iterator<Item = (EndpointView<'_>, IpAddr)> {
+pub(super) fn ready_addresses<'a>(
+    slice: &SliceInput<'a>,
+) -> impl Iterator<Item = (EndpointView<'a>, IpAddr)> + use<'a> {
     let ready = slice.endpoints.iter().filter(|e| e.ready);
     ready.flat_map(|e| e.addresses.iter().map(move |a| (e, a.to_canonical())))
 }

@@ -9,7 +9,7 @@ use super::plain::ShortWay;
 use super::service::{Body, ServiceNode};
 use super::{Members, Nodes, Options, Origin, PodMode, Zone};
 use crate::cow::{CowBits, CowPages, CowVec, Seed};
-use crate::model::{EndpointSlice, Labels, Namespace, Service, ServiceImport};
+use crate::model::{EndpointPort, Endpoints, Labels, Namespace, Service, ServiceImport};
 use crate::tenancy::{NsId, ServiceId};
 use crate::wire::{MAX_LABEL, Name, labels};
 use arrayvec::ArrayVec;
@@ -29,7 +29,22 @@ pub struct ServiceInput<'a> {
     /// The service's label, lower case.
     pub label: &'a [u8],
     /// Its slices, by name.
-    pub slices: Vec<&'a EndpointSlice>,
+    pub slices: Vec<SliceInput<'a>>,
+}
+
+/// What of an EndpointSlice its service's records are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct SliceInput<'a> {
+    /// `metadata.name`, by which a service's slices are in order.
+    pub name: &'a str,
+    /// `metadata.labels`.
+    pub labels: &'a Labels,
+    /// The cluster that a ServiceImport's endpoints are in; empty where it is not said.
+    pub cluster: &'a str,
+    /// `endpoints`.
+    pub endpoints: &'a Endpoints,
+    /// `ports`; empty when the slice declares none.
+    pub ports: &'a [EndpointPort],
 }
 
 /// `S.NS.svc` in wire form.
@@ -195,8 +210,8 @@ impl ZoneWriter {
     }
 
     /// Returns whether the options read a slice.
-    pub(super) fn uses(&self, slice: &EndpointSlice) -> bool {
-        !self.zone.options.noendpoints && self.selects(&slice.labels)
+    pub(super) fn uses(&self, slice: &SliceInput<'_>) -> bool {
+        !self.zone.options.noendpoints && self.selects(slice.labels)
     }
 }
 

@@ -2,11 +2,11 @@
 //! that are in it. They are kept only where the options have `zonal`.
 
 use super::Zone;
-use super::build::{ServiceInput, ZoneWriter};
+use super::build::{ServiceInput, SliceInput, ZoneWriter};
 use super::encode::{Entries, Frame};
 use super::service::{self, NAMES_ENDPOINTS, ServiceNode};
 use crate::cow::Seed;
-use crate::model::{EndpointSlice, Service, ServiceKind};
+use crate::model::{Service, ServiceKind};
 use crate::tenancy::ServiceId;
 use crate::wire::{MAX_LABEL, MAX_NAME};
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ pub(super) struct ByZone {
 
 impl ByZone {
     /// Begins a slice with these ports.
-    pub(super) fn begin(&mut self, slice: &EndpointSlice, ports: &[u8]) {
+    pub(super) fn begin(&mut self, slice: &SliceInput<'_>, ports: &[u8]) {
         self.places.clear();
         for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
             if let Some(zone) = endpoint.topology_zone.and_then(labels_of) {

@@ -28,7 +28,10 @@ fn held(index: &Index, kind: Kind) -> BTreeSet<String> {
     let objects = index.objects();
     match kind {
         Kind::Namespace => objects.namespaces.keys().map(ToString::to_string).collect(),
-        Kind::Pod => objects.pods.iter().map(|p| p.name().to_owned()).collect(),
+        Kind::Pod => {
+            let pods = objects.pods.iter();
+            pods.map(|p| objects.pods.name(p).to_owned()).collect()
+        }
         _ => objects
             .services
             .iter()

@@ -1,5 +1,6 @@
 //! Pods, packed: a cluster has ten times more of them than of anything else.
 
+use super::names::{NameId, Names};
 use super::slab::{ByHash, Slab};
 use super::stamp::Stamp;
 use crate::cow::Seed;
@@ -16,13 +17,13 @@ impl NodeId {
     pub(in crate::index) const NONE: Self = Self(u32::MAX);
 }
 
-/// What the index keeps of a Pod. 48 octets, its name, and for the few that need more a box of the
+/// What the index keeps of a Pod. 40 octets, its name, and for the few that need more a box of the
 /// rest: 150,000 of them decide how large the process is.
 #[derive(Debug)]
 pub struct PodRow {
-    name: Box<str>,
     extra: Option<Box<Extra>>,
     stamp: Stamp,
+    name: NameId,
     ns: NsId,
     node: NodeId,
     v4: Ipv4Addr,
@@ -48,7 +49,8 @@ const HAS_V4: u16 = 32;
 const STALE: u16 = 64;
 
 impl PodRow {
-    /// Packs a pod. Its labels are kept as they are: whoever needs none has taken them out.
+    /// Packs a pod, but for its name, which [`Pods::put`] keeps. Its labels are kept as they are: whoever
+    /// needs none has taken them out.
     pub(in crate::index) fn new(pod: Pod, ns: NsId, node: NodeId) -> Self {
         let alive = match pod.phase {
             Phase::Pending | Phase::Running | Phase::Unknown => true,
@@ -82,9 +84,9 @@ impl PodRow {
         }
         Self {
             uid: tag(&pod.uid),
-            name: pod.key.name,
             extra,
             stamp: Stamp::default(),
+            name: NameId::NONE,
             ns,
             node,
             v4: lone.filter(|_| plain).unwrap_or(Ipv4Addr::UNSPECIFIED),
@@ -112,11 +114,6 @@ impl PodRow {
             containers_ended: self.is(CONTAINERS_ENDED),
             sandbox_gone: self.is(SANDBOX_GONE) || self.is(STALE),
         }
-    }
-
-    /// Returns its name.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// Returns its namespace's number.
@@ -192,10 +189,10 @@ impl PodRow {
         self.flags & flag != 0
     }
 
-    /// Returns whether nothing has been written in between.
+    /// Returns whether nothing has been written of the pod of this name in between.
     pub(in crate::index) fn is_same(&self, other: &Self) -> bool {
         let told = |row: &Self| (row.flags & !STALE, row.uid, row.v4, row.ns, row.node);
-        told(self) == told(other) && self.name == other.name && self.extra == other.extra
+        told(self) == told(other) && self.extra == other.extra
     }
 }
 
@@ -216,6 +213,7 @@ fn tag(uid: &str) -> u16 {
 pub struct Pods {
     seed: Seed,
     rows: Slab<PodRow>,
+    names: Names,
     by_key: ByHash,
     by_address: ByHash,
     by_node: Vec<Vec<u32>>,
@@ -227,6 +225,7 @@ impl Pods {
         Self {
             seed,
             rows: Slab::default(),
+            names: Names::default(),
             by_key: ByHash::default(),
             by_address: ByHash::default(),
             by_node: Vec::new(),
@@ -246,6 +245,11 @@ impl Pods {
 
     pub(in crate::index) fn from(&self, row: u32) -> impl Iterator<Item = (u32, &PodRow)> {
         self.rows.from(row)
+    }
+
+    /// Returns the name of a pod that is one of these.
+    pub fn name(&self, row: &PodRow) -> &str {
+        self.names.get(row.name)
     }
 
     /// Returns how many there are.
@@ -272,12 +276,13 @@ impl Pods {
     }
 
     /// Puts a pod in the place of the one with its name, if there is one, which is returned.
-    pub(in crate::index) fn put(&mut self, mut row: PodRow) -> Option<PodRow> {
-        let before = self.remove(row.ns, &row.name);
-        if let Some(before) = &before {
-            row.stamp = before.stamp;
-        }
-        let key = self.seed.hash(&(row.ns, &*row.name));
+    pub(in crate::index) fn put(&mut self, name: &str, mut row: PodRow) -> Option<PodRow> {
+        let before = self.take(row.ns, name);
+        (row.name, row.stamp) = match &before {
+            Some(before) => (before.name, before.stamp),
+            None => (self.names.add(name), Stamp::default()),
+        };
+        let key = self.seed.hash(&(row.ns, name));
         let (node, addresses) = (row.node, row.addresses());
         let number = self.rows.add(row);
         self.len += 1;
@@ -299,6 +304,13 @@ impl Pods {
 
     /// Takes a pod out.
     pub(in crate::index) fn remove(&mut self, ns: NsId, name: &str) -> Option<PodRow> {
+        let row = self.take(ns, name)?;
+        self.names.remove(row.name);
+        Some(row)
+    }
+
+    /// Takes a row out, and leaves its name.
+    fn take(&mut self, ns: NsId, name: &str) -> Option<PodRow> {
         let number = self.find(ns, name)?;
         let row = self.rows.remove(number)?;
         self.len -= 1;
@@ -334,7 +346,7 @@ impl Pods {
 
     fn find(&self, ns: NsId, name: &str) -> Option<u32> {
         let mut numbers = self.by_key.get(self.seed.hash(&(ns, name)));
-        let is_it = |row: &PodRow| row.ns == ns && *row.name == *name;
+        let is_it = |row: &PodRow| row.ns == ns && self.name(row) == name;
         numbers.find(|&number| self.rows.get(number).is_some_and(is_it))
     }
 }
@@ -344,8 +356,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_48_octets() {
-        assert_eq!(size_of::<PodRow>(), 48);
-        assert_eq!(size_of::<Option<PodRow>>(), 48);
+    fn a_row_is_40_octets() {
+        assert_eq!(size_of::<PodRow>(), 40);
+        assert_eq!(size_of::<Option<PodRow>>(), 40);
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_leaves_no_name() {
+        let mut pods = Pods::new(Seed::fixed(1));
+        let row = || PodRow::new(Pod::default(), NsId(0), NodeId::NONE);
+        pods.put("a", row());
+        let one = pods.names.octets();
+        pods.put("a", row());
+        assert_eq!((pods.len(), pods.names.octets()), (1, one));
+        pods.put("bc", row());
+        assert!(pods.remove(NsId(0), "a").is_some());
+        assert_eq!(
+            pods.get(NsId(0), "bc").map(|row| pods.name(row)),
+            Some("bc")
+        );
+        assert!(pods.remove(NsId(0), "bc").is_some());
+        assert_eq!(pods.names.octets(), 0);
     }
 }
