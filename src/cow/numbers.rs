@@ -1,21 +1,31 @@
 //! A hash table of numbers whose keys are kept elsewhere.
 
-use super::shards::{Shards, spliced};
-use std::hint::black_box;
+use super::shards::Shards;
+use std::array;
+use std::hint::{black_box, select_unpredictable};
+use std::sync::Arc;
 
-/// Entries that are looked at one by one.
-const FEW: usize = 16;
-/// Entries that are always looked at: 20,000 numbers are five to a shard.
-const WINDOW: usize = 8;
+/// Entries that are looked at together: 20,000 numbers are five to a shard, and most shards one block.
+const TOGETHER: usize = 8;
+/// No number: what stands in a place that is free. Never put in.
+const FREE: u32 = u32::MAX;
 
 /// Numbers that are found by the hash of what they stand for: eight octets each, and the caller
 /// says which of those with that hash is the right one.
 #[derive(Clone)]
 pub struct CowNumbers {
-    /// The hash's low half in front of the number; ascending.
-    shards: Shards<u64>,
-    /// Entries that have the hash of the one in front of them.
+    /// None is without entries, be they free: as many are looked at, whether a name is there or not.
+    shards: Shards<Entries>,
+    /// Entries that have the hash of another one, but for the first of them.
     clashes: u32,
+}
+
+/// As many entries as are looked at together, some of them free. The number by the lower half of the
+/// hash.
+#[derive(Clone, Copy)]
+struct Entries {
+    tags: [u32; TOGETHER],
+    numbers: [u32; TOGETHER],
 }
 
 /// Several numbers have one hash.
@@ -25,7 +35,7 @@ pub struct Several;
 impl Default for CowNumbers {
     fn default() -> Self {
         Self {
-            shards: Shards::new(),
+            shards: Shards::of(&Entries::all(&[])),
             clashes: 0,
         }
     }
@@ -35,21 +45,10 @@ impl CowNumbers {
     /// Returns the number with this hash for which `is_key` holds.
     #[inline]
     pub fn find(&self, hash: u64, is_key: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut shard = self.shards.get(hash);
-        let tag = entry(hash, 0);
-        if shard.len() > FEW {
-            let start = shard.partition_point(|entry| *entry < tag);
-            shard = shard.get(start..)?;
-        }
-        for entry in shard {
-            match u32::try_from(entry ^ tag) {
-                Ok(number) if is_key(number) => return Some(number),
-                Ok(_) => {}
-                Err(_) if *entry < tag => {}
-                Err(_) => break,
-            }
-        }
-        None
+        let with_hash = self.entries(hash).filter(|(tag, _)| *tag == hash as u32);
+        with_hash
+            .map(|(_, number)| number)
+            .find(|number| is_key(*number))
     }
 
     /// Returns what [`CowNumbers::find`] does, and whether it was found; where there is none with this
@@ -69,8 +68,8 @@ impl CowNumbers {
         }
     }
 
-    /// Returns the one number with this hash, and that it is one; else `other`, by the same work: a shard has
-    /// one entry more where there is one, but as many are looked at.
+    /// Returns the one number with this hash, and that it is one; else `other`, by the same work: each
+    /// entry of the shard is looked at, and free ones as well.
     ///
     /// # Errors
     /// There may be several: somewhere in here two have one hash, which is as likely as two in four billion
@@ -80,70 +79,68 @@ impl CowNumbers {
         if self.clashes > 0 {
             return Err(Several);
         }
-        let mut shard = self.shards.get(hash);
-        if shard.len() > FEW {
-            shard = nearest(shard, hash);
+        let mut found = 0;
+        for Entries { tags, numbers } in self.shards.get(hash) {
+            for (tag, number) in tags.iter().zip(numbers) {
+                let mask = u32::from(*tag == hash as u32).wrapping_neg();
+                // Inverted, so that a free one adds nothing. There is one at most.
+                found |= !*number & mask;
+            }
         }
-        // As many are looked at, whether there is one or not, which most shards have room for.
-        let mut window = [u64::MAX; WINDOW];
-        let (front, rest) = shard.split_at_checked(WINDOW).unwrap_or((shard, &[]));
-        if let Some(part) = window.get_mut(..front.len()) {
-            part.copy_from_slice(front);
-        }
-        // No number is as great: see `insert`.
-        let look = |found: u32, item: &u64| {
-            let is_same = (item >> 32) as u32 == hash as u32;
-            if is_same { *item as u32 } else { found }
-        };
-        let found = rest.iter().fold(window.iter().fold(u32::MAX, look), look);
-        let is_one = found != u32::MAX;
-        Ok((if is_one { found } else { other }, is_one))
+        let is_one = found != !FREE;
+        Ok((select_unpredictable(is_one, !found, other), is_one))
     }
 
     /// Puts a number in under a hash. One that is there already stays. The greatest number of all stands
     /// for none, and is not put in.
     pub fn insert(&mut self, hash: u64, number: u32) {
-        let shard = self.shards.get(hash);
-        let at = shard.binary_search(&entry(hash, number));
-        if let Err(at) = at
-            && number != u32::MAX
-        {
-            let clashes = has_clash(shard, at, at, hash);
-            let next = spliced(shard, at, 0, Some(entry(hash, number)));
-            self.shards.set(hash, next);
-            self.clashes += u32::from(clashes);
+        let entry = (hash as u32, number);
+        if number == FREE || self.entries(hash).any(|other| other == entry) {
+            return;
         }
+        let clashes = self.entries(hash).any(|(tag, _)| tag == entry.0);
+        self.clashes += u32::from(clashes);
+        let all: Vec<_> = self.entries(hash).chain([entry]).collect();
+        self.shards.set(hash, Entries::all(&all));
     }
 
     /// Takes a number out again that was put in under this hash.
     pub fn remove(&mut self, hash: u64, number: u32) {
-        let shard = self.shards.get(hash);
-        if let Ok(at) = shard.binary_search(&entry(hash, number)) {
-            let clashes = has_clash(shard, at, at + 1, hash);
-            let next = spliced(shard, at, 1, None);
-            self.shards.set(hash, next);
-            self.clashes -= u32::from(clashes);
+        let entry = (hash as u32, number);
+        let others: Vec<_> = self.entries(hash).filter(|other| *other != entry).collect();
+        if others.len() < self.entries(hash).count() {
+            self.clashes -= u32::from(others.iter().any(|(tag, _)| *tag == entry.0));
+            self.shards.set(hash, Entries::all(&others));
         }
+    }
+
+    /// Returns what is in the shard of a hash.
+    #[inline]
+    fn entries(&self, hash: u64) -> impl Iterator<Item = (u32, u32)> {
+        let all = self.shards.get(hash).iter();
+        let all = all.flat_map(|Entries { tags, numbers }| tags.iter().zip(numbers));
+        let taken = all.filter(|(_, number)| **number != FREE);
+        taken.map(|(tag, number)| (*tag, *number))
     }
 }
 
-/// Returns whether an entry with this hash stands in front of `at`, or at `behind`.
-fn has_clash(shard: &[u64], at: usize, behind: usize, hash: u64) -> bool {
-    let front = at.checked_sub(1).and_then(|front| shard.get(front));
-    let is_same = |item: &u64| (item >> 32) as u32 == hash as u32;
-    front.is_some_and(is_same) || shard.get(behind).is_some_and(is_same)
-}
+impl Entries {
+    /// Returns a shard of these.
+    fn all(entries: &[(u32, u32)]) -> Arc<[Self]> {
+        match entries {
+            [] => Arc::from([Self::of(&[])]),
+            _ => entries.chunks(TOGETHER).map(Self::of).collect(),
+        }
+    }
 
-/// Returns the first entries of a shard that are not in front of a hash: if one has it, it is among them.
-#[inline(never)]
-fn nearest(shard: &[u64], hash: u64) -> &[u64] {
-    let start = shard.partition_point(|item| *item < entry(hash, 0));
-    let end = shard.len().min(start + 2);
-    shard.get(start..end).unwrap_or(&[])
-}
-
-fn entry(hash: u64, number: u32) -> u64 {
-    hash << 32 | u64::from(number)
+    /// Returns these, of which there are few enough, and free places behind them.
+    fn of(entries: &[(u32, u32)]) -> Self {
+        let at = |place: usize| entries.get(place).copied().unwrap_or((0, FREE));
+        Self {
+            tags: array::from_fn(|place| at(place).0),
+            numbers: array::from_fn(|place| at(place).1),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,12 @@ type Table<T> = [Arc<[T]>; FANOUT];
 
 impl<T> Shards<T> {
     pub(super) fn new() -> Self {
-        let table: Arc<Table<T>> = Arc::new(std::array::from_fn(|_| Arc::from([])));
+        Self::of(&Arc::from([]))
+    }
+
+    /// Returns shards that are all like this one.
+    pub(super) fn of(shard: &Arc<[T]>) -> Self {
+        let table: Arc<Table<T>> = Arc::new(std::array::from_fn(|_| shard.clone()));
         Self {
             tables: Arc::new(std::array::from_fn(|_| table.clone())),
         }
