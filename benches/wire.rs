@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark ends where it is wrong")]
 
 use divan::{Bencher, black_box};
+use std::sync::LazyLock;
 use tenantdns::testing::{query, query_edns};
 use tenantdns::wire::{
-    Front, NameParts, Owner, PlainQuery, PlainReply, QNameBuffer, Query, RType, Rcode,
+    Front, NameParts, Owner, PlainQuery, PlainReply, PlainSoa, QNameBuffer, Query, RType, Rcode,
     ResponseBuilder, Section,
 };
 
@@ -104,20 +105,21 @@ const WEIGHT_AND_PORT: (u16, u16) = (100, 80);
 const TARGET: &[u8] = b"\x09service-1\x06team-0\x03svc";
 /// Serial, refresh, retry, expire and minimum.
 const SOA: [u32; 5] = [1_700_000_000, 7_200, 1_800, 86_400, TTL];
+static PLAIN_SOA: LazyLock<PlainSoa> = LazyLock::new(|| PlainSoa::new(TTL, SOA));
 
 fn write_plainly(query: &PlainQuery<'_>, answer: Answer, out: &mut [u8]) -> Option<usize> {
     let mut reply = PlainReply::start(query, query.udp_limit, out)?;
     match answer {
-        Answer::Address => reply.push_addresses((RType::A, TTL), &ADDRESS, 0)?,
+        Answer::Address => reply.push_addresses((RType::A, TTL), &ADDRESS, || 0)?,
         Answer::EightAddresses => {
-            reply.push_addresses((RType::A, TTL), &ADDRESSES, FIRST as u64)?;
+            reply.push_addresses((RType::A, TTL), &ADDRESSES, || FIRST as u64)?;
         }
         Answer::Service => {
             let address = Some((RType::A, &ADDRESS[..]));
             reply.push_service(TTL, WEIGHT_AND_PORT, (TARGET, ZONE.0), address)?;
         }
         Answer::Absent => {
-            reply.push_soa(ZONE.0.len(), TTL, SOA)?;
+            reply.push_soa(ZONE.0.len(), &PLAIN_SOA)?;
             return reply.finish(Rcode::NXDOMAIN);
         }
     }

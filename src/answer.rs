@@ -31,13 +31,13 @@ pub use asks::{Changes, MAX_ASKS, Plan, Replied};
 pub use canary::{ABSENT_CANARY, CANARY, CANARY_PARENT};
 pub use failure::{Attempt, Cause, Failure, Step};
 pub use forwarded::{Forwarded, awaited};
-pub use plain::Shortcut;
+pub use plain::{PlainRequest, Shortcut};
 pub use transfer::{Cursor, Transfer};
 pub use verdict::Verdict;
 
 use crate::chain::{Block, BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
-use crate::tenancy::{Client, ClientClass};
+use crate::tenancy::{Client, ClientClass, NameNumber};
 use crate::wire::{
     ExtendedError, QClass, QName, QNameBuffer, Query, QueryError, RType, Rcode, Reply,
     ResponseBuilder, cut_into,
@@ -115,7 +115,7 @@ pub enum DropReason {
 /// 512, which hold every answer without records. An answer never exceeds its limit or `out`.
 pub fn respond(snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {
     let shortcut = Shortcut::of(snapshot, request.listener);
-    match shortcut.and_then(|way| way.respond(request, out)) {
+    match shortcut.and_then(|way| way.respond(request.into(), || request.entropy, out)) {
         Some((length, verdict)) => Outcome::Reply(length, verdict),
         None => respond_at_length(snapshot, request, out),
     }
@@ -159,7 +159,7 @@ pub fn respond_both_ways(
     };
     let limit = limit(request, &query);
     let shortcut = Shortcut::of(snapshot, request.listener);
-    let short = shortcut.and_then(|way| way.respond(request, short));
+    let short = shortcut.and_then(|way| way.respond(request.into(), || request.entropy, short));
     Some((
         short.map(|(length, verdict)| Outcome::Reply(length, verdict)),
         answer_in_steps(&asked, limit, long),
@@ -262,6 +262,8 @@ struct By {
     zone: Option<(ZoneId, ClientClass)>,
     /// The name was found in the client's search list.
     searched: bool,
+    /// See [`Verdict::missing`].
+    missing: Option<NameNumber>,
 }
 
 #[inline(never)]
@@ -381,9 +383,9 @@ fn verdict(rcode: Rcode, asked: &Asked<'_>, by: By) -> Verdict {
         forwarded: None,
         named: asked.named(),
         asker: asked.client,
-        open: asked.snapshot.policy.is_open_to(asked.client),
         qtype: Some(asked.query.qtype),
         searched: by.searched,
+        missing: by.missing,
         dnssec_ok: asked.query.edns.is_some_and(|edns| edns.dnssec_ok),
         qname: asked.query.qname.as_wire().len() as u8,
     }

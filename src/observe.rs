@@ -12,6 +12,7 @@
 mod exchange;
 mod gather;
 mod gathered;
+mod recent;
 mod record;
 mod sketch;
 mod sweep;
@@ -28,12 +29,13 @@ pub use traffic::{
     Counts, RCODES, Rare, SIZES, TIMES, TYPES, Traffic, TrafficReader, WAYS, server_text,
 };
 
-use crate::answer::{Request, Verdict};
+use crate::answer::{PlainRequest, Request, Verdict};
 use crate::ring::{Consumer, Producer, ring};
 use crate::snapshot::Snapshot;
-use crate::tenancy::{Client, ClientClass};
+use crate::tenancy::{Client, ClientClass, NameNumber};
 use crate::wire::{RType, Rcode};
-use record::{QUESTION, SIGHTING, Sighting, hash, place, qname, question_words};
+use recent::Recent;
+use record::{QUESTION, SIGHTING, address_words, hash, place, qname, question_words, sort};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tally::Tally;
@@ -120,6 +122,9 @@ struct Shared {
 #[derive(Debug)]
 struct Own {
     tally: Arc<Tally>,
+    /// Whether some client's questions may have to be audited.
+    audits: bool,
+    recent: Recent,
     sightings: Producer<SIGHTING>,
     questions: Producer<QUESTION>,
     audited: Producer<QUESTION>,
@@ -170,6 +175,8 @@ impl Witness {
         Self {
             own: Some(Own {
                 tally,
+                audits: true,
+                recent: Recent::default(),
                 sightings,
                 questions,
                 audited,
@@ -178,8 +185,18 @@ impl Witness {
         }
     }
 
+    /// Says by which snapshot answers are given from now on.
+    pub fn turn_to(&mut self, snapshot: &Snapshot) {
+        if let Some(own) = &mut self.own {
+            own.audits = match self.shared.options.audited {
+                Audited::Nobodys => false,
+                Audited::Open => snapshot.policy.may_be_open(),
+                Audited::All => true,
+            };
+        }
+    }
+
     /// Takes note of an answer.
-    #[inline(always)]
     pub fn saw(&mut self, snapshot: &Snapshot, request: &Request<'_>, verdict: &Verdict) {
         let Self { shared, own } = self;
         let Some(own) = own else { return };
@@ -188,55 +205,83 @@ impl Witness {
             Some(class) => class,
             None => snapshot.policy.class(client),
         };
-        let ns = match client {
-            Client::Pod(ns) => Some(ns),
-            Client::Node | Client::External(_) | Client::Unknown => None,
-        };
-        own.tally.add(place(class), ns, verdict.rcode);
+        own.count(client, class, verdict.rcode);
         let in_zone = verdict.zone.is_some();
         let reverse = in_zone && verdict.qtype == Some(RType::PTR);
-        let absent = in_zone && !reverse && verdict.rcode == Rcode::NXDOMAIN;
+        let missing = verdict.missing.filter(|_| !reverse);
         let details = shared.options.counts_clients();
-        if reverse || absent || (class == ClientClass::Unknown && details) {
-            // Copies of the verdict: the one that is not wanted need not be in memory.
-            let verdict = *verdict;
-            own.note(shared, (request, &verdict), class, [reverse, absent]);
+        // Each query of those that we don't know is told of: they are counted, too.
+        let counted = class == ClientClass::Unknown && details;
+        if reverse || missing.is_some() || counted {
+            let name = || qname(request.bytes, verdict.qname).unwrap_or_default();
+            let name = missing.map_or_else(|| hash(shared.key, name()), NameNumber::get);
+            let client = address_words(asker(request, verdict));
+            if counted || own.recent.is_new(name, client, request.now) {
+                own.note(name, client, sort(class, [reverse, missing.is_some()]));
+            }
         }
         let unseen = class == ClientClass::Node && verdict.rcode == Rcode::NXDOMAIN;
         if unseen && in_zone && details && snapshot.policy.is_enforced() {
-            let verdict = *verdict;
-            Own::ask(&mut own.questions, request, &verdict);
+            Own::ask(&mut own.questions, request, verdict);
         }
         let audited = match shared.options.audited {
             Audited::Nobodys => false,
-            Audited::Open => verdict.open,
+            Audited::Open => snapshot.policy.is_open_to(client),
             Audited::All => true,
         };
         if audited && in_zone {
-            let verdict = *verdict;
-            Own::ask(&mut own.audited, request, &verdict);
+            Own::ask(&mut own.audited, request, verdict);
         }
+    }
+
+    /// Takes note of an answer as [`Witness::saw`] does, where it was given by the short way and the
+    /// snapshot that [`Witness::turn_to`] was told.
+    #[inline(always)]
+    pub fn saw_plainly(
+        &mut self,
+        snapshot: &Snapshot,
+        request: PlainRequest<'_, '_>,
+        (verdict, class): (&Verdict, ClientClass),
+    ) {
+        let Some(own) = &mut self.own else { return };
+        let is_ordinary = match class {
+            ClientClass::Pod | ClientClass::Platform | ClientClass::External => !own.audits,
+            ClientClass::Node | ClientClass::Unknown => false,
+        };
+        if !is_ordinary || verdict.qtype == Some(RType::PTR) {
+            // A copy: the one that is not wanted need not be in memory.
+            let verdict = *verdict;
+            return self.saw_at_length(snapshot, &request.whole(), &verdict);
+        }
+        own.count(verdict.asker, class, verdict.rcode);
+        if let Some(name) = verdict.missing {
+            let client = address_words(request.peer.ip());
+            if own.recent.is_new(name.get(), client, request.batch.now) {
+                own.note(name.get(), client, sort(class, [false, true]));
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn saw_at_length(&mut self, snapshot: &Snapshot, request: &Request<'_>, verdict: &Verdict) {
+        self.saw(snapshot, request, verdict);
     }
 }
 
 impl Own {
-    #[inline(never)]
-    fn note(
-        &mut self,
-        shared: &Shared,
-        (request, verdict): (&Request<'_>, &Verdict),
-        class: ClientClass,
-        [reverse, absent]: [bool; 2],
-    ) {
-        let name = qname(request.bytes, verdict.qname).unwrap_or_default();
-        let sighting = Sighting {
-            client: asker(request, verdict),
-            class,
-            reverse,
-            absent,
-            name: hash(shared.key, name),
+    #[inline(always)]
+    fn count(&self, client: Client, class: ClientClass, rcode: Rcode) {
+        let ns = match client {
+            Client::Pod(ns) => Some(ns),
+            Client::Node | Client::External(_) | Client::Unknown => None,
         };
-        self.sightings.push(sighting.to_words());
+        self.tally.add(place(class), ns, rcode);
+    }
+
+    /// Leaves the words of a [`record::Sighting`].
+    #[inline(never)]
+    fn note(&mut self, name: u64, [high, low]: [u64; 2], sort: u64) {
+        self.sightings.push([high, low, name, sort]);
     }
 
     #[inline(never)]
@@ -251,6 +296,7 @@ impl Own {
 }
 
 /// Returns the address of whoever asked, also behind a forwarder.
+#[inline(always)]
 fn asker(request: &Request<'_>, verdict: &Verdict) -> IpAddr {
     verdict.named.unwrap_or_else(|| request.peer.ip())
 }

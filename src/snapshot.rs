@@ -9,8 +9,8 @@ pub use cell::{Publisher, SnapshotReader, Subscription, cell};
 
 use crate::chain::{Block, Chain, HostsId, HostsTable, ListenerId, WeightTable, WeightsId, ZoneId};
 use crate::tenancy::{
-    Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode, Owner, Policy,
-    View,
+    AddressKey, Client, ClientIndex, Directory, ForwarderOptions, Forwarders, Identity, Mode,
+    Owner, Policy, View,
 };
 use crate::wire::QName;
 use crate::zone::Zone;
@@ -67,8 +67,9 @@ impl Snapshot {
         if self.identities == Identities::Expired {
             return Client::Unknown;
         }
+        let source = AddressKey::from(source);
         match self.clients.owner(source) {
-            Some(Owner::Pod(ns)) if self.policy.facts(ns).is_some() => Client::Pod(ns),
+            Some(Owner::Pod(ns)) if self.policy.knows(ns) => Client::Pod(ns),
             Some(Owner::Node) => Client::Node,
             Some(Owner::Pod(_) | Owner::Conflict) => Client::Unknown,
             None => {
@@ -101,7 +102,7 @@ impl Snapshot {
     }
 
     /// Returns what the client at an address sees: as [`Snapshot::identify`] and [`Snapshot::view`].
-    #[inline(never)]
+    #[inline(always)]
     pub fn view_from(&self, source: &SocketAddr) -> View<'_> {
         self.view(self.identify(source.ip()))
     }
@@ -144,7 +145,7 @@ impl Snapshot {
             return true;
         }
         match self.clients.owner(source) {
-            Some(Owner::Pod(ns)) => self.policy.facts(ns).is_some(),
+            Some(Owner::Pod(ns)) => self.policy.knows(ns),
             Some(Owner::Node | Owner::Conflict) => true,
             None => self.policy.external(source).is_some(),
         }

@@ -25,10 +25,10 @@ mod tenant;
 mod view;
 
 pub use assign::{Kin, TENANT_LABEL};
-pub use client::{Client, ClientIndex, Owner};
+pub use client::{AddressKey, Client, ClientIndex, Owner};
 pub use compile::Compiler;
 pub use decide::{Asker, Decision, ExternalFacts, Step, Target, decide};
-pub use directory::{Directory, NsId, ServiceId};
+pub use directory::{Directory, NameNumber, NsId, ServiceId};
 pub use exports::{EXPORT_TO, Exports, IMPORT_FROM, ISTIO_EXPORT_TO, Ignored, Imports, Offer};
 pub use forwarder::{ForwarderOptions, Forwarders, Identity, Peer};
 pub use grant::rules_of;

@@ -33,7 +33,7 @@ pub use lifetime::{Kind, Lifetimes, answers_its_question};
 pub use message::{Message, MessageRecord, Question, append_opt, cut_into, set_ttls};
 pub use name::{MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, eq_ignore_case, labels};
 pub(crate) use plain::is_equal;
-pub use plain::{Front, PlainQuery, PlainReply};
+pub use plain::{Front, PlainQuery, PlainReply, PlainSoa};
 pub(crate) use query::has_uppercase;
 pub use query::{MAX_LABELS, QName, QNameBuffer, Query, QueryError};
 pub use reply::{Reply, ReplyData, ReplyRecord, read_name};

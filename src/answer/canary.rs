@@ -80,7 +80,7 @@ pub(super) fn answer(asked: &Asked<'_>, found: &Found<'_>, most: usize, out: &mu
         block: Some(found.block),
         plugin: Some(Plugin::Kubernetes),
         zone: Some((found.id, class)),
-        searched: false,
+        ..By::default()
     };
     finish(builder, asked, by)
 }

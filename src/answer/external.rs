@@ -98,7 +98,9 @@ pub(super) fn answer<'a>(
         Ok(()) | Err(Unwritten::Full) => {}
     }
     external.writer.builder.set_authoritative();
-    Some(answered)
+    let missing = matches!(found, Outside::Absent(Absent::Missing)) && snapshot.synced;
+    let missing = missing.then(|| snapshot.directory.name_number(query.qname.lower()));
+    Some(Done::Answer(By { missing, ..by }))
 }
 
 /// Everything that writing one answer needs.

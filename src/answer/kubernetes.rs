@@ -4,8 +4,8 @@
 use super::records::Writer;
 use super::{Asked, By, Done, failure, unsaid};
 use crate::chain::{Plugin, ZoneId};
-use crate::tenancy::{Absence, View};
-use crate::wire::{ExtendedError, Query, Rcode, ResponseBuilder, Section};
+use crate::tenancy::{Absence, Directory, NameNumber, View};
+use crate::wire::{ExtendedError, QName, Query, Rcode, ResponseBuilder, Section};
 use crate::zone::{Absent, Lookup, Origin, Zone};
 
 /// Answers `query` from a zone, or returns `None` where the name is in none of its origins.
@@ -64,13 +64,14 @@ pub(super) fn answer<'a>(
             failure(builder, unsaid(snapshot), ExtendedError::NOT_READY);
             Some(answered)
         }
+        Lookup::Absent(absent) if snapshot.synced => {
+            negative(zone, origin, query, Rcode::NXDOMAIN, builder);
+            let number = || name_number(&snapshot.directory, &query.qname, origin);
+            let missing = (absent == Absent::Missing).then(number);
+            Some(Done::Answer(By { missing, ..by }))
+        }
         Lookup::Absent(_) => {
-            let rcode = if snapshot.synced {
-                Rcode::NXDOMAIN
-            } else {
-                Rcode::SERVFAIL
-            };
-            negative(zone, origin, query, rcode, builder);
+            negative(zone, origin, query, Rcode::SERVFAIL, builder);
             Some(answered)
         }
     }
@@ -102,6 +103,21 @@ pub(super) enum Written {
     Ask(Box<super::Plan>),
     /// They lead to a name that a client that we don't know is told nothing of.
     Unknown,
+}
+
+/// Returns what stands for an absent name: for all names of what may be a service one number, for others
+/// one each.
+fn name_number(directory: &Directory, qname: &QName<'_>, origin: &Origin) -> NameNumber {
+    let offset = |labels| qname.suffix_offset(origin.labels + labels);
+    let service = || {
+        let own = qname.label_count().checked_sub(origin.labels + 1)?;
+        let root = qname.label(own)?;
+        qname
+            .lower()
+            .get(offset(3)?..offset(1)?)
+            .filter(|_| root == b"svc")
+    };
+    directory.name_number(service().unwrap_or_else(|| qname.lower()))
 }
 
 /// NODATA, NXDOMAIN, and CoreDNS's SERVFAIL before the first sync: one SOA, authoritative.

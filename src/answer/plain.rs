@@ -5,8 +5,57 @@ use super::services::weight;
 use super::{Request, Transport, Verdict};
 use crate::chain::{BlockId, ListenerId, Plugin, ZoneId};
 use crate::snapshot::Snapshot;
-use crate::wire::{PlainQuery, PlainReply, Rcode};
+use crate::tenancy::{Client, ClientClass};
+use crate::wire::{PlainQuery, PlainReply, PlainSoa, RType, Rcode};
 use crate::zone::{Plain, PlainZone};
+use std::net::{IpAddr, SocketAddr};
+
+/// A query for the short way: what in a batch differs from one to the next, so that only one that is not
+/// answered so is made a whole [`Request`].
+#[derive(Debug, Clone, Copy)]
+pub struct PlainRequest<'r, 'm> {
+    /// What is the same for all.
+    pub batch: &'r Request<'r>,
+    /// How it came.
+    pub transport: Transport,
+    /// The address it came from.
+    pub peer: &'r SocketAddr,
+    /// The address it was sent to, where known.
+    pub local: &'r Option<IpAddr>,
+    /// The message.
+    pub bytes: &'m [u8],
+}
+
+impl<'r, 'm> From<&'r Request<'m>> for PlainRequest<'r, 'm> {
+    #[inline(always)]
+    fn from(request: &'r Request<'m>) -> Self {
+        Self {
+            batch: request,
+            transport: request.transport,
+            peer: &request.peer,
+            local: &request.local,
+            bytes: request.bytes,
+        }
+    }
+}
+
+impl<'m> PlainRequest<'_, 'm> {
+    /// Returns the whole request.
+    pub fn whole(&self) -> Request<'m> {
+        let batch = self.batch;
+        Request {
+            listener: batch.listener,
+            peer: *self.peer,
+            local: *self.local,
+            claimed: batch.claimed,
+            transport: self.transport,
+            now: batch.now,
+            entropy: batch.entropy,
+            may_wait: batch.may_wait,
+            bytes: self.bytes,
+        }
+    }
+}
 
 /// The short way of one listener by one snapshot: what is the same for all its queries.
 #[derive(Clone, Copy)]
@@ -14,6 +63,7 @@ pub struct Shortcut<'s> {
     snapshot: &'s Snapshot,
     id: ZoneId,
     zone: PlainZone<'s>,
+    soa: PlainSoa,
     minimal: bool,
 }
 
@@ -25,25 +75,29 @@ impl<'s> Shortcut<'s> {
         if !snapshot.synced || snapshot.forwarders.is_stub() {
             return None;
         }
+        let zone = snapshot.zone(id)?.plain()?;
+        let soa = zone.zone().soa();
         Some(Self {
             snapshot,
             id,
-            zone: snapshot.zone(id)?.plain()?,
+            zone,
+            soa: PlainSoa::new(soa.ttl, soa.numbers),
             minimal: snapshot.chain.is_minimal(),
         })
     }
 
     /// Answers a query of the listener's as [`super::respond`] does, or returns `None` where the query
-    /// needs [`super::respond_at_length`], whatever is in `out` by then.
+    /// needs [`super::respond_at_length`], whatever is in `out` by then. `entropy` is asked where an RRset
+    /// has several records.
     #[inline(always)]
-    pub fn respond(&self, request: &Request<'_>, out: &mut [u8]) -> Option<(usize, Verdict)> {
-        let Self { snapshot, id, .. } = *self;
+    pub fn respond(
+        &self,
+        request: PlainRequest<'_, '_>,
+        entropy: impl FnOnce() -> u64,
+        out: &mut [u8],
+    ) -> Option<(usize, Verdict)> {
         let query = PlainQuery::parse(request.bytes)?;
-        let view = snapshot.view_from(&request.peer);
-        if view.is_unknown() {
-            return None;
-        }
-        let found = self.zone.lookup(&view, query.qname, query.qtype)?;
+        let (found, asker, class) = self.find(request.peer, query.qname, query.qtype)?;
         let (zone, origin) = (self.zone.zone(), self.zone.origin());
         let limit = match request.transport {
             Transport::Udp => query.udp_limit,
@@ -51,9 +105,10 @@ impl<'s> Shortcut<'s> {
         };
         let mut reply = PlainReply::start(&query, limit, out)?;
         let ttl = zone.options().ttl;
+        let mut missing = None;
         let rcode = match found {
             Plain::Addresses(octets) => {
-                reply.push_addresses((query.qtype, ttl), octets, request.entropy)?;
+                reply.push_addresses((query.qtype, ttl), octets, entropy)?;
                 Rcode::NOERROR
             }
             Plain::Service(node, port) => {
@@ -63,13 +118,14 @@ impl<'s> Shortcut<'s> {
                 reply.push_service(ttl, (weight(1), port), target, address)?;
                 Rcode::NOERROR
             }
-            Plain::NoData | Plain::Absent => {
-                let soa = zone.soa();
-                reply.push_soa(origin.len(), soa.ttl, soa.numbers)?;
-                match found {
-                    Plain::Absent => Rcode::NXDOMAIN,
-                    _ => Rcode::NOERROR,
-                }
+            Plain::NoData => {
+                reply.push_soa(origin.len(), &self.soa)?;
+                Rcode::NOERROR
+            }
+            Plain::Absent(name) => {
+                missing = name;
+                reply.push_soa(origin.len(), &self.soa)?;
+                Rcode::NXDOMAIN
             }
         };
         let verdict = Verdict {
@@ -77,17 +133,34 @@ impl<'s> Shortcut<'s> {
             // There is only one where there is a short way.
             block: Some(BlockId(0)),
             plugin: Some(Plugin::Kubernetes),
-            zone: Some(id),
-            client: Some(view.class()),
+            zone: Some(self.id),
+            client: Some(class),
             forwarded: None,
             named: None,
-            asker: view.client(),
-            open: view.is_open(),
+            asker,
             qtype: Some(query.qtype),
             searched: false,
+            missing,
             dnssec_ok: query.dnssec_ok,
             qname: query.qname.len() as u8,
         };
         Some((reply.finish(rcode)?, verdict))
+    }
+
+    /// Returns what a client finds, and who that is.
+    // A function of its own: in its callers it would take the registers that they need.
+    #[inline(never)]
+    fn find(
+        &self,
+        peer: &SocketAddr,
+        qname: &[u8],
+        qtype: RType,
+    ) -> Option<(Plain<'s>, Client, ClientClass)> {
+        let view = self.snapshot.view_from(peer);
+        if view.is_unknown() {
+            return None;
+        }
+        let found = self.zone.lookup(&view, qname, qtype)?;
+        Some((found, view.client(), view.class()))
     }
 }

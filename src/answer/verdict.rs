@@ -2,7 +2,7 @@
 
 use super::Forwarded;
 use crate::chain::{BlockId, Plugin, ZoneId};
-use crate::tenancy::{Client, ClientClass};
+use crate::tenancy::{Client, ClientClass, NameNumber};
 use crate::wire::{RType, Rcode};
 use std::net::IpAddr;
 
@@ -25,12 +25,13 @@ pub struct Verdict {
     pub named: Option<IpAddr>,
     /// Who asked.
     pub asker: Client,
-    /// Whether that is somebody who sees what it would not if the policy were enforced on it.
-    pub open: bool,
     /// The type that was asked for, where the message could be read.
     pub qtype: Option<RType>,
     /// Whether `autopath` found the name in the client's search list.
     pub searched: bool,
+    /// What stands for the name where it is absent though a cluster could hold it: whoever asks for many
+    /// of them looks for what is hidden.
+    pub missing: Option<NameNumber>,
     /// Whether the query has the DO bit (RFC 3225).
     pub dnssec_ok: bool,
     /// Octets of the QNAME, which stands behind the header; 0 where the message could not be read.
@@ -49,10 +50,9 @@ impl Verdict {
             forwarded: None,
             named: None,
             asker,
-            // Only names of zones are audited.
-            open: false,
             qtype: None,
             searched: false,
+            missing: None,
             dnssec_ok: false,
             qname: 0,
         }

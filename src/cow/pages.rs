@@ -55,6 +55,20 @@ impl CowPages {
         }
     }
 
+    /// Returns the first member of a key's list.
+    #[inline(always)]
+    pub fn first(&self, key: u128) -> Option<u32> {
+        // Few pages share a shard: a search would take longer to begin.
+        let shard = self.shards.get(self.hash(key)).iter();
+        let mut pages = shard.filter(|(page, _)| *page == key >> PAGE_BITS);
+        let (_, page) = pages.next()?;
+        let word = *word(page, (key % PAGE) as u32)?;
+        match word < LIMIT {
+            true => Some(word),
+            false => self.get(key).first().copied(),
+        }
+    }
+
     /// Returns the list of a key as [`CowPages::get`] does, by the same work whether or not there is
     /// one: where there is none, a page that stands for all is read in its stead, and the list of it
     /// thrown away.
@@ -141,16 +155,22 @@ fn bits(page: &[u32]) -> u64 {
     }
 }
 
+/// Returns what is written of a key in its page, where it has a list.
+#[inline(always)]
+fn word(page: &[u32], slot: u32) -> Option<&u32> {
+    let (_, words) = page.split_first_chunk::<2>()?;
+    let bits = bits(page);
+    if bits >> slot & 1 == 0 {
+        return None;
+    }
+    let before = bits & ((1 << slot) - 1);
+    words.get(before.count_ones() as usize)
+}
+
 #[inline]
 fn content(page: &[u32], slot: u32) -> Content<'_> {
     let list = || {
-        let (_, words) = page.split_first_chunk::<2>()?;
-        let bits = bits(page);
-        if bits >> slot & 1 == 0 {
-            return None;
-        }
-        let before = bits & ((1 << slot) - 1);
-        let word = words.get(before.count_ones() as usize)?;
+        let word = word(page, slot)?;
         match word & !(LIMIT - 1) {
             0 => Some(Content::List(std::slice::from_ref(word))),
             LIST => {

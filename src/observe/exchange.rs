@@ -193,6 +193,12 @@ impl Recorder {
         }
     }
 
+    /// Returns whether anybody wants any.
+    #[inline(always)]
+    pub fn is_wanted(&self) -> bool {
+        !self.sinks.is_empty()
+    }
+
     /// Copies an answer for whoever wants it.
     #[inline(always)]
     pub fn saw(
@@ -202,7 +208,7 @@ impl Recorder {
         failure: Option<&Failure>,
         answer: &[u8],
     ) {
-        if !self.sinks.is_empty() {
+        if self.is_wanted() {
             // A copy: the one that is not wanted need not be in memory.
             let verdict = *verdict;
             self.copy(request, &verdict, failure, answer);

@@ -28,25 +28,25 @@ pub(super) struct Sighting {
 }
 
 impl Sighting {
-    pub(super) fn to_words(self) -> [u64; SIGHTING] {
-        let [high, low] = address_words(self.client);
-        let class = place(self.class) as u64;
-        let meta = class << 2 | u64::from(self.absent) << 1 | u64::from(self.reverse);
-        [high, low, self.name, meta]
-    }
-
-    /// Returns what the words say; words that nobody wrote say something, too.
-    pub(super) fn of([high, low, name, meta]: [u64; SIGHTING]) -> Self {
+    /// Returns what the words say: [`address_words`], [`hash`] and [`sort`]. Words that nobody wrote say
+    /// something, too.
+    pub(super) fn of([high, low, name, sort]: [u64; SIGHTING]) -> Self {
         Self {
             client: address(high, low),
             class: *CLASSES
-                .get((meta >> 2) as usize)
+                .get((sort >> 2) as usize)
                 .unwrap_or(&ClientClass::Unknown),
-            reverse: meta & 1 != 0,
-            absent: meta & 2 != 0,
+            reverse: sort & 1 != 0,
+            absent: sort & 2 != 0,
             name,
         }
     }
+}
+
+/// Returns the word that says the kind of client and of name in a [`Sighting`].
+#[inline(always)]
+pub(super) fn sort(class: ClientClass, [reverse, absent]: [bool; 2]) -> u64 {
+    (place(class) as u64) << 2 | u64::from(absent) << 1 | u64::from(reverse)
 }
 
 /// Returns the words of a question.
@@ -135,13 +135,16 @@ fn word_of(octets: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// Returns an address in two words.
+/// Returns an address in two words: an IPv4 one as it is mapped into IPv6.
+#[inline(always)]
 pub(super) fn address_words(address: IpAddr) -> [u64; 2] {
-    let bits = match address.to_canonical() {
-        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
-        IpAddr::V6(v6) => u128::from(v6),
-    };
-    [(bits >> 64) as u64, bits as u64]
+    match address {
+        IpAddr::V4(v4) => [0, 0xffff_0000_0000 | u64::from(u32::from(v4))],
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6);
+            [(bits >> 64) as u64, bits as u64]
+        }
+    }
 }
 
 /// Returns the address that [`address_words`] made words of.
@@ -167,7 +170,9 @@ mod tests {
                         absent,
                         name: u64::MAX - 5,
                     };
-                    assert_eq!(Sighting::of(sighting.to_words()), sighting);
+                    let [high, low] = address_words(sighting.client);
+                    let sort = sort(class, [reverse, absent]);
+                    assert_eq!(Sighting::of([high, low, sighting.name, sort]), sighting);
                 }
             }
         }

@@ -15,13 +15,13 @@ mod tests;
 
 pub use row::{Counts, RCODES, Rare, SIZES, TIMES, TYPES, WAYS};
 
-use crate::answer::{Request, Transport, Verdict, awaited};
-use crate::chain::{Chain, Plugin};
+use crate::answer::{PlainRequest, Request, Transport, Verdict, awaited};
+use crate::chain::{Chain, ListenerId, Plugin};
 use crate::snapshot::Snapshot;
 use crate::wire::{HEADER_LEN, Name, QName, QNameBuffer, Query, Rcode};
 use row::Row;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -48,6 +48,10 @@ pub struct Traffic {
     /// The slots that have queries of which it is not counted yet how long they took.
     touched: Vec<u32>,
     began: Instant,
+    /// The slot that counts what [`Traffic::saw_plainly`] is told; too great where there is none.
+    plain: usize,
+    /// How many it was told since the last [`Traffic::sent`].
+    plain_pending: u64,
 }
 
 #[derive(Debug)]
@@ -94,6 +98,8 @@ impl Traffic {
             slots: Vec::new(),
             touched: Vec::new(),
             began: Instant::now(),
+            plain: usize::MAX,
+            plain_pending: 0,
         }
     }
 
@@ -128,7 +134,7 @@ impl Traffic {
         let Some(slot) = self.slots.get_mut(place) else {
             return;
         };
-        let (stream, v6) = way(request);
+        let (stream, v6) = way(request.transport, &request.peer);
         slot.row.add(
             (stream, v6, verdict.dnssec_ok),
             qtype,
@@ -149,6 +155,61 @@ impl Traffic {
         slot.pending = slot.pending.wrapping_add(1);
     }
 
+    /// Says by which snapshot a listener's queries are answered from now on.
+    #[inline]
+    pub fn turn_to(&mut self, snapshot: &Snapshot, listener: ListenerId) {
+        if !Arc::ptr_eq(&self.chain, &snapshot.chain) {
+            self.lay_out(&snapshot.chain);
+        }
+        // Of the first block, which is the only one where there is a short way.
+        let place = usize::from(listener.0).wrapping_mul(self.stride);
+        let slot = self.slots.get(place);
+        self.plain = match slot.is_some_and(|slot| slot.zones.is_none()) {
+            true => place,
+            false => usize::MAX,
+        };
+    }
+
+    /// Counts an answer of so many octets as [`Traffic::saw`] does, where it was given by the short way
+    /// of what [`Traffic::turn_to`] was told.
+    #[inline(always)]
+    pub fn saw_plainly(
+        &mut self,
+        snapshot: &Snapshot,
+        request: PlainRequest<'_, '_>,
+        verdict: &Verdict,
+        length: usize,
+    ) {
+        match (self.slots.get(self.plain), verdict.qtype) {
+            (Some(slot), Some(qtype)) => {
+                let (stream, v6) = way(request.transport, request.peer);
+                slot.row.add(
+                    (stream, v6, verdict.dnssec_ok),
+                    qtype,
+                    (verdict.rcode, verdict.plugin),
+                    [request.bytes.len(), length],
+                );
+                self.plain_pending = self.plain_pending.wrapping_add(1);
+            }
+            _ => {
+                // A copy: the one that is not wanted need not be in memory.
+                let verdict = *verdict;
+                self.saw_in_zones(snapshot, &request.whole(), &verdict, length);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn saw_in_zones(
+        &mut self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        verdict: &Verdict,
+        length: usize,
+    ) {
+        self.saw(snapshot, request, verdict, length);
+    }
+
     /// Counts a query that is left unanswered because the configuration says so.
     pub fn dropped(&mut self, snapshot: &Snapshot, request: &Request<'_>) {
         let mut buffer = QNameBuffer::default();
@@ -166,7 +227,7 @@ impl Traffic {
             return;
         };
         // As CoreDNS counts it: an answer of nobody's that has no octets.
-        let (stream, v6) = way(request);
+        let (stream, v6) = way(request.transport, &request.peer);
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         slot.row.add(
             (stream, v6, dnssec_ok),
@@ -206,10 +267,16 @@ impl Traffic {
     /// Counts how long the queries took whose answers were sent just now.
     #[inline]
     pub fn sent(&mut self) {
-        if self.touched.is_empty() {
+        if self.touched.is_empty() && self.plain_pending == 0 {
             return;
         }
         let took = self.began.elapsed();
+        let pending = std::mem::take(&mut self.plain_pending);
+        if let Some(slot) = self.slots.get_mut(self.plain)
+            && pending > 0
+        {
+            slot.row.took(took, pending);
+        }
         for place in self.touched.drain(..) {
             if let Some(slot) = self.slots.get_mut(place as usize) {
                 slot.row.took(took, std::mem::take(&mut slot.pending));
@@ -257,6 +324,7 @@ impl Traffic {
         }
         slots.append(&mut more);
         drop(rows);
+        self.plain = usize::MAX;
         self.touched.reserve(slots.len());
         self.zoned = slots.iter().any(|slot| slot.zones.is_some());
         self.slots = slots;
@@ -324,12 +392,10 @@ fn block_of(verdict: &Verdict) -> usize {
 }
 
 /// Returns whether a query came over a stream, and whether over IPv6.
-#[inline]
-fn way(request: &Request<'_>) -> (bool, bool) {
-    let stream = request.transport != Transport::Udp;
-    let peer = request.peer.ip();
-    let v6 = matches!(peer, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none());
-    (stream, v6)
+#[inline(always)]
+fn way(transport: Transport, peer: &SocketAddr) -> (bool, bool) {
+    let v6 = matches!(peer, SocketAddr::V6(peer) if peer.ip().to_ipv4_mapped().is_none());
+    (transport != Transport::Udp, v6)
 }
 
 /// Returns which zone of a block a query is for.

@@ -2,8 +2,9 @@
 //! thread goes about it: [`super::engine`].
 
 use crate::answer::{
-    Failure, Outcome, Replied, Request, Shortcut, awaited, respond_at_length, resume,
+    Failure, Outcome, PlainRequest, Replied, Request, Shortcut, awaited, respond_at_length, resume,
 };
+use crate::chain::ListenerId;
 use crate::snapshot::Snapshot;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -11,13 +12,19 @@ use std::time::Instant;
 /// Answers queries: [`Core`] in production, a script in tests. Each thread has its own, so an answerer
 /// may keep what it counts without sharing it.
 pub trait Answerer: Clone + Send + 'static {
+    /// Is told whose queries [`Answerer::answer_plainly`] is asked for from now on: a listener's, by this
+    /// snapshot.
+    fn turn_to(&mut self, _snapshot: &Snapshot, _listener: ListenerId) {}
+
     /// Answers a query into `out` by the short way, and returns the octets to send, or `None` where it
-    /// is for [`Answerer::answer`], which is asked next.
+    /// is for [`Answerer::answer`], which is asked next. `entropy` is asked for random bits where they are
+    /// needed.
     fn answer_plainly(
         &mut self,
         _snapshot: &Snapshot,
         _way: &Shortcut<'_>,
-        _request: &Request<'_>,
+        _request: PlainRequest<'_, '_>,
+        _entropy: impl FnOnce() -> u64,
         _out: &mut [u8],
     ) -> Option<usize> {
         None
@@ -81,10 +88,11 @@ impl Answerer for Core {
         &mut self,
         _snapshot: &Snapshot,
         way: &Shortcut<'_>,
-        request: &Request<'_>,
+        request: PlainRequest<'_, '_>,
+        entropy: impl FnOnce() -> u64,
         out: &mut [u8],
     ) -> Option<usize> {
-        way.respond(request, out).map(|(length, _)| length)
+        way.respond(request, entropy, out).map(|(length, _)| length)
     }
 
     fn answer(&mut self, snapshot: &Snapshot, request: &Request<'_>, out: &mut [u8]) -> Outcome {

@@ -10,8 +10,10 @@ use super::means::{Means, Supply};
 use super::stats::{Count, Counters};
 use super::waiters::Waiters;
 use crate::answer::{
-    DropReason, Forwarded, Outcome, Plan, Replied, Request, Shortcut, Transfer, Transport,
+    DropReason, Forwarded, Outcome, PlainRequest, Plan, Replied, Request, Shortcut, Transfer,
+    Transport,
 };
+use crate::chain::ListenerId;
 use crate::limits::{Admission, Limit, Limits};
 use crate::snapshot::{Snapshot, SnapshotReader};
 use crate::wire::{HEADER_LEN, Header, QNameBuffer, Query, QueryError, Rcode, ResponseBuilder};
@@ -207,6 +209,18 @@ impl<A: Answerer> Engine<A> {
         builder.finish()
     }
 
+    /// Returns the short way of a listener's queries, where there is one: what
+    /// [`Engine::answer_plainly`] is asked for next.
+    pub(super) fn shortcut<'s>(
+        &mut self,
+        snapshot: &'s Snapshot,
+        listener: ListenerId,
+    ) -> Option<Shortcut<'s>> {
+        let way = Shortcut::of(snapshot, listener)?;
+        self.answerer.turn_to(snapshot, listener);
+        Some(way)
+    }
+
     /// Answers a query by the short way, and returns the octets of `out` to send; `None` where it is for
     /// [`Engine::answer`]. Panics are the caller's, who says so by [`Engine::panicked`], and so are
     /// the counts, by [`Engine::answered`].
@@ -215,10 +229,13 @@ impl<A: Answerer> Engine<A> {
         &mut self,
         snapshot: &Snapshot,
         way: &Shortcut<'_>,
-        request: &Request<'_>,
+        request: PlainRequest<'_, '_>,
         out: &mut [u8],
     ) -> Option<usize> {
-        let length = self.answerer.answer_plainly(snapshot, way, request, out)?;
+        let Self {
+            answerer, entropy, ..
+        } = self;
+        let length = answerer.answer_plainly(snapshot, way, request, || entropy.next(), out)?;
         Some(length.min(out.len()))
     }
 
@@ -340,9 +357,12 @@ impl<A: Answerer> Engine<A> {
         out: &mut [u8],
     ) -> Answered {
         let mut plainly = None;
-        let way = Shortcut::of(snapshot, request.listener);
+        let way = self.shortcut(snapshot, request.listener);
         let answered = self.guarded(request, out, |answerer, out| {
-            plainly = way.and_then(|way| answerer.answer_plainly(snapshot, &way, request, out));
+            let entropy = || request.entropy;
+            plainly = way.and_then(|way| {
+                answerer.answer_plainly(snapshot, &way, request.into(), entropy, out)
+            });
             match plainly {
                 Some(_) => Outcome::Hold,
                 None => answerer.answer(snapshot, request, out),

@@ -9,7 +9,8 @@ use super::{
     Timeouts, Upstream, bind,
 };
 use crate::answer::{
-    Changes, DropReason, Outcome, Plan, Replied, Request, Shortcut, Transport, Verdict,
+    Changes, DropReason, Outcome, PlainRequest, Plan, Replied, Request, Shortcut, Transport,
+    Verdict,
 };
 use crate::chain::{ListenerId, UpstreamId};
 use crate::drain::Drain;
@@ -39,7 +40,8 @@ impl Answerer for Script {
         &mut self,
         _: &Snapshot,
         _: &Shortcut<'_>,
-        request: &Request<'_>,
+        request: PlainRequest<'_, '_>,
+        _: impl FnOnce() -> u64,
         out: &mut [u8],
     ) -> Option<usize> {
         let word = request.bytes.get(12..)?;
@@ -326,9 +328,9 @@ fn verdict() -> Verdict {
         forwarded: None,
         named: None,
         asker: Client::Unknown,
-        open: false,
         qtype: None,
         searched: false,
+        missing: None,
         dnssec_ok: false,
         qname: 0,
     }

@@ -211,12 +211,31 @@ impl Receiver {
         // The one behind the last may have been begun.
         self.used = (received + 1).min(SLOTS);
         let received = received.min(SLOTS);
-        for slot in 0..received {
-            let (can_answer, route) = &mut self.routes[slot];
-            let (header, control) = (&self.headers[slot].msg_hdr, &mut self.controls[slot]);
-            *can_answer = read_route(header, control, &self.names[slot], route, &mut self.lost);
+        let told = self.headers.iter().zip(&mut self.controls);
+        let routes = self.routes.iter_mut().zip(&self.names);
+        for (((can_answer, route), name), (header, control)) in routes.zip(told).take(received) {
+            *can_answer = read_route(&header.msg_hdr, control, name, route, &mut self.lost);
         }
         Ok(received)
+    }
+
+    /// Returns the datagrams of the last batch from one slot to in front of another, each with its slot,
+    /// as [`Receiver::datagram`] does.
+    #[inline(always)]
+    pub(super) fn datagrams(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = (usize, Option<&[u8]>, &Route)> {
+        let routes = self.routes.get(from..to).unwrap_or(&[]).iter();
+        let headers = self.headers.get(from..to).unwrap_or(&[]).iter();
+        let bytes = self.bytes.get(from * STRIDE..).unwrap_or(&[]);
+        let parts = headers.zip(bytes.chunks_exact(STRIDE));
+        let slots = (from..to).zip(routes.zip(parts));
+        slots.map(|(slot, ((can_answer, route), (header, bytes)))| {
+            let bytes = bytes.get(..header.msg_len as usize);
+            (slot, bytes.filter(|_| *can_answer), route)
+        })
     }
 
     /// Returns a datagram of the last batch; `None` where nobody could be answered: source port 0,
@@ -240,8 +259,8 @@ impl Receiver {
 /// Buffers for one batch of answers, each to one datagram of a batch that was received.
 pub(super) struct Sender {
     bytes: Box<[[u8; ANSWER]]>,
-    /// The slots of the datagrams that are answered.
-    answered: [u8; SLOTS],
+    /// The slots of the datagrams that are answered, and the octets of the answers.
+    answered: [(u8, u16); SLOTS],
     controls: [Control; SLOTS],
     vectors: [iovec; SLOTS],
     headers: [mmsghdr; SLOTS],
@@ -260,7 +279,7 @@ impl Sender {
     pub(super) fn new() -> Box<Self> {
         Box::new(Self {
             bytes: vec![[0; ANSWER]; SLOTS].into_boxed_slice(),
-            answered: [0; SLOTS],
+            answered: [(0, 0); SLOTS],
             controls: [Control([0; 96]); SLOTS],
             vectors: [empty_vector(); SLOTS],
             headers: [empty_header(); SLOTS],
@@ -277,21 +296,13 @@ impl Sender {
         }
     }
 
-    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, as the answer to a datagram
-    /// that `receiver` received on `to`.
+    /// Adds the first `length` octets of [`Sender::buffer`] to the batch, as the answer to the datagram
+    /// in a receiver's slot.
     #[inline(always)]
-    pub(super) fn push(&mut self, length: usize, slot: usize, receiver: &Receiver, to: &Datagrams) {
-        let at = self.filled;
-        if at < SLOTS && slot < SLOTS {
-            self.vectors[at].iov_len = length.min(ANSWER);
-            let header = &mut self.headers[at].msg_hdr;
-            header.msg_namelen = receiver.headers[slot].msg_hdr.msg_namelen;
-            header.msg_controllen = match to.only {
-                Some(_) => 0,
-                None => write_local(&mut self.controls[at], &receiver.routes[slot].1, to.v6) as _,
-            };
-            self.answered[at] = slot as u8;
-            self.filled = at + 1;
+    pub(super) fn push(&mut self, length: usize, slot: usize) {
+        if let Some(answered) = self.answered.get_mut(self.filled) {
+            *answered = (slot as u8, length.min(ANSWER) as u16);
+            self.filled = self.filled.wrapping_add(1);
         }
     }
 
@@ -302,14 +313,19 @@ impl Sender {
         let arrays = self.vectors.iter_mut().zip(&mut self.headers);
         let parts = self.bytes.iter_mut().zip(&mut self.controls);
         let answered = self.answered.iter();
-        for (((bytes, control), (vector, header)), slot) in
+        for (((bytes, control), (vector, header)), (slot, length)) in
             parts.zip(arrays).zip(answered).take(filled)
         {
-            vector.iov_base = bytes.as_mut_ptr().cast();
+            let slot = usize::from(*slot) % SLOTS;
+            *vector = iovec {
+                iov_base: bytes.as_mut_ptr().cast(),
+                iov_len: usize::from(*length),
+            };
             let header = &mut header.msg_hdr;
             // Whom the kernel named is who gets the answer; sendmmsg only reads it.
-            let name = &receiver.names[usize::from(*slot) % SLOTS];
-            header.msg_name = ptr::from_ref(name).cast_mut().cast();
+            header.msg_name = ptr::from_ref(&receiver.names[slot]).cast_mut().cast();
+            header.msg_namelen = receiver.headers[slot].msg_hdr.msg_namelen;
+            header.msg_controllen = to.write_source(control, &receiver.routes[slot].1) as _;
             header.msg_iov = vector;
             header.msg_iovlen = 1;
             header.msg_flags = 0;

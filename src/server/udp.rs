@@ -8,9 +8,9 @@ use super::engine::Engine;
 use super::held::ReplyTo;
 use super::proxy::{self, Header, Named};
 use super::stats::Count;
-use super::sys::{Datagrams, Receiver, SLOTS, Sender};
+use super::sys::{Datagrams, Receiver, Route, SLOTS, Sender};
 use super::waiters::Waiters;
-use crate::answer::{Request, Shortcut, Transport};
+use crate::answer::{PlainRequest, Request, Shortcut, Transport};
 use crate::chain::ListenerId;
 use crate::drain::Drain;
 use crate::limits::Admission;
@@ -98,7 +98,7 @@ impl<A: Answerer> Worker<A> {
                 let slot = batch.next.wrapping_sub(1);
                 if let Some((bytes, _)) = receiver.datagram(slot) {
                     let length = self.engine.panicked(bytes, batch.sender.buffer());
-                    batch.send(length, slot, &self.socket);
+                    batch.send(length, slot);
                 }
             }
         }
@@ -121,16 +121,14 @@ impl<A: Answerer> Worker<A> {
     #[inline(always)]
     fn answer_each(&mut self, batch: &mut Batch<'_>) {
         let snapshot = batch.snapshot;
-        let speak_proxy = snapshot.forwarders.speak_proxy();
-        let several = self.socket.only.is_none();
-        let admits_all = self.engine.admits_all();
-        let way = Shortcut::of(snapshot, self.listener);
-        let (receiver, received) = (batch.receiver, batch.received);
-        // What differs from one to the next is written into it.
-        let mut request = Request {
+        let way = self.engine.shortcut(snapshot, self.listener);
+        // The first that is to be done with a query, unless it has to be looked at before.
+        let looks = snapshot.forwarders.speak_proxy() || !self.engine.admits_all();
+        let first = way.filter(|_| !looks);
+        let common = Request {
             listener: self.listener,
             peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            local: self.socket.only,
+            local: None,
             claimed: None,
             transport: Transport::Udp,
             now: batch.now,
@@ -138,52 +136,80 @@ impl<A: Answerer> Worker<A> {
             may_wait: true,
             bytes: &[],
         };
-        for slot in batch.next..received {
-            batch.next = slot + 1;
-            let Some((bytes, route)) = receiver.datagram(slot) else {
+        for (slot, bytes, route) in batch.receiver.datagrams(batch.next, batch.received) {
+            batch.next = slot.wrapping_add(1);
+            let Some(bytes) = bytes else {
                 batch.unanswerable += 1;
                 continue;
             };
-            request.peer = route.peer;
-            request.entropy = self.engine.entropy();
-            request.bytes = bytes;
-            if several {
-                request.local = route.local;
-            }
-            if speak_proxy && !self.unwrap(&mut request, batch, slot) {
+            let plain = PlainRequest {
+                batch: &common,
+                transport: Transport::Udp,
+                peer: &route.peer,
+                local: &route.local,
+                bytes,
+            };
+            if let Some(way) = &first
+                && let out = batch.sender.buffer()
+                && let Some(length) = self.engine.answer_plainly(snapshot, way, plain, out)
+            {
+                batch.plain = batch.plain.wrapping_add(1);
+                batch.send(length, slot);
                 continue;
             }
-            let engine = &mut self.engine;
-            let out = batch.sender.buffer();
-            let admission = match admits_all {
-                true => Admission::Answer,
-                false => engine.admit(snapshot, &request),
-            };
-            let plainly = match (&way, admission) {
-                (Some(way), Admission::Answer) => {
-                    engine.answer_plainly(snapshot, way, &request, out)
-                }
-                _ => None,
-            };
-            let length = match (plainly, admission) {
-                (Some(length), _) => {
-                    batch.plain = batch.plain.wrapping_add(1);
-                    length
-                }
-                (None, Admission::Answer) => {
-                    let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
-                    engine.answer_at_length(snapshot, &request, out, &self.waiters, keep)
-                }
-                (None, Admission::Truncate(_)) => engine.truncate(request.bytes, out),
-                (None, Admission::Refuse(_)) => 0,
-            };
-            batch.send(length, slot, &self.socket);
+            let later = way.as_ref().filter(|_| looks);
+            self.answer_one(plain.whole(), batch, (slot, route), later);
         }
+    }
+
+    /// Answers a datagram that has to be looked at first, or that the short way left.
+    #[inline(never)]
+    fn answer_one<'b>(
+        &mut self,
+        mut request: Request<'b>,
+        batch: &mut Batch<'b>,
+        (slot, route): (usize, &Route),
+        way: Option<&Shortcut<'_>>,
+    ) {
+        let snapshot = batch.snapshot;
+        if snapshot.forwarders.speak_proxy() && !self.unwrap(&mut request, batch, slot) {
+            return;
+        }
+        if !self.engine.admits_all() && !self.admit(&request, batch, slot) {
+            return;
+        }
+        let out = batch.sender.buffer();
+        let engine = &mut self.engine;
+        let plainly =
+            way.and_then(|way| engine.answer_plainly(snapshot, way, (&request).into(), out));
+        let length = match plainly {
+            Some(length) => {
+                batch.plain = batch.plain.wrapping_add(1);
+                length
+            }
+            None => {
+                request.entropy = engine.entropy();
+                let keep = || Some(ReplyTo::Udp(self.socket.clone(), *route));
+                engine.answer_at_length(snapshot, &request, out, &self.waiters, keep)
+            }
+        };
+        batch.send(length, slot);
+    }
+
+    /// Returns whether a query is within the limits. One that is not is told so where the limit says
+    /// that.
+    fn admit(&self, request: &Request<'_>, batch: &mut Batch<'_>, slot: usize) -> bool {
+        let length = match self.engine.admit(batch.snapshot, request) {
+            Admission::Answer => return true,
+            Admission::Truncate(_) => self.engine.truncate(request.bytes, batch.sender.buffer()),
+            Admission::Refuse(_) => 0,
+        };
+        batch.send(length, slot);
+        false
     }
 
     /// Takes the PROXY header of a forwarder off a query, and returns whether the query is to be
     /// answered.
-    #[inline(never)]
     fn unwrap<'b>(&self, request: &mut Request<'b>, batch: &mut Batch<'b>, slot: usize) -> bool {
         let unwrapped = unwrapped(batch.snapshot, request.peer.ip(), request.bytes);
         let Some((named, bytes)) = unwrapped else {
@@ -196,7 +222,7 @@ impl<A: Answerer> Worker<A> {
             Named::Client(address) => Some(address),
             Named::Malformed => {
                 let length = self.engine.refuse_claim(bytes, batch.sender.buffer());
-                batch.send(length, slot, &self.socket);
+                batch.send(length, slot);
                 return false;
             }
         };
@@ -222,9 +248,9 @@ struct Batch<'b> {
 impl Batch<'_> {
     /// Sends what is in the answer's buffer, with the others of the batch; nothing where it is empty.
     #[inline(always)]
-    fn send(&mut self, length: usize, slot: usize, to: &Datagrams) {
+    fn send(&mut self, length: usize, slot: usize) {
         if length > 0 {
-            self.sender.push(length, slot, self.receiver, to);
+            self.sender.push(length, slot);
         }
     }
 }

@@ -61,8 +61,8 @@ impl ClientIndex {
 
     /// Returns whose an address is, or `None` where it is nobody's.
     #[inline]
-    pub fn owner(&self, address: IpAddr) -> Option<Owner> {
-        owner(self.owners.get(bits(address)).first()?)
+    pub fn owner(&self, address: impl Into<AddressKey>) -> Option<Owner> {
+        owner(&self.owners.first(address.into().0)?)
     }
 
     /// Returns how many addresses are several's, of whom none can be told to be the right one. Looks at
@@ -123,13 +123,22 @@ fn owner(value: &u32) -> Option<Owner> {
     }
 }
 
-/// Returns an address as a key: an IPv4 one is what it is where it is mapped into IPv6.
-#[inline]
-pub(super) fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(u32::from(v4)),
-        IpAddr::V6(v6) => u128::from(v6),
+/// An address as a key: an IPv4 one is what it is where it is mapped into IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressKey(pub(super) u128);
+
+impl From<IpAddr> for AddressKey {
+    #[inline]
+    fn from(address: IpAddr) -> Self {
+        Self(match address {
+            IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6),
+        })
     }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    AddressKey::from(address).0
 }
 
 #[cfg(test)]

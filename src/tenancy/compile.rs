@@ -86,7 +86,11 @@ impl Compiler {
             self.by_name.insert(facts.name.clone(), ns);
         }
         let brakes = facts.as_ref().is_some_and(|facts| facts.brakes);
+        let audited = facts.as_ref().is_some_and(|facts| facts.audited);
         let policy = Arc::make_mut(&mut self.policy);
+        let was_audited = policy.facts(ns).is_some_and(|facts| facts.audited);
+        policy.audited += u32::from(audited);
+        policy.audited -= u32::from(was_audited);
         if policy.brake(ns, brakes) {
             self.anew = true;
         }
@@ -232,6 +236,7 @@ impl Compiler {
         if !same && rows.shown == rows.judged {
             rows.shown = rows.judged.clone();
         }
+        rows.platform = matches!(asker, Asker::Pod(own) if own.platform);
         rows
     }
 

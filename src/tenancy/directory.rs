@@ -3,6 +3,7 @@
 use crate::cow::{CowNumbers, CowSorted, CowStrings, Seed, Several};
 use arrayvec::ArrayVec;
 use std::hint::black_box;
+use std::num::NonZeroU64;
 
 /// Octets of a label at most (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
@@ -24,6 +25,24 @@ pub struct ServiceId(pub u32);
 impl ServiceId {
     /// No service.
     pub const NONE: Self = Self(u32::MAX);
+}
+
+/// What stands for a name where only how many different ones there are is asked: a keyed hash, so that
+/// nobody can choose names that count as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameNumber(NonZeroU64);
+
+impl NameNumber {
+    #[inline(always)]
+    fn of(hash: u64) -> Self {
+        Self(NonZeroU64::MIN | hash)
+    }
+
+    /// Returns the number.
+    #[inline(always)]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
 }
 
 /// What a name leads to. Where nobody has the name, it is some other number that was read in its
@@ -104,14 +123,21 @@ impl Directory {
     /// # Errors
     /// Several have this hash.
     #[inline(always)]
-    pub(super) fn candidate(&self, name: &[u8]) -> Result<Found<ServiceId>, Several> {
+    pub(super) fn candidate(&self, name: &[u8]) -> Result<(Found<ServiceId>, NameNumber), Several> {
         let hash = self.seed.hash_octets(name);
         let other = below(hash, self.service_count);
         let (number, is_own) = self.by_label.candidate(hash, other)?;
-        Ok(Found {
+        let found = Found {
             number: ServiceId(number),
             is_own,
-        })
+        };
+        Ok((found, NameNumber::of(hash)))
+    }
+
+    /// Returns what stands for a name: a service's label and its namespace's in wire form and lower case,
+    /// or any other octets.
+    pub fn name_number(&self, name: &[u8]) -> NameNumber {
+        NameNumber::of(self.seed.hash_octets(name))
     }
 
     /// Returns the hash of a service's label and its namespace's.

@@ -2,14 +2,13 @@
 
 use super::class::ClassId;
 use super::decide::{Asker, Decision, Step, Target, decide};
-use super::options::{Mode, Options, Rules, Unknown};
+use super::options::{Mode, NodeView, Options, Rules, Unknown};
 use super::range::{RangeId, Ranges};
 use super::row::{ClassRow, Row};
 use super::tenant::{NamespaceFacts, ServiceFacts};
-use super::{Client, NsId, ServiceId};
+use super::{AddressKey, Client, NsId, ServiceId};
 use crate::cow::CowVec;
 use ipnet::IpNet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The kind of client, as `whoami`, `explain` and metrics name it.
@@ -45,6 +44,8 @@ impl ClientClass {
 pub(super) struct Rows {
     pub(super) shown: Arc<ClassRow>,
     pub(super) judged: Arc<ClassRow>,
+    /// Whether they are pods of the platform's namespaces.
+    pub(super) platform: bool,
 }
 
 /// What a snapshot holds of the policy.
@@ -60,6 +61,8 @@ pub struct Policy {
     pub(super) externals: Arc<[Rows]>,
     pub(super) ranges: Arc<Ranges>,
     pub(super) facts: CowVec<Option<Arc<NamespaceFacts>>>,
+    /// How many namespaces are left in audit.
+    pub(super) audited: u32,
     services: CowVec<Option<Arc<ServiceFacts>>>,
     ordinary: Arc<ServiceFacts>,
     nothing: Arc<ClassRow>,
@@ -91,6 +94,7 @@ impl Policy {
             externals: ranges.facts().map(|_| Rows::default()).collect(),
             ranges: Arc::new(ranges),
             facts: CowVec::default(),
+            audited: 0,
             services: CowVec::default(),
             ordinary: Arc::default(),
             nothing: Arc::default(),
@@ -183,14 +187,9 @@ impl Policy {
     }
 
     /// Returns whether what a client must not see is hidden from it, whatever it is.
+    #[inline]
     pub(super) fn is_enforced_on(&self, client: Client) -> bool {
-        self.is_enforced_by(client, self.own_facts(client))
-    }
-
-    /// Returns the same of a client of whose own namespace this is known.
-    #[inline(always)]
-    pub(super) fn is_enforced_by(&self, client: Client, own: Option<&NamespaceFacts>) -> bool {
-        match (client, own) {
+        match (client, self.own_facts(client)) {
             (Client::Pod(_), Some(own)) => self.enforces_on(Asker::Pod(own)),
             // Nothing is known of its namespace.
             (Client::Pod(_), None) => true,
@@ -203,8 +202,18 @@ impl Policy {
 
     /// Returns whether a client sees what it would not if the policy were enforced on it: it is in
     /// audit, or all of the server is.
+    #[inline]
     pub fn is_open_to(&self, client: Client) -> bool {
         self.mode() != Mode::Off && !self.is_enforced_on(client)
+    }
+
+    /// Returns whether there may be such a client.
+    pub fn may_be_open(&self) -> bool {
+        match self.mode() {
+            Mode::Off => false,
+            Mode::Audit => true,
+            Mode::Enforce => self.audited > 0 && self.forced.is_none(),
+        }
     }
 
     /// Returns whether what a client must not see of a namespace is hidden from it.
@@ -215,17 +224,41 @@ impl Policy {
         }
     }
 
-    /// Returns what a client is shown. A client without a row is shown nothing.
+    /// Returns what a client is shown, its kind, and whether it counts as somebody that we don't know.
+    /// A client without a row is shown nothing.
     #[inline(always)]
-    pub fn row(&self, client: Client) -> Row<'_> {
-        if self.is_open(client) {
-            return Row::of(&self.everything, None);
-        }
-        match self.rows(client) {
-            Some((rows, own)) if self.forced.is_some() => Row::of(&rows.judged, own),
-            Some((rows, own)) => Row::of(&rows.shown, own),
+    pub(super) fn standing(&self, client: Client) -> (Row<'_>, ClientClass, bool) {
+        let mut own = None;
+        let (rows, class, unknown) = match client {
+            Client::Pod(ns) => {
+                own = Some(ns);
+                match self.class_of(ns).and_then(|class| self.class_rows(class)) {
+                    Some(rows) if rows.platform => (Some(rows), ClientClass::Platform, false),
+                    rows => (rows, ClientClass::Pod, false),
+                }
+            }
+            Client::External(range) => {
+                let rows = self.externals.get(range.place());
+                (rows, ClientClass::External, false)
+            }
+            Client::Node => {
+                let unknown = self.options.node == NodeView::Unknown;
+                (Some(&self.node), ClientClass::Node, unknown)
+            }
+            Client::Unknown => (Some(&self.unknown), ClientClass::Unknown, true),
+        };
+        let row = match rows {
+            _ if self.is_open(client) => Row::of(&self.everything, None),
+            Some(rows) if self.forced.is_some() => Row::of(&rows.judged, own),
+            Some(rows) => Row::of(&rows.shown, own),
             None => Row::of(&self.nothing, None),
-        }
+        };
+        (row, class, unknown)
+    }
+
+    /// Returns what a client is shown.
+    pub fn row(&self, client: Client) -> Row<'_> {
+        self.standing(client).0
     }
 
     /// Returns what a client would be shown if the policy were enforced everywhere.
@@ -322,8 +355,8 @@ impl Policy {
 
     /// Returns the configured range that an address which is nobody's belongs to.
     #[inline]
-    pub fn external(&self, address: IpAddr) -> Option<RangeId> {
-        self.ranges.find(address)
+    pub fn external(&self, address: impl Into<AddressKey>) -> Option<RangeId> {
+        self.ranges.find(address.into())
     }
 
     /// Returns every range that the configuration names, the longest prefix first, with the tenant of
@@ -334,14 +367,13 @@ impl Policy {
 
     /// Returns the kind of a client.
     pub fn class(&self, client: Client) -> ClientClass {
-        let platform = |own: &NamespaceFacts| own.platform;
-        match client {
-            Client::Pod(_) if self.own_facts(client).is_some_and(platform) => ClientClass::Platform,
-            Client::Pod(_) => ClientClass::Pod,
-            Client::Node => ClientClass::Node,
-            Client::External(_) => ClientClass::External,
-            Client::Unknown => ClientClass::Unknown,
-        }
+        self.standing(client).1
+    }
+
+    /// Returns whether a namespace exists: only then can be told what its pods may see.
+    #[inline(always)]
+    pub fn knows(&self, ns: NsId) -> bool {
+        self.class_of(ns).is_some()
     }
 
     /// Returns what is known of a client's own namespace, where it is a pod.

@@ -1,10 +1,9 @@
 //! Clients that are neither pods nor nodes: the ranges that `[[tenancy.client]]` and the rules name.
 
-use super::client::bits;
+use super::AddressKey;
 use super::decide::ExternalFacts;
 use super::options::Options;
 use ipnet::IpNet;
-use std::net::IpAddr;
 
 /// The number of a configured range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Key {
         Self {
             v4,
             mask,
-            first: bits(cidr.network()) & mask,
+            first: AddressKey::from(cidr.network()).0 & mask,
         }
     }
 
@@ -81,9 +80,9 @@ impl Ranges {
     }
 
     /// Returns the range of an address.
-    pub(super) fn find(&self, address: IpAddr) -> Option<RangeId> {
-        let v4 = address.to_canonical().is_ipv4();
-        let address = bits(address);
+    #[inline]
+    pub(super) fn find(&self, AddressKey(address): AddressKey) -> Option<RangeId> {
+        let v4 = address >> 32 == 0xffff;
         let place = self.keys.iter().position(|key| key.has(address, v4));
         place.and_then(|place| Some(RangeId(place.try_into().ok()?)))
     }

@@ -2,6 +2,7 @@
 
 use super::view::Seen;
 use super::{NsId, ServiceId};
+use std::hint::select_unpredictable;
 
 /// How much of a namespace a client sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,9 @@ impl<'p> Row<'p> {
     /// Returns what [`Row::permits`] does, by the same work for every namespace and service.
     #[inline(always)]
     pub(super) fn permits_evenly(self, ns: NsId, service: ServiceId) -> bool {
-        let differs = self.class.differs(service);
+        // Whether there are any is the client's, and not the name's.
+        let singles = &self.class.services;
+        let differs = !singles.is_empty() && self.class.differs(service);
         let (whole, mixed) = self.class.namespaces.get(ns);
         let own = self.own == Some(ns);
         // Bit by bit: nothing branches on what comes out.
@@ -178,7 +181,7 @@ struct Word {
 impl Bits {
     #[inline(always)]
     fn get(&self, ns: NsId) -> (bool, bool) {
-        match self.words.get(self.at(ns.0 / 64)) {
+        match self.word(ns.0 / 64) {
             Some(word) if word.place == ns.0 / 64 => {
                 let is_set = |bits: u64| bits >> (ns.0 % 64) & 1 != 0;
                 (is_set(word.whole), is_set(word.mixed))
@@ -210,6 +213,22 @@ impl Bits {
         if word.whole | word.mixed == 0 {
             self.words.remove(at);
         }
+    }
+
+    /// Returns the word at `place`, or another one, by the same work for every place.
+    #[inline(always)]
+    fn word(&self, place: u32) -> Option<&Word> {
+        let mut word = self.words.first()?;
+        let (mut at, mut left) = (0usize, self.words.len());
+        while left > 1 {
+            let half = left / 2;
+            let middle = self.words.get(at.wrapping_add(half))?;
+            let is_behind = middle.place <= place;
+            at = at.wrapping_add(select_unpredictable(is_behind, half, 0));
+            word = select_unpredictable(is_behind, middle, word);
+            left = left.wrapping_sub(half);
+        }
+        Some(word)
     }
 
     /// Returns where the first word is that is not in front of the one at `place`.

@@ -3,8 +3,7 @@
 
 use super::policy::{ClientClass, Policy};
 use super::row::{Row, Sight};
-use super::tenant::NamespaceFacts;
-use super::{Client, ClientIndex, Directory, NsId, ServiceId, Unknown};
+use super::{Client, ClientIndex, Directory, NameNumber, NsId, ServiceId, Unknown};
 use crate::cow::Several;
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -13,8 +12,6 @@ use std::net::IpAddr;
 #[derive(Clone, Copy)]
 pub struct View<'s> {
     client: Client,
-    /// What is known of the client's namespace, where it is a pod.
-    own: Option<&'s NamespaceFacts>,
     row: Row<'s>,
     class: ClientClass,
     /// Whether this is somebody that we don't know, or that counts as such.
@@ -38,6 +35,7 @@ pub struct Seen {
 pub(crate) struct Candidate {
     number: ServiceId,
     is_own: bool,
+    name: NameNumber,
 }
 
 impl Candidate {
@@ -45,6 +43,12 @@ impl Candidate {
     #[inline(always)]
     pub(crate) fn number(self) -> ServiceId {
         self.number
+    }
+
+    /// Returns what stands for the name.
+    #[inline(always)]
+    pub(crate) fn name(self) -> NameNumber {
+        self.name
     }
 }
 
@@ -68,22 +72,10 @@ impl<'s> View<'s> {
         directory: &'s Directory,
         clients: &'s ClientIndex,
     ) -> Self {
-        let own = policy.own_facts(client);
-        // One look at what the client is, for all that follows from it.
-        let (class, unknown) = match (client, own) {
-            (Client::Pod(_), Some(own)) if own.platform => (ClientClass::Platform, false),
-            (Client::Pod(_), _) => (ClientClass::Pod, false),
-            (Client::External(_), _) => (ClientClass::External, false),
-            (Client::Node, _) => {
-                let unknown = policy.options().node == super::NodeView::Unknown;
-                (ClientClass::Node, unknown)
-            }
-            (Client::Unknown, _) => (ClientClass::Unknown, true),
-        };
+        let (row, class, unknown) = policy.standing(client);
         Self {
             client,
-            own,
-            row: policy.row(client),
+            row,
             class,
             unknown,
             policy,
@@ -109,17 +101,10 @@ impl<'s> View<'s> {
         std::ptr::from_ref(self.row.class).addr()
     }
 
-    /// Returns whether this client sees what it would not if the policy were enforced on it: it is in
-    /// audit, or all of the server is.
-    #[inline(always)]
-    pub fn is_open(&self) -> bool {
-        self.policy.mode() != super::Mode::Off && !self.is_enforced()
-    }
-
     /// Returns whether what this client must not see is hidden from it, whatever it asks for.
     #[inline(always)]
     pub fn is_enforced(&self) -> bool {
-        self.policy.is_enforced_by(self.client, self.own)
+        self.policy.is_enforced_on(self.client)
     }
 
     /// Returns whether a namespace is enforced although the rest is in audit.
@@ -216,11 +201,11 @@ impl<'s> View<'s> {
     /// Several numbers have the name's hash.
     #[inline(always)]
     pub(crate) fn candidate(&self, name: &[u8]) -> Result<Candidate, Several> {
-        let found = self.directory.candidate(name)?;
-        // The compiler must not leave out what only an own number needs.
+        let (found, name) = self.directory.candidate(name)?;
         Ok(Candidate {
-            number: ServiceId(black_box(found.number.0)),
+            number: found.number,
             is_own: found.is_own,
+            name,
         })
     }
 
@@ -229,8 +214,9 @@ impl<'s> View<'s> {
     /// nobody has named by the same work.
     #[inline(always)]
     pub(crate) fn shows(&self, candidate: Candidate, ns: NsId, has_name: bool) -> bool {
-        let permitted = black_box(self.row.permits_evenly(ns, candidate.number));
-        candidate.is_own & has_name & permitted
+        let permitted = self.row.permits_evenly(ns, candidate.number);
+        // What is left out where one of them is known to be false, is not even.
+        black_box(candidate.is_own & has_name & permitted)
     }
 
     /// Returns some service, which follows from `key`: looked at in the stead of one that is not
@@ -287,7 +273,7 @@ impl<'s> View<'s> {
 
     fn own_assigned(&self) -> Option<&'s str> {
         match self.client {
-            Client::Pod(_) => self.own?.tenant.assigned(),
+            Client::Pod(_) => self.policy.own_facts(self.client)?.tenant.assigned(),
             Client::External(range) => self.policy.ranges.of(range)?.tenant.as_deref(),
             Client::Node | Client::Unknown => None,
         }

@@ -78,16 +78,14 @@ fn plain_opt(octets: [u8; OPT_LEN]) -> Option<(u16, bool)> {
     }
 }
 
-/// Labels of which it is known where they start.
-const KNOWN: usize = 8;
-
 /// The labels of a name in front of a suffix.
 #[derive(Clone, Copy)]
 pub struct Front<'a> {
     octets: &'a [u8],
-    /// Where the first labels start.
-    starts: [u8; KNOWN],
     count: usize,
+    /// Where the last label starts, and the one in front of it.
+    last: usize,
+    second_last: usize,
 }
 
 impl<'a> Front<'a> {
@@ -95,29 +93,28 @@ impl<'a> Front<'a> {
     /// not end so, octet for octet, and `Some(None)` where what is in front of it is not a row of labels.
     #[inline(always)]
     pub fn of(name: &'a [u8], suffix: &[u8]) -> Option<Option<Self>> {
-        let at = name.len().checked_sub(suffix.len())?;
-        let (front, end) = name.split_at_checked(at)?;
+        // What wraps is no place.
+        let (front, end) = name.split_at_checked(name.len().wrapping_sub(suffix.len()))?;
         is_equal(end, suffix).then(|| Self::read(front))
     }
 
     #[inline(always)]
     fn read(octets: &'a [u8]) -> Option<Self> {
-        let mut starts = [0; KNOWN];
-        let (mut at, mut count) = (0usize, 0usize);
+        let (mut at, mut count, mut last, mut second_last) = (0usize, 0usize, 0, 0);
         while let Some(&len) = octets.get(at) {
             let len = usize::from(len);
             if len.wrapping_sub(1) >= MAX_LABEL {
                 return None;
             }
-            // Past the known ones it is written over, and nobody asks for it.
-            starts[count % KNOWN] = at as u8;
+            (second_last, last) = (last, at);
             at = at.wrapping_add(len + 1);
             count = count.wrapping_add(1);
         }
         (at == octets.len()).then_some(Self {
             octets,
-            starts,
             count,
+            last,
+            second_last,
         })
     }
 
@@ -133,26 +130,70 @@ impl<'a> Front<'a> {
         self.octets
     }
 
-    /// Returns the labels from the `index`th one on in wire form, where there is such a one and it is
-    /// one of the known.
+    /// Returns the last two labels in wire form, where there are as many, and how many octets are in
+    /// front of them.
     #[inline(always)]
-    pub fn from(&self, index: usize) -> Option<&'a [u8]> {
-        if index >= self.count || self.count > KNOWN {
-            return None;
-        }
-        self.octets.get(usize::from(*self.starts.get(index)?)..)
+    pub fn last_two(&self) -> Option<(&'a [u8], usize)> {
+        let two = self.octets.get(self.second_last..)?;
+        (self.count > 1).then_some((two, self.second_last))
     }
 
-    /// Returns the `index`th label from the left, where it is one of the known or the last.
+    /// Returns the first two labels, where there are as many.
     #[inline(always)]
-    pub fn label(&self, index: usize) -> Option<&'a [u8]> {
-        let last = index + 1 == self.count;
-        if index >= self.count || (self.count > KNOWN && !last) {
-            return None;
+    pub fn first_labels(&self) -> Option<[&'a [u8]; 2]> {
+        let (first, rest) = split_label(self.octets)?;
+        Some([first, split_label(rest)?.0])
+    }
+
+    /// Returns the last two labels, the last one second, where there are as many.
+    #[inline(always)]
+    pub fn last_labels(&self) -> Option<[&'a [u8]; 2]> {
+        Some([self.label(self.second_last)?, self.last_label()?]).filter(|_| self.count > 1)
+    }
+
+    /// Returns the last label, where there is one.
+    #[inline(always)]
+    pub fn last_label(&self) -> Option<&'a [u8]> {
+        self.label(self.last)
+    }
+
+    #[inline(always)]
+    fn label(&self, start: usize) -> Option<&'a [u8]> {
+        split_label(self.octets.get(start..)?).map(|(label, _)| label)
+    }
+}
+
+/// Returns the first label of a row of them, and what is behind it.
+#[inline(always)]
+fn split_label(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = octets.split_first()?;
+    rest.split_at_checked(usize::from(*len))
+}
+
+/// A zone's SOA record, but for where its name is: MNAME is `ns.dns` and RNAME `hostmaster` below it.
+#[derive(Clone, Copy)]
+pub struct PlainSoa([u8; SOA_LEN]);
+
+/// The head, both names, which end in pointers, and five numbers.
+const SOA_LEN: usize = 12 + 9 + 13 + 20;
+/// Where the pointers to the zone's name are: its owner, and the ends of both names.
+const SOA_POINTERS: [usize; 3] = [0, 12 + 7, 12 + 9 + 11];
+
+impl PlainSoa {
+    /// Returns the record with this TTL, and serial, refresh, retry, expire and minimum.
+    pub fn new(ttl: u32, numbers: [u32; 5]) -> Self {
+        let mut octets = [0; SOA_LEN];
+        let parts = octets.split_first_chunk_mut();
+        if let Some((head, rest)) = parts
+            && let Some((names, rest)) = rest.split_first_chunk_mut()
+        {
+            *head = record_head([0, 0], RType::SOA, ttl, (SOA_LEN - 12) as u16);
+            *names = *b"\x02ns\x03dns\0\0\x0ahostmaster\0\0";
+            for (octets, number) in rest.as_chunks_mut().0.iter_mut().zip(numbers) {
+                *octets = number.to_be_bytes();
+            }
         }
-        let start = usize::from(self.starts[index % KNOWN]);
-        let (len, rest) = self.octets.get(start..)?.split_first()?;
-        rest.get(..usize::from(*len))
+        Self(octets)
     }
 }
 
@@ -174,7 +215,7 @@ impl<'a, 'b> PlainReply<'a, 'b> {
         let limit = limit.min(out.len());
         let out = out.get_mut(..limit)?;
         let at = query.head.len();
-        out.get_mut(..at)?.copy_from_slice(query.head);
+        copy(query.head, out.get_mut(..at)?);
         Some(Self {
             query,
             out,
@@ -192,7 +233,7 @@ impl<'a, 'b> PlainReply<'a, 'b> {
         &mut self,
         (rtype, ttl): (RType, u32),
         octets: &[u8],
-        entropy: u64,
+        entropy: impl FnOnce() -> u64,
     ) -> Option<()> {
         let count = match rtype {
             RType::A => self.push_rows::<4, 16>((rtype, ttl), octets, entropy),
@@ -208,7 +249,7 @@ impl<'a, 'b> PlainReply<'a, 'b> {
         &mut self,
         (rtype, ttl): (RType, u32),
         octets: &[u8],
-        entropy: u64,
+        entropy: impl FnOnce() -> u64,
     ) -> Option<usize> {
         let rows = octets.as_chunks::<N>().0;
         let mut template = [0; S];
@@ -226,7 +267,7 @@ impl<'a, 'b> PlainReply<'a, 'b> {
             write(record, octets);
             return Some(1);
         }
-        let first = (entropy % rows.len().max(1) as u64) as usize;
+        let first = (entropy() % rows.len().max(1) as u64) as usize;
         let (early, late) = rows.split_at_checked(first)?;
         for (record, octets) in records.iter_mut().zip(late.iter().chain(early)) {
             write(record, octets);
@@ -248,9 +289,11 @@ impl<'a, 'b> PlainReply<'a, 'b> {
         let target = labels.len() + origin.len();
         let at = self.at;
         let length = u16::try_from(6 + target).ok()?;
-        let (w, p) = (weight.to_be_bytes(), port.to_be_bytes());
-        self.put(&record_head(QNAME_POINTER, RType::SRV, ttl, length))?;
-        self.put(&[0, 0, w[0], w[1], p[0], p[1]])?;
+        let numbers = [[0, 0], weight.to_be_bytes(), port.to_be_bytes()];
+        let mut head = [0; FRONT + 6];
+        *head.first_chunk_mut()? = record_head(QNAME_POINTER, RType::SRV, ttl, length);
+        *head.last_chunk_mut()? = *numbers.as_flattened().first_chunk::<6>()?;
+        self.put(&head)?;
         self.put(labels)?;
         self.put(origin)?;
         self.answers = 1;
@@ -262,34 +305,38 @@ impl<'a, 'b> PlainReply<'a, 'b> {
             .ok()
             .filter(|at| *at < 0x4000)?;
         let owner = (0xc000 | pointer).to_be_bytes();
-        let length = u16::try_from(octets.len()).ok()?;
-        self.put(&record_head(owner, rtype, ttl, length))?;
-        self.put(octets)?;
+        match <&[u8; 4]>::try_from(octets) {
+            Ok(octets) => self.put_address::<4, 16>((owner, rtype, ttl), octets),
+            Err(_) => self.put_address::<16, 28>((owner, rtype, ttl), octets.try_into().ok()?),
+        }
+    }
+
+    /// Appends the record of the one address that is told beside the answer, of `S` octets.
+    #[inline(always)]
+    fn put_address<const N: usize, const S: usize>(
+        &mut self,
+        (owner, rtype, ttl): ([u8; 2], RType, u32),
+        octets: &[u8; N],
+    ) -> Option<()> {
+        let mut record = [0; S];
+        *record.first_chunk_mut()? = record_head(owner, rtype, ttl, N as u16);
+        *record.last_chunk_mut()? = *octets;
+        self.put(&record)?;
         self.additionals = 1;
         Some(())
     }
 
-    /// Appends the SOA record of the zone whose name has so many octets at the QNAME's end: MNAME is
-    /// `ns.dns` and RNAME `hostmaster` below it. `numbers` are serial, refresh, retry, expire and
-    /// minimum.
+    /// Appends the SOA record of the zone whose name has so many octets at the QNAME's end.
     #[inline(always)]
-    pub fn push_soa(&mut self, zone: usize, ttl: u32, numbers: [u32; 5]) -> Option<()> {
-        const RDATA: usize = 42;
-        let zone_at = HEADER_LEN + self.query.qname.len().checked_sub(zone)?;
-        let owner = (0xc000 | u16::try_from(zone_at).ok()?).to_be_bytes();
-        let [z0, z1] = owner;
-        let mut record = [0; 12 + RDATA];
-        let (head, rdata) = record.split_at_mut(12);
-        *head.first_chunk_mut()? = record_head(owner, RType::SOA, ttl, RDATA as u16);
-        let (names, rest) = rdata.split_first_chunk_mut::<22>()?;
-        *names = [
-            2, b'n', b's', 3, b'd', b'n', b's', z0, z1, //
-            10, b'h', b'o', b's', b't', b'm', b'a', b's', b't', b'e', b'r', z0, z1,
-        ];
-        for (octets, number) in rest.as_chunks_mut().0.iter_mut().zip(numbers) {
-            *octets = number.to_be_bytes();
+    pub fn push_soa(&mut self, zone: usize, soa: &PlainSoa) -> Option<()> {
+        let zone_at = self.query.qname.len().checked_sub(zone)? + HEADER_LEN;
+        let pointer = (0xc000 | zone_at as u16).to_be_bytes();
+        let room = self.out.get_mut(self.at..)?.first_chunk_mut::<SOA_LEN>()?;
+        *room = soa.0;
+        for at in SOA_POINTERS {
+            *room.get_mut(at..)?.first_chunk_mut()? = pointer;
         }
-        self.put(&record)?;
+        self.at = self.at.wrapping_add(SOA_LEN);
         self.authorities = 1;
         Some(())
     }
@@ -322,10 +369,32 @@ impl<'a, 'b> PlainReply<'a, 'b> {
     #[inline(always)]
     fn put(&mut self, octets: &[u8]) -> Option<()> {
         let end = self.at.checked_add(octets.len())?;
-        self.out.get_mut(self.at..end)?.copy_from_slice(octets);
+        copy(octets, self.out.get_mut(self.at..end)?);
         self.at = end;
         Some(())
     }
+}
+
+/// Copies octets to where there is room for as many. Few, as names are, by steps that overlap, instead of
+/// a call.
+#[inline(always)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    if !copy_ends::<32>(from, to) && !copy_ends::<16>(from, to) && !copy_ends::<8>(from, to) {
+        to.copy_from_slice(from);
+    }
+}
+
+/// Copies octets where there are `N` of them at least, and no more than twice as many.
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) -> bool {
+    if from.len() > 2 * N || from.len() != to.len() {
+        return false;
+    }
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+        return false;
+    };
+    let room = to.first_chunk_mut().map(|to| *to = *first);
+    room.is_some() && to.last_chunk_mut().map(|to| *to = *last).is_some()
 }
 
 /// Returns what a record of class IN starts with.
@@ -337,22 +406,42 @@ fn record_head(owner: [u8; 2], rtype: RType, ttl: u32, length: u16) -> [u8; 12] 
     [o0, o1, t0, t1, c0, c1, l0, l1, l2, l3, n0, n1]
 }
 
-/// Returns whether octets are the same: eight are one step, or four where there are fewer, the last of
-/// them again with those before them. Where there are as many of both, it takes as long for others as for the
-/// same.
+/// Returns whether octets are the same: the first and the last of them by a step each, which for some are
+/// the same, and those between them. Where there are as many of both, it takes as long for others as for
+/// the same.
 #[inline(always)]
 pub(crate) fn is_equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
+    let differ = |a: &[u8; 16], b: &[u8; 16]| u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
+    if let (Some((a_first, a_rest)), Some((b_first, b_rest))) = (split(a), split(b)) {
+        let ends = differ(a_first, b_first);
+        return match (a_rest.last_chunk(), b_rest.last_chunk()) {
+            (Some(a_last), Some(b_last)) => {
+                let chunks = a_rest.as_chunks().0.iter().zip(b_rest.as_chunks().0);
+                let ends = ends | differ(a_last, b_last);
+                chunks.fold(ends, |all, (a, b)| all | differ(a, b)) == 0
+            }
+            _ => match (a.last_chunk(), b.last_chunk()) {
+                (Some(a_last), Some(b_last)) => ends | differ(a_last, b_last) == 0,
+                _ => false,
+            },
+        };
+    }
     if let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        let chunks = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-        return chunks.fold(a_end == b_end, |same, (a, b)| same & (a == b));
+        return (a_end == b_end) & (a.first_chunk::<8>() == b.first_chunk());
     }
     if let (Some(a_end), Some(b_end)) = (a.last_chunk::<4>(), b.last_chunk::<4>()) {
         return (a_end == b_end) & (a.first_chunk::<4>() == b.first_chunk());
     }
     a.iter().zip(b).fold(true, |same, (a, b)| same & (a == b))
+}
+
+/// Returns the first sixteen octets, and those behind them.
+#[inline(always)]
+fn split(octets: &[u8]) -> Option<(&[u8; 16], &[u8])> {
+    octets.split_first_chunk()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::ports::{Only, Selector};
 use super::service::{self, Head, ServiceNode};
 use super::target::without_underscore;
 use super::{Origin, Zone};
-use crate::tenancy::View;
+use crate::tenancy::{NameNumber, View};
 use crate::wire::{Front, Name, RType, has_uppercase, is_equal};
 use std::hint::black_box;
 
@@ -19,8 +19,9 @@ pub enum Plain<'a> {
     Service(ServiceNode<'a>, u16),
     /// The name exists, without records of this type.
     NoData,
-    /// The name is not in the view.
-    Absent,
+    /// The name is not in the view; `None` where no cluster could hold it
+    /// ([`super::Absent::Impossible`]).
+    Absent(Option<NameNumber>),
 }
 
 /// Where the short way leads.
@@ -68,25 +69,15 @@ impl<'a> PlainZone<'a> {
 
     /// Looks up a name in wire form as `view` sees it, where that is somebody's whom we know. Returns
     /// `None` where [`Zone::lookup`] is to be asked.
-    // A function of its own: in its callers it would take the registers that they need.
-    #[inline(never)]
+    #[inline(always)]
     pub fn lookup(&self, view: &View<'a>, qname: &[u8], qtype: RType) -> Option<Plain<'a>> {
         if !matches!(qtype, RType::A | RType::AAAA | RType::SRV | RType::HTTPS) {
             return None;
         }
-        let (front, found) = match Front::of(qname, self.services) {
-            Some(front) => {
-                let found = self.below_services(view, &front?, (qname, qtype))?;
-                (front?, found)
-            }
-            None => {
-                let front = Front::of(qname, self.origin())??;
-                (front, beside_services(&front)?)
-            }
-        };
-        // What is stored is in lower case: what is found was asked for so.
-        let differs = matches!(found, Plain::Absent) && has_uppercase(front.as_wire());
-        (!differs).then_some(found)
+        match Front::of(qname, self.services) {
+            Some(front) => self.below_services(view, &front?, (qname, qtype)),
+            None => beside_services(&Front::of(qname, self.origin())??),
+        }
     }
 
     #[inline(always)]
@@ -101,35 +92,37 @@ impl<'a> PlainZone<'a> {
             0 | 1 => return None,
             count @ 2..=4 => count - 2,
             // With `zonal`, there are names that long.
-            _ => return (!self.zone.options.zonal).then_some(Plain::Absent),
+            _ => return (!self.zone.options.zonal).then_some(Plain::Absent(None)),
         };
         let zone = self.zone;
-        let name = front.from(more)?;
-        let whole = qname.get(front.as_wire().len() - name.len()..)?;
-        let whole = whole.get(..name.len() + b"\x03svc".len())?;
+        let (name, at) = front.last_two()?;
+        let whole = qname.get(at..)?.get(..name.len() + b"\x03svc".len())?;
         let candidate = view.candidate(name).ok()?;
+        let absent = Plain::Absent(Some(candidate.name()));
         let block = zone.services.get(candidate.number().0);
         let block = block.and_then(Option::as_deref).unwrap_or(&NOTHING);
         let node = ServiceNode::read(block)?;
         let ns = node.namespace();
         let has_name = is_same(node.suffix(), whole) & zone.exposed.contains(ns.0);
         if !view.shows(candidate, ns, has_name) {
-            let is_wild = |at: usize| front.label(at).is_none_or(is_wild);
-            let may_be_others = zone.wildcards && (is_wild(more) || is_wild(more + 1));
-            return (!may_be_others).then_some(Plain::Absent);
+            let is_wild = |labels: [&[u8]; 2]| labels.into_iter().any(is_wild);
+            let may_be_others = zone.wildcards && front.last_labels().is_none_or(is_wild);
+            // What is stored is in lower case: what is found was asked for so, and the rest may be.
+            return (!may_be_others && !has_uppercase(name)).then_some(absent);
         }
         if zone.wildcards && node.is_wild() {
             return None;
         }
         match (node.kind(), more, qtype) {
-            (service::ABSENT, ..) => Some(Plain::Absent),
+            (service::ABSENT, ..) => Some(absent),
             (service::CLUSTER, 0, RType::A | RType::AAAA) => {
-                row(node.cluster_row(qtype), node.has_cluster_addresses())
+                row(node.cluster_row(qtype), node.has_cluster_addresses()).or(Some(absent))
             }
             (service::CLUSTER, 2, RType::SRV) => {
+                let [port, protocol] = front.first_labels()?;
                 let selector = Selector {
-                    port: without_underscore(front.label(0)?),
-                    protocol: without_underscore(front.label(1)?),
+                    port: without_underscore(port),
+                    protocol: without_underscore(protocol),
                 };
                 if zone.wildcards && (is_wild(selector.port) || is_wild(selector.protocol)) {
                     return None;
@@ -138,13 +131,14 @@ impl<'a> PlainZone<'a> {
                     Only::One(port) if node.has_cluster_addresses() => {
                         Some(Plain::Service(node, port?))
                     }
-                    Only::Nothing => Some(Plain::Absent),
+                    // Ports' names are stored in lower case, too.
+                    Only::Nothing => (!has_uppercase(front.as_wire())).then_some(absent),
                     Only::One(_) | Only::Several => None,
                 }
             }
             (service::HEADLESS, 0, RType::A | RType::AAAA) => {
                 let endpoints = node.endpoints();
-                row(endpoints.in_row(qtype)?, !endpoints.is_empty())
+                row(endpoints.in_row(qtype)?, !endpoints.is_empty()).or(Some(absent))
             }
             _ => None,
         }
@@ -152,15 +146,15 @@ impl<'a> PlainZone<'a> {
 }
 
 /// Returns what is found of a name of the zone that is not below `svc`.
-#[inline(never)]
+#[inline(always)]
 fn beside_services<'a>(front: &Front<'_>) -> Option<Plain<'a>> {
-    let count = front.count();
-    match front.label(count.checked_sub(1)?)? {
+    let (count, last) = (front.count(), front.last_label()?);
+    match last {
         b"svc" => None,
-        b"pod" => (count > 5).then_some(Plain::Absent),
+        b"pod" => (count > 5).then_some(Plain::Absent(None)),
         // Few names of the zone itself have other labels there: one, or two that end in these.
         b"dns" | b"tenantdns" => None,
-        _ => (count > 1).then_some(Plain::Absent),
+        _ => (count > 1 && !has_uppercase(last)).then_some(Plain::Absent(None)),
     }
 }
 
@@ -172,11 +166,11 @@ fn is_same(stored: &[u8], name: &[u8]) -> bool {
     black_box(is_equal(stored, name)) & same_length
 }
 
+/// Returns a row of addresses, or that there are none of their type; `None` where there are none at all.
 #[inline(always)]
 fn row(octets: &[u8], exists: bool) -> Option<Plain<'_>> {
-    Some(match (octets.is_empty(), exists) {
-        (false, _) => Plain::Addresses(octets),
-        (true, true) => Plain::NoData,
-        (true, false) => Plain::Absent,
-    })
+    match octets {
+        [_, ..] => Some(Plain::Addresses(octets)),
+        [] => exists.then_some(Plain::NoData),
+    }
 }

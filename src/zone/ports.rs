@@ -1,6 +1,5 @@
 //! Lists of ports in one run of octets, and the choice that a question makes among them.
 
-use crate::wire::is_equal;
 use std::fmt;
 
 /// A choice among a service's ports: an empty name or protocol matches every one.
@@ -58,7 +57,7 @@ pub(super) enum Only {
 /// Returns whether a text is the one that is asked for; an empty one asks for any.
 #[inline(always)]
 fn is_text(text: &[u8], asked: &[u8]) -> bool {
-    asked.is_empty() || (text.len() == asked.len() && is_equal(text, asked))
+    asked.is_empty() || text == asked
 }
 
 /// The list of what declares no port: one without number, so that its addresses are answered.

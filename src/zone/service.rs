@@ -84,21 +84,21 @@ impl Head {
         ]
     }
 
+    /// Reads each part by itself, so that those that nobody asks for are not read.
     #[inline(always)]
     fn of_octets(octets: &[u8; Self::LEN]) -> Self {
-        let [kind, flags, suffix, target, a, b, c, d, rest @ ..] = *octets;
-        let [e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = rest;
+        let [kind, flags, suffix, target, ..] = *octets;
         Self {
             kind,
             flags,
             suffix,
             target,
-            v4: u16::from_le_bytes([a, b]),
-            v6: u16::from_le_bytes([c, d]),
-            ports: u32::from_le_bytes([e, f, g, h]),
-            groups: u32::from_le_bytes([i, j, k, l]),
-            endpoints: u32::from_le_bytes([m, n, o, p]),
-            namespace: u32::from_le_bytes([q, r, s, t]),
+            v4: u16::from_le_bytes(at(octets, 4)),
+            v6: u16::from_le_bytes(at(octets, 6)),
+            ports: u32::from_le_bytes(at(octets, 8)),
+            groups: u32::from_le_bytes(at(octets, 12)),
+            endpoints: u32::from_le_bytes(at(octets, 16)),
+            namespace: u32::from_le_bytes(at(octets, 20)),
         }
     }
 
@@ -119,6 +119,13 @@ impl Head {
     fn endpoints_at(self) -> usize {
         self.target_at() + usize::from(self.target)
     }
+}
+
+/// Returns the octets at a place that is known to be there.
+#[inline(always)]
+fn at<const N: usize>(octets: &[u8; Head::LEN], place: usize) -> [u8; N] {
+    let octets = octets.get(place..).and_then(<[u8]>::first_chunk);
+    octets.copied().unwrap_or([0; N])
 }
 
 impl<'s> ServiceNode<'s> {

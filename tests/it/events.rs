@@ -343,7 +343,7 @@ fn rows_equal_decisions(
         (Client::Unknown, Asker::Unknown),
     ]);
     let policy = &snapshot.policy;
-    let office = policy.external("203.0.113.1".parse().unwrap());
+    let office = policy.external("203.0.113.1".parse::<IpAddr>().unwrap());
     let tenant = options.clients.first().map(|client| client.tenant.clone());
     let speaks = |rule: &Rule| {
         let From { tenants, cidrs, .. } = &rule.from;

@@ -171,7 +171,11 @@ fn states(heard: &Heard) -> BTreeMap<Kind, KindState> {
 }
 
 fn is_pod(trial: &Trial, address: &str) -> bool {
-    let owner = trial.reader.load().clients.owner(address.parse().unwrap());
+    let owner = trial
+        .reader
+        .load()
+        .clients
+        .owner(address.parse::<std::net::IpAddr>().unwrap());
     matches!(owner, Some(Owner::Pod(_)))
 }
 

@@ -1,13 +1,15 @@
 //! What is seen of the answers while they are given: the answerer that every thread has, and the thread
 //! that gathers what they saw. Not what is looked for: [`crate::observe`].
 
-use crate::answer::{DropReason, Failure, Outcome, Replied, Request, Shortcut, Verdict};
+use crate::answer::{
+    DropReason, Failure, Outcome, PlainRequest, Replied, Request, Shortcut, Verdict,
+};
 use crate::app::journal::{Journal, Losses, UpstreamTaps};
 use crate::app::ledger::Ledger;
 use crate::app::observer::Observer;
 use crate::app::pages::{Gathering, ReadGathered};
 use crate::app::questions::Asking;
-use crate::chain::Plugin;
+use crate::chain::{ListenerId, Plugin};
 use crate::config::Config;
 use crate::observe::{self, Audited, Recorder, Traffic, TrafficReader, Witness, observe};
 use crate::server::{Answerer, Core};
@@ -350,17 +352,39 @@ impl Clone for Observed {
 }
 
 impl Answerer for Observed {
+    fn turn_to(&mut self, snapshot: &Snapshot, listener: ListenerId) {
+        if let Some(witness) = &mut self.witness {
+            witness.turn_to(snapshot);
+        }
+        if let Some(traffic) = &mut self.traffic {
+            traffic.turn_to(snapshot, listener);
+        }
+    }
+
     #[inline(always)]
     fn answer_plainly(
         &mut self,
         snapshot: &Snapshot,
         way: &Shortcut<'_>,
-        request: &Request<'_>,
+        request: PlainRequest<'_, '_>,
+        entropy: impl FnOnce() -> u64,
         out: &mut [u8],
     ) -> Option<usize> {
-        let (length, verdict) = way.respond(request, out)?;
-        let answer = out.get(..length).unwrap_or_default();
-        self.note(snapshot, request, &verdict, (answer, None));
+        let (length, verdict) = way.respond(request, entropy, out)?;
+        let class = verdict.client?;
+        if class == ClientClass::Unknown {
+            self.say_unknown(snapshot, &request.whole());
+        }
+        if let Some(witness) = &mut self.witness {
+            witness.saw_plainly(snapshot, request, (&verdict, class));
+        }
+        if let Some(traffic) = &mut self.traffic {
+            traffic.saw_plainly(snapshot, request, &verdict, length);
+        }
+        if self.recorder.is_wanted() {
+            let answer = out.get(..length).unwrap_or_default();
+            (self.recorder).saw(&request.whole(), &verdict, None, answer);
+        }
         Some(length)
     }
 

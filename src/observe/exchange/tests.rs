@@ -17,9 +17,9 @@ fn verdict(rcode: Rcode) -> Verdict {
         forwarded: None,
         named: Some("fd00::7".parse().unwrap()),
         asker: Client::Unknown,
-        open: false,
         qtype: Some(RType::A),
         searched: false,
+        missing: None,
         dnssec_ok: false,
         qname: 0,
     }

@@ -36,7 +36,7 @@ fn echo(server: &Datagrams, receiver: &mut Receiver, sender: &mut Sender) -> (us
         if let Some((bytes, _)) = receiver.datagram(slot) {
             let length = bytes.len().min(ANSWER);
             sender.buffer()[..length].copy_from_slice(&bytes[..length]);
-            sender.push(length, slot, receiver, server);
+            sender.push(length, slot);
         }
     }
     (received, sender.flush(receiver, server))
@@ -80,7 +80,7 @@ fn answers_leave_from_the_address_that_was_asked() {
         for answer in ["batched", "alone"] {
             if answer == "batched" {
                 sender.buffer()[..answer.len()].copy_from_slice(answer.as_bytes());
-                sender.push(answer.len(), 0, &receiver, &server);
+                sender.push(answer.len(), 0);
                 assert_eq!(
                     sender.flush(&receiver, &server),
                     Sent { sent: 1, failed: 0 },
@@ -153,7 +153,7 @@ fn an_answer_that_the_kernel_refuses_does_not_stop_the_next_one() {
     receiver.headers[2].msg_hdr.msg_namelen = length as _;
     for slot in 0..4 {
         sender.buffer()[0] = b'y';
-        sender.push(1, slot, &receiver, &server);
+        sender.push(1, slot);
     }
     let sent = sender.flush(&receiver, &server);
     assert_eq!(sent, Sent { sent: 2, failed: 2 });

@@ -76,16 +76,16 @@ fn what_is_unusual_is_left() {
 #[test]
 fn labels_in_front_of_a_suffix() {
     let suffix = b"\x03svc\x05local\0";
-    let labels = |front: &Front<'_>| -> Vec<Vec<u8>> {
-        let known = (0..front.count()).map(|at| front.label(at).unwrap_or(b"?").to_vec());
-        known.collect()
-    };
     for (name, expected) in [
         (
             &b"\x03web\x04shop\x03svc\x05local\0"[..],
-            Some(Some(vec!["web", "shop"])),
+            Some(Some((2, Some([["web", "shop"]; 2]), Some("shop"), Some(0)))),
         ),
-        (b"\x03svc\x05local\0", Some(Some(vec![]))),
+        (b"\x03svc\x05local\0", Some(Some((0, None, None, None)))),
+        (
+            b"\x01a\x03svc\x05local\0",
+            Some(Some((1, None, Some("a"), None))),
+        ),
         (b"\x05local\0", None),
         (b"\x03svc\x05locaL\0", None),
         // The suffix is the end of a label.
@@ -94,24 +94,29 @@ fn labels_in_front_of_a_suffix() {
         (b"\x00\x03svc\x05local\0", Some(None)),
         (b"\xc0\x0c\x03svc\x05local\0", Some(None)),
         (
-            b"\x01a\x01b\x01c\x01d\x01e\x01f\x01g\x01h\x01i\x03svc\x05local\0",
-            Some(Some(vec!["?", "?", "?", "?", "?", "?", "?", "?", "i"])),
+            b"\x01a\x02bc\x01d\x03efg\x01h\x03svc\x05local\0",
+            Some(Some((
+                5,
+                Some([["a", "bc"], ["efg", "h"]]),
+                Some("h"),
+                Some(7),
+            ))),
         ),
     ] {
-        let front = Front::of(name, suffix);
-        let texts = front.map(|front| front.map(|front| labels(&front)));
-        let expected = expected.map(|front| {
-            let labels = |front: Vec<&str>| front.iter().map(|l| l.as_bytes().to_vec()).collect();
-            front.map(labels)
+        let front = Front::of(name, suffix).map(|front| {
+            front.map(|front| {
+                let text = |label| str::from_utf8(label).unwrap();
+                let both = front.first_labels().zip(front.last_labels());
+                let both = both.map(|(first, last)| [first.map(text), last.map(text)]);
+                if let Some((two, at)) = front.last_two() {
+                    assert_eq!([&front.as_wire()[..at], two].concat(), front.as_wire());
+                }
+                let at = front.last_two().map(|(_, at)| at);
+                (front.count(), both, front.last_label().map(text), at)
+            })
         });
-        assert_eq!(texts, expected, "{}", name.escape_ascii());
+        assert_eq!(front, expected, "{}", name.escape_ascii());
     }
-    let front = Front::of(b"\x01a\x02bc\x03svc\x05local\0", suffix)
-        .flatten()
-        .unwrap();
-    assert_eq!(front.from(0), Some(&b"\x01a\x02bc"[..]));
-    assert_eq!(front.from(1), Some(&b"\x02bc"[..]));
-    assert_eq!((front.from(2), front.label(2)), (None, None));
 }
 
 #[test]
