@@ -48,8 +48,8 @@ pub struct Traffic {
     /// The slots that have queries of which it is not counted yet how long they took.
     touched: Vec<u32>,
     began: Instant,
-    /// The slot that counts what [`Traffic::saw_plainly`] is told; too great where there is none.
-    plain: usize,
+    /// The row of the slot that counts what [`Traffic::saw_plainly`] is told, where there is one.
+    plain: Option<(usize, Arc<Row>)>,
     /// How many it was told since the last [`Traffic::sent`].
     plain_pending: u64,
 }
@@ -98,7 +98,7 @@ impl Traffic {
             slots: Vec::new(),
             touched: Vec::new(),
             began: Instant::now(),
-            plain: usize::MAX,
+            plain: None,
             plain_pending: 0,
         }
     }
@@ -163,11 +163,11 @@ impl Traffic {
         }
         // Of the first block, which is the only one where there is a short way.
         let place = usize::from(listener.0).wrapping_mul(self.stride);
-        let slot = self.slots.get(place);
-        self.plain = match slot.is_some_and(|slot| slot.zones.is_none()) {
-            true => place,
-            false => usize::MAX,
-        };
+        if self.plain.as_ref().is_none_or(|(slot, _)| *slot != place) {
+            self.sent();
+            let slot = self.slots.get(place).filter(|slot| slot.zones.is_none());
+            self.plain = slot.map(|slot| (place, slot.row.clone()));
+        }
     }
 
     /// Counts an answer of so many octets as [`Traffic::saw`] does, where it was given by the short way
@@ -180,10 +180,10 @@ impl Traffic {
         verdict: &Verdict,
         length: usize,
     ) {
-        match (self.slots.get(self.plain), verdict.qtype) {
-            (Some(slot), Some(qtype)) => {
+        match (&self.plain, verdict.qtype) {
+            (Some((_, row)), Some(qtype)) => {
                 let (stream, v6) = way(request.transport, request.peer);
-                slot.row.add(
+                row.add(
                     (stream, v6, verdict.dnssec_ok),
                     qtype,
                     (verdict.rcode, verdict.plugin),
@@ -272,10 +272,10 @@ impl Traffic {
         }
         let took = self.began.elapsed();
         let pending = std::mem::take(&mut self.plain_pending);
-        if let Some(slot) = self.slots.get_mut(self.plain)
+        if let Some((_, row)) = &self.plain
             && pending > 0
         {
-            slot.row.took(took, pending);
+            row.took(took, pending);
         }
         for place in self.touched.drain(..) {
             if let Some(slot) = self.slots.get_mut(place as usize) {
@@ -324,7 +324,7 @@ impl Traffic {
         }
         slots.append(&mut more);
         drop(rows);
-        self.plain = usize::MAX;
+        self.plain = None;
         self.touched.reserve(slots.len());
         self.zoned = slots.iter().any(|slot| slot.zones.is_some());
         self.slots = slots;

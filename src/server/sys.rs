@@ -233,8 +233,11 @@ impl Receiver {
         let parts = headers.zip(bytes.chunks_exact(STRIDE));
         let slots = (from..to).zip(routes.zip(parts));
         slots.map(|(slot, ((can_answer, route), (header, bytes)))| {
-            let bytes = bytes.get(..header.msg_len as usize);
-            (slot, bytes.filter(|_| *can_answer), route)
+            let bytes = match *can_answer {
+                true => bytes.get(..header.msg_len as usize),
+                false => None,
+            };
+            (slot, bytes, route)
         })
     }
 

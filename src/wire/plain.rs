@@ -379,7 +379,11 @@ impl<'a, 'b> PlainReply<'a, 'b> {
 /// a call.
 #[inline(always)]
 fn copy(from: &[u8], to: &mut [u8]) {
-    if !copy_ends::<32>(from, to) && !copy_ends::<16>(from, to) && !copy_ends::<8>(from, to) {
+    let done = copy_ends::<32>(from, to)
+        || copy_ends::<64>(from, to)
+        || copy_ends::<16>(from, to)
+        || copy_ends::<8>(from, to);
+    if !done {
         to.copy_from_slice(from);
     }
 }
