@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -149,13 +149,18 @@ fn park() {
     std::thread::park_timeout(Duration::from_millis(20));
 }
 
-/// A port of 127.0.0.1 that is free for UDP and TCP. Someone else may take it before it is used:
-/// who starts something on it tries again with another.
+/// Returns a port of 127.0.0.1 that is free for TCP and UDP, another one each time. It is below those
+/// that the kernel gives to sockets that ask for none, or one of those could have it before it is used.
 pub(crate) fn free_port() -> u16 {
+    const FIRST: u32 = 12_000;
+    const PORTS: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     until("no port is free", FAREWELL, || {
-        let tcp = TcpListener::bind("127.0.0.1:0").ok()?;
-        let address = tcp.local_addr().ok()?;
-        UdpSocket::bind(address).ok().map(|_| address.port())
+        let start = std::process::id().wrapping_mul(769);
+        let next = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + next % PORTS).ok()?;
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        UdpSocket::bind(tcp.local_addr().ok()?).ok().map(|_| port)
     })
 }
 
