@@ -357,10 +357,10 @@ impl<A: Answerer> Engine<A> {
         out: &mut [u8],
     ) -> Answered {
         let mut plainly = None;
-        let way = self.shortcut(snapshot, request.listener);
         let answered = self.guarded(request, out, |answerer, out| {
             let entropy = || request.entropy;
-            plainly = way.and_then(|way| {
+            plainly = Shortcut::of(snapshot, request.listener).and_then(|way| {
+                answerer.turn_to(snapshot, request.listener);
                 answerer.answer_plainly(snapshot, &way, request.into(), entropy, out)
             });
             match plainly {

@@ -88,6 +88,7 @@ impl<A: Answerer> Worker<A> {
             plain: 0,
         };
         while batch.next < received {
+            let before = batch.next;
             let parts = AssertUnwindSafe((&mut *self, &mut batch));
             let ended = catch_unwind(move || {
                 let AssertUnwindSafe((worker, batch)) = { parts };
@@ -95,6 +96,8 @@ impl<A: Answerer> Worker<A> {
             });
             // What a panic leaves half done is in the answer's buffer alone, which is written anew.
             if ended.is_err() {
+                // One that came before any query costs the next one, so that the batch has an end.
+                batch.next = batch.next.max(before + 1);
                 let slot = batch.next.wrapping_sub(1);
                 if let Some((bytes, _)) = receiver.datagram(slot) {
                     let length = self.engine.panicked(bytes, batch.sender.buffer());
