@@ -53,7 +53,7 @@ const AUDITED: usize = 512;
 pub struct Options {
     /// Different reverse names within a minute above which a client is suspected; 0 for never.
     pub reverse_names: u32,
-    /// Different absent names likewise.
+    /// Different names likewise that are absent and that a cluster could hold.
     pub absent_names: u32,
     /// Tenants that are counted apart at most; 0 where counts by client are not wanted at all.
     pub tenants: usize,
@@ -216,8 +216,11 @@ impl Witness {
             let name = || qname(request.bytes, verdict.qname).unwrap_or_default();
             let name = missing.map_or_else(|| hash(shared.key, name()), NameNumber::get);
             let client = address_words(asker(request, verdict));
-            if counted || own.recent.is_new(name, client, request.now) {
-                own.note(name, client, sort(class, [reverse, missing.is_some()]));
+            let sort = sort(class, [reverse, missing.is_some()]);
+            if counted {
+                own.sightings.push([client[0], client[1], name, sort]);
+            } else if own.recent.is_new(name, client, request.now) {
+                own.note(name, client, sort);
             }
         }
         let unseen = class == ClientClass::Node && verdict.rcode == Rcode::NXDOMAIN;
@@ -278,10 +281,12 @@ impl Own {
         self.tally.add(place(class), ns, rcode);
     }
 
-    /// Leaves the words of a [`record::Sighting`].
+    /// Leaves the words of a [`record::Sighting`] of a name that is new.
     #[inline(never)]
     fn note(&mut self, name: u64, [high, low]: [u64; 2], sort: u64) {
-        self.sightings.push([high, low, name, sort]);
+        if !self.sightings.push([high, low, name, sort]) {
+            self.recent.forget();
+        }
     }
 
     #[inline(never)]

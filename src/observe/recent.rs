@@ -1,22 +1,26 @@
 //! What a thread has noted a moment ago: a client that asks for one name again and again tells nothing
 //! new. Not a count, and not exact: what is forgotten is noted once more, which changes no count of
-//! different names.
+//! different names, and what is asked for again just after a minute has begun counts to the one before.
 
 /// Marks, as a table that newer ones overwrite: 16 KiB.
 const MARKS: usize = 8192;
-/// How long marks count, in milliseconds, as a power of two: a quarter of a minute, so that each minute has its own.
+/// How long marks count, in milliseconds, as a power of two: a quarter of a minute. What is asked for all
+/// the time is noted some times in each.
 const MOMENT: u32 = 14;
 
 /// The names that were noted in this moment, each with its client.
 #[derive(Debug)]
 pub(super) struct Recent {
     marks: Box<[u16; MARKS]>,
+    /// The place of the name that was asked about last.
+    last: usize,
 }
 
 impl Default for Recent {
     fn default() -> Self {
         Self {
             marks: Box::new([0; MARKS]),
+            last: 0,
         }
     }
 }
@@ -30,9 +34,18 @@ impl Recent {
         const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
         let mixed = (name ^ low ^ high.rotate_left(32)).wrapping_mul(MULTIPLIER);
         let mark = (mixed >> 48) as u16 ^ (now >> MOMENT) as u16;
-        match self.marks.get_mut((mixed >> 32) as usize % MARKS) {
+        self.last = (mixed >> 32) as usize % MARKS;
+        match self.marks.get_mut(self.last) {
             Some(place) => std::mem::replace(place, mark) != mark,
             None => true,
+        }
+    }
+
+    /// Forgets the name that was asked about last: it could not be noted.
+    #[cold]
+    pub(super) fn forget(&mut self) {
+        if let Some(place) = self.marks.get_mut(self.last) {
+            *place = !*place;
         }
     }
 }
@@ -53,6 +66,8 @@ mod tests {
             "the other's does not count for it"
         );
         assert!(recent.is_new(5, one, 1 << MOMENT), "a moment later");
+        recent.forget();
+        assert!(recent.is_new(5, one, 1 << MOMENT), "it could not be noted");
     }
 
     #[test]

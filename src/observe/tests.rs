@@ -116,6 +116,7 @@ fn answers_are_counted_by_class_tenant_and_result_over_all_threads() {
 
 #[test]
 fn different_names_that_a_cluster_could_hold_are_a_sweep() {
+    let searching = snapshot("[autopath]\n");
     let snapshot = snapshot("");
     for (fact, shape, suspected) in [
         ("services", "a{}.bank.svc.cluster.local", true),
@@ -133,12 +134,19 @@ fn different_names_that_a_cluster_could_hold_are_a_sweep() {
         ),
         ("the same", "a{}.example.org.cluster.local", false),
         ("what is no namespace's", "a{}.cluster.local", false),
+        (
+            "names that the server looks for in the search list",
+            "a{}.bank.shop.svc.cluster.local",
+            true,
+        ),
     ] {
+        let searches = fact.contains("looks for");
+        let snapshot = if searches { &searching } else { &snapshot };
         let (mut witness, mut gatherer) = observed(Options::default());
         let suspicions = (0..1_000).filter(|n| {
             let name = shape.replace("{}", &n.to_string());
-            ask(&mut witness, &snapshot, SHOP, &name, RType::A);
-            let round = gatherer.gather(&snapshot, 0);
+            ask(&mut witness, snapshot, SHOP, &name, RType::A);
+            let round = gatherer.gather(snapshot, 0);
             !round.suspicions.is_empty()
         });
         assert_eq!(

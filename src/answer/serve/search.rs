@@ -20,7 +20,7 @@ impl Serving<'_> {
         let Some(base) = base else {
             return self.from(at + 1, question);
         };
-        let mut first = None;
+        let (mut first, mut missing) = (None, false);
         for zone in &list {
             let mut name = NameBuf::new();
             let fits = name.push_wire(base).is_ok() && name.push_wire(zone.as_wire()).is_ok();
@@ -45,10 +45,16 @@ impl Serving<'_> {
                 reply.by.searched = true;
                 return Ok(reply);
             }
+            missing |= reply.by.missing.is_some();
             first.get_or_insert(reply);
         }
         match first {
-            Some(reply) => Ok(reply),
+            // As what was asked for, or all that is in front of one service would be one name.
+            Some(mut reply) => {
+                let number = || self.asked.snapshot.directory.name_number(qname.lower());
+                reply.by.missing = missing.then(number);
+                Ok(reply)
+            }
             None => self.from(at + 1, question),
         }
     }

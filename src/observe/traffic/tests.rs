@@ -1,7 +1,7 @@
 //! Real answers are counted where CoreDNS counts them.
 
 use super::*;
-use crate::answer::{Outcome, respond};
+use crate::answer::{Outcome, Shortcut, respond};
 use crate::chain::{ListenerId, Plugin};
 use crate::testing::{Cluster, objects, query, query_edns, request};
 use crate::wire::RType;
@@ -133,6 +133,55 @@ fn counts_go_on_under_another_configuration() {
         zones(&first),
         expected.map(|(zone, count)| (zone.to_owned(), count))
     );
+}
+
+/// Whatever else was counted before, by which snapshot, and in how many zones.
+#[test]
+fn what_the_short_way_answers_is_counted_as_the_long_one_s() {
+    let names = ["[::]:53", "10.96.0.10:53"];
+    let names = names.map(|listen| server_text("dns", listen.parse().unwrap()));
+    let snapshots = [ONE, SEVERAL, ONE].map(snapshot);
+    let counted = [false, true].map(|short| {
+        let first = Traffic::new(names.clone());
+        let (mut own, mut plainly) = (first.clone(), 0);
+        for (n, snapshot) in snapshots.iter().cycle().take(12).enumerate() {
+            let listener = ListenerId((n / 4 % 2) as u16);
+            own.turn_to(snapshot, listener);
+            own.received(Instant::now());
+            for (name, rtype) in [
+                (WEB, RType::A),
+                ("no.shop.svc.cluster.local.", RType::AAAA),
+                ("1.0.96.10.in-addr.arpa.", RType::PTR),
+            ] {
+                let message = query_edns(name, rtype, 1232);
+                let mut request = request("fd00::7".parse().unwrap(), Transport::Udp, &message);
+                request.listener = listener;
+                let mut out = [0; 1232];
+                let way = Shortcut::of(snapshot, listener).filter(|_| short && n % 3 != 2);
+                let plain = way.and_then(|way| way.respond((&request).into(), || 0, &mut out));
+                plainly += usize::from(plain.is_some());
+                match (plain, respond(snapshot, &request, &mut out)) {
+                    (Some((length, verdict)), _) => {
+                        own.saw_plainly(snapshot, (&request).into(), &verdict, length);
+                    }
+                    (None, Outcome::Reply(length, verdict)) => {
+                        own.saw(snapshot, &request, &verdict, length);
+                    }
+                    (None, other) => panic!("{name}: {other:?}"),
+                }
+            }
+            own.sent();
+        }
+        let mut counts = first.reader().read();
+        let times = counts.values_mut().map(|counts| {
+            let times = std::mem::replace(&mut counts.times, [0; TIMES.len() + 2]);
+            times[..=TIMES.len()].iter().sum::<u64>()
+        });
+        assert_eq!(times.sum::<u64>(), 36, "each takes its time once");
+        assert_eq!(plainly > 0, short);
+        counts
+    });
+    assert!(counted[0] == counted[1] && counted[0].len() > 3);
 }
 
 #[test]
