@@ -338,6 +338,19 @@ fn i4_noting_an_answer_allocates_nothing() {
         );
         let note = || (0..10_000).for_each(|_| witness.saw(&snapshot, &request, &verdict));
         assert_eq!(counted(note).1, 0, "{source} {name}");
+        let Some(class) = verdict.client else {
+            continue;
+        };
+        let plainly = || {
+            for _ in 0..10_000 {
+                traffic.turn_to(&snapshot, request.listener);
+                traffic.saw_plainly(&snapshot, (&request).into(), &verdict, 140);
+                traffic.sent();
+                witness.turn_to(&snapshot);
+                witness.saw_plainly(&snapshot, (&request).into(), (&verdict, class));
+            }
+        };
+        assert_eq!(counted(plainly).1, 0, "{source} {name}, by the short way");
     }
 }
 

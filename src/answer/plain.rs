@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 pub struct PlainRequest<'r, 'm> {
     /// What is the same for all.
     pub batch: &'r Request<'r>,
-    /// How it came.
+    /// How it came: the same for all, too, and here so that the compiler knows it.
     pub transport: Transport,
     /// The address it came from.
     pub peer: &'r SocketAddr,

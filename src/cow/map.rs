@@ -154,13 +154,13 @@ mod tests {
 
     #[test]
     fn names_that_differ_in_a_number_are_spread() {
-        let seed = Seed::random();
+        let seed = Seed::fixed(3);
         let names = (0..65_536).map(|n| format!("\x09web-{n:05}\x04shop").into_bytes());
         let hashes: Vec<u64> = names.map(|name| seed.hash_octets(&name)).collect();
         let (tables, shards) = (hashes.iter().map(|h| h >> 44 & 0xfff), 4096);
         let mut counts = vec![0u32; shards];
         tables.for_each(|place| counts[place as usize] += 1);
-        // Sixteen each on average; by chance none has as many or as few.
+        // Sixteen each on average.
         assert!(counts.iter().all(|count| (1..=48).contains(count)));
         let mut tags: Vec<u32> = hashes.iter().map(|hash| *hash as u32).collect();
         tags.sort_unstable();

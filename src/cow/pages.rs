@@ -15,6 +15,8 @@ const LIST: u32 = 1 << 30;
 /// The list is too long to be copied whenever a neighbor changes.
 const LONG: u32 = 2 << 30;
 const SHORT: usize = 7;
+/// Pages of a shard that are looked at one by one.
+const FEW: usize = 8;
 
 /// A map from addresses as 128 bits to lists of numbers below 2^30, of which most have no or one
 /// member: four octets each, and some forty for every 64 neighbors of which one has any.
@@ -58,9 +60,12 @@ impl CowPages {
     /// Returns the first member of a key's list.
     #[inline(always)]
     pub fn first(&self, key: u128) -> Option<u32> {
-        // Few pages share a shard: a search would take longer to begin.
-        let shard = self.shards.get(self.hash(key)).iter();
-        let mut pages = shard.filter(|(page, _)| *page == key >> PAGE_BITS);
+        let shard = self.shards.get(self.hash(key));
+        // Few pages share a shard, unless addresses are scattered: a search would take longer to begin.
+        if shard.len() > FEW {
+            return self.get(key).first().copied();
+        }
+        let mut pages = shard.iter().filter(|(page, _)| *page == key >> PAGE_BITS);
         let (_, page) = pages.next()?;
         let word = *word(page, (key % PAGE) as u32)?;
         match word < LIMIT {

@@ -149,7 +149,7 @@ fn park() {
     std::thread::park_timeout(Duration::from_millis(20));
 }
 
-/// Returns a port of 127.0.0.1 that is free for TCP and UDP, another one each time. It is below those
+/// Returns a port of 127.0.0.1 that is free for TCP and UDP, another one each time in this process. It is below those
 /// that the kernel gives to sockets that ask for none, or one of those could have it before it is used.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u32 = 12_000;
