@@ -43,9 +43,9 @@ def build(folder, compiler="gcc"):
 class Client:
     """Sends the queries of a mix to a server, from other cores than the server's."""
 
-    def __init__(self, program, cpus, shares_cores=False, priority=PRIORITY):
+    def __init__(self, program, cpus, shares_cores=False, priority=PRIORITY, window=WINDOW):
         self.program, self.cpus, self.shares_cores = program, cpus, shares_cores
-        self.priority = priority
+        self.priority, self.window = priority, window
         self.rng = random.Random(1)
 
     def ask_all(self, server, mix, queries=20_000, limit=20):
@@ -73,7 +73,7 @@ class Client:
         return Slice(used / answers * 1e6, told["p50_us"], told["p99_us"], answers, other)
 
     def _run(self, server, mix, options):
-        command = [self.program, "-p", server.port, "-d", mix, "-w", WINDOW, *options]
+        command = [self.program, "-p", server.port, "-d", mix, "-w", self.window, *options]
         process = subprocess.Popen(
             [str(part) for part in command] + ([] if server.checked else ["-X"]),
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import changes_at_rate
 import configurations
 import mixes
 import paired
-from client import Client
+from client import WINDOW, Client
 from shared import load
 
 
@@ -128,7 +128,11 @@ def workers(bench, _):
     apart = count >= 4
     cpus = frozenset({0, 1}) if apart else frozenset(range(count))
     others = set(range(count)) - cpus if apart else set(cpus)
-    client = Client(bench.programs["udpblast"], others, shares_cores=not apart)
+    # As many queries under way for each of two as the other sections have for one: with fewer, two have
+    # smaller batches, and each query pays more of a system call.
+    client = Client(
+        bench.programs["udpblast"], others, shares_cores=not apart, window=2 * WINDOW
+    )
     for make in (configurations.tenantdns, configurations.floor):
         two, one = (
             make(bench.place(f"workers-{threads}", cpus=cpus, threads=threads)) for threads in (2, 1)
