@@ -1,7 +1,7 @@
 //! A server on a loopback port, and clients with addresses of their own.
 
 use socket2::{Domain, Socket, Type};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +128,13 @@ pub(crate) fn ask_tcp(server: SocketAddr, source: IpAddr, bytes: &[u8]) -> Vec<u
 /// Waits for the answer to a query that was sent.
 pub(crate) fn receive(socket: &UdpSocket) -> Vec<u8> {
     let mut answer = vec![0; 65_535];
-    let len = socket.recv(&mut answer).expect("an answer");
+    let len = loop {
+        match socket.recv(&mut answer) {
+            // A signal to the process, such as that of a child that ended, may come in between.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            received => break received.expect("an answer"),
+        }
+    };
     answer.truncate(len);
     answer
 }
